@@ -1,0 +1,18 @@
+// Test runner settings. Tests run from the TypeScript sources; nothing has to be built first.
+import { defineConfig } from "vitest/config";
+
+const full = process.env["SINTER_FULL"] === "1";
+const jsonFile = process.env["SINTER_TEST_JSON"];
+
+export default defineConfig({
+  test: {
+    include: ["test/**/*.test.ts", "packages/*/test/**/*.test.ts"],
+    pool: "forks",
+    maxWorkers: 2,
+    testTimeout: full ? 300_000 : 60_000,
+    hookTimeout: 60_000,
+    globalSetup: ["test/support/report-node.ts"],
+    reporters: jsonFile === undefined ? ["default"] : ["default", "json"],
+    ...(jsonFile === undefined ? {} : { outputFile: { json: jsonFile } }),
+  },
+});
