@@ -1,0 +1,238 @@
+// Holds the architecture in place: which package may import which, no cycles between files, and the few rules of
+// style that keep a file readable. It reads the sources and runs none of them.
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative, resolve, sep } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+import { type ParsedSource, parseSource } from "../scripts/imports.ts";
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+
+/**
+ * The dependency arrow, lowest layer first. A package may import every layer below its own, and never its own layer:
+ * so passes and the code generators do not know of each other, and nothing imports upwards.
+ */
+const layers: readonly (readonly string[])[] = [
+  ["ir"],
+  ["passes", "codegen-wasm", "codegen-wgsl"],
+  ["runtime"],
+  ["tracer"],
+  ["nn"],
+  ["sinter"],
+  ["cli"],
+];
+
+/** Packages beside the arrow: what they may import. Nothing may import them. */
+const besideTheArrow: Readonly<Record<string, readonly string[]>> = { autograph: [], inspect: ["ir"] };
+
+/** The packages from elsewhere that a package may import. Everything else a user installs is `binaryen`. */
+const externalPackages: Readonly<Record<string, readonly string[]>> = { "codegen-wasm": ["binaryen"] };
+
+const maximumLines = 500;
+
+interface SourceFile {
+  /** Path from the root, with forward slashes. */
+  readonly path: string;
+  readonly packageName: string;
+  readonly text: string;
+  readonly parsed: ParsedSource;
+}
+
+interface PackageManifest {
+  readonly name: string;
+  readonly exports: Readonly<Record<string, string>>;
+  readonly dependencies?: Readonly<Record<string, string>>;
+}
+
+const packageNames = readdirSync(join(root, "packages"), { withFileTypes: true })
+  .filter((entry) => entry.isDirectory() && existsSync(join(root, "packages", entry.name, "package.json")))
+  .map((entry) => entry.name);
+const manifests = new Map(packageNames.map((name) => [name, readManifest(name)]));
+const sources = packageNames.flatMap(readSources);
+
+describe("packages", () => {
+  test("every package has a place in the dependency arrow", () => {
+    const placed = new Set([...layers.flat(), ...Object.keys(besideTheArrow)]);
+    expect(packageNames.filter((name) => !placed.has(name))).toEqual([]);
+  });
+
+  test("a package imports only packages below it, by name and through their exports", () => {
+    const problems: string[] = [];
+    eachImport((file, specifier, line) => {
+      const target = internalTarget(specifier);
+      if (target === undefined) return;
+      const where = `${file.path}:${line} imports ${specifier}`;
+      if (!mayImport(file.packageName).includes(target.packageName)) {
+        problems.push(`${where}: ${file.packageName} must not know ${target.packageName}`);
+      } else if (manifests.get(target.packageName)?.exports[target.entry] === undefined) {
+        problems.push(`${where}: that package exports no ${target.entry}`);
+      } else if (manifests.get(file.packageName)?.dependencies?.[target.name] === undefined) {
+        problems.push(`${where}: not among the dependencies in packages/${file.packageName}/package.json`);
+      }
+    });
+    expect(problems).toEqual([]);
+  });
+
+  test("a relative import names an existing .ts file of the same package", () => {
+    const problems: string[] = [];
+    eachImport((file, specifier, line) => {
+      if (!specifier.startsWith(".")) return;
+      const target = relativeTarget(file, specifier);
+      const inside = target.startsWith(`packages/${file.packageName}/src/`);
+      if (!inside || !target.endsWith(".ts") || !existsSync(join(root, target))) {
+        problems.push(`${file.path}:${line} imports ${specifier}`);
+      }
+    });
+    expect(problems).toEqual([]);
+  });
+
+  test("nothing from elsewhere is imported but Node's modules and binaryen", () => {
+    const problems: string[] = [];
+    eachImport((file, specifier, line) => {
+      if (specifier.startsWith(".") || specifier.startsWith("node:") || internalTarget(specifier)) return;
+      if (externalPackages[file.packageName]?.includes(specifier)) return;
+      problems.push(`${file.path}:${line} imports ${specifier}`);
+    });
+    expect(problems).toEqual([]);
+  });
+
+  test("execution runs without the compiler: runtime/src/exec imports itself and @sinter/ir/program only", () => {
+    const exec = "packages/runtime/src/exec/";
+    const problems: string[] = [];
+    eachImport((file, specifier, line) => {
+      if (!file.path.startsWith(exec) || specifier.startsWith("node:") || specifier === "@sinter/ir/program") return;
+      if (specifier.startsWith(".") && relativeTarget(file, specifier).startsWith(exec)) return;
+      problems.push(`${file.path}:${line} imports ${specifier}`);
+    });
+    expect(problems).toEqual([]);
+  });
+
+  test("@sinter/ir/program is plain data: what it imports at run time leads to no op and no IR", () => {
+    const allowed = new Set(["packages/ir/src/program.ts", "packages/ir/src/dtype.ts", "packages/ir/src/dim.ts"]);
+    const reached = runtimeClosure("packages/ir/src/program.ts");
+    expect(reached.filter((path) => !allowed.has(path))).toEqual([]);
+  });
+});
+
+describe("files", () => {
+  test("no file imports itself through others, types included", () => {
+    expect(importCycles()).toEqual([]);
+  });
+
+  test("no default export", () => {
+    expect(nodesOfType("ExportDefaultDeclaration")).toEqual([]);
+  });
+
+  test("no any and no comment that silences the type checker", () => {
+    const silenced = sources.flatMap((file) =>
+      file.parsed.comments
+        .filter((comment) => /@ts-(ignore|nocheck)\b/.test(comment.value))
+        .map((comment) => `${file.path}:${file.parsed.lineOf(comment.start)}`),
+    );
+    expect([...nodesOfType("TSAnyKeyword"), ...silenced]).toEqual([]);
+  });
+
+  test(`no file is longer than ${maximumLines} lines`, () => {
+    const long = sources
+      .map((file) => ({ path: file.path, lines: file.text.trimEnd().split("\n").length }))
+      .filter((file) => file.lines > maximumLines)
+      .map((file) => `${file.path}: ${file.lines} lines`);
+    expect(long).toEqual([]);
+  });
+});
+
+function readManifest(name: string): PackageManifest {
+  return JSON.parse(readFileSync(join(root, "packages", name, "package.json"), "utf8")) as PackageManifest;
+}
+
+function readSources(packageName: string): SourceFile[] {
+  const folder = join(root, "packages", packageName, "src");
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder, { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".ts"))
+    .map((name) => {
+      const path = toPath(join(folder, name));
+      const text = readFileSync(join(root, path), "utf8");
+      return { path, packageName, text, parsed: parseSource(path, text) };
+    });
+}
+
+function toPath(absolute: string): string {
+  return relative(root, absolute).split(sep).join("/");
+}
+
+function eachImport(visit: (file: SourceFile, specifier: string, line: number) => void): void {
+  for (const file of sources) for (const found of file.parsed.imports) visit(file, found.specifier, found.line);
+}
+
+function relativeTarget(file: SourceFile, specifier: string): string {
+  return toPath(resolve(root, dirname(file.path), specifier));
+}
+
+function mayImport(packageName: string): readonly string[] {
+  const layer = layers.findIndex((names) => names.includes(packageName));
+  return layer < 0 ? (besideTheArrow[packageName] ?? []) : layers.slice(0, layer).flat();
+}
+
+/** Splits `@sinter/ir/program` into the package folder and the key of its `exports`; undefined for other modules. */
+function internalTarget(specifier: string): { name: string; packageName: string; entry: string } | undefined {
+  const match = /^(@sinter\/([^/]+)|sinter)(\/.*)?$/.exec(specifier);
+  if (match === null) return undefined;
+  return { name: match[1]!, packageName: match[2] ?? "sinter", entry: `.${match[3] ?? ""}` };
+}
+
+/** The file an import leads to, across packages too; undefined for modules from elsewhere. */
+function targetFile(file: SourceFile, specifier: string): string | undefined {
+  if (specifier.startsWith(".")) return relativeTarget(file, specifier);
+  const target = internalTarget(specifier);
+  if (target === undefined) return undefined;
+  const entry = manifests.get(target.packageName)?.exports[target.entry];
+  return entry === undefined ? undefined : toPath(resolve(root, "packages", target.packageName, entry));
+}
+
+function runtimeClosure(start: string): string[] {
+  const byPath = new Map(sources.map((file) => [file.path, file]));
+  const reached = new Set<string>();
+  const visit = (path: string): void => {
+    const file = byPath.get(path);
+    if (file === undefined || reached.has(path)) return;
+    reached.add(path);
+    for (const found of file.parsed.imports) {
+      const target = found.typeOnly ? undefined : targetFile(file, found.specifier);
+      if (target !== undefined) visit(target);
+    }
+  };
+  visit(start);
+  return [...reached];
+}
+
+/** One cycle per file that closes one, as `a -> b -> a`. */
+function importCycles(): string[] {
+  const byPath = new Map(sources.map((file) => [file.path, file]));
+  const cycles: string[] = [];
+  const done = new Set<string>();
+  const trail: string[] = [];
+  const visit = (path: string): void => {
+    const at = trail.indexOf(path);
+    if (at >= 0) cycles.push([...trail.slice(at), path].join(" -> "));
+    const file = byPath.get(path);
+    if (at >= 0 || file === undefined || done.has(path)) return;
+    trail.push(path);
+    for (const found of file.parsed.imports) {
+      const target = targetFile(file, found.specifier);
+      if (target !== undefined) visit(target);
+    }
+    trail.pop();
+    done.add(path);
+  };
+  for (const file of sources) visit(file.path);
+  return cycles;
+}
+
+function nodesOfType(type: string): string[] {
+  return sources.flatMap((file) =>
+    file.parsed.nodes
+      .filter((node) => node.type === type)
+      .map((node) => `${file.path}:${file.parsed.lineOf(node.start)}`),
+  );
+}
