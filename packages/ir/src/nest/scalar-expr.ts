@@ -1,0 +1,236 @@
+/** Constructors of ScalarExpr, keyed canonically, and rebuilding under a substitution. */
+import { bytesOf, type DType, isFloat, roundTo } from "../dtype.ts";
+import { evalScalar, isScalarOp, scalarOps } from "../scalar-ops.ts";
+import type { BufferId, IndexExpr, Range, ScalarExpr } from "./expr.ts";
+import { decideRange, substituteIndex } from "./index-algebra.ts";
+import { internKey } from "./scope.ts";
+
+export function scalarConst(dtype: DType, value: number): ScalarExpr {
+  const rounded = roundTo(dtype, value);
+  return { kind: "const", dtype, value: rounded, key: `${Object.is(rounded, -0) ? "-0" : rounded}:${dtype}` };
+}
+
+/** An index as an i32 value. */
+export function scalarIndex(index: IndexExpr): ScalarExpr {
+  if (index.terms.length === 0) return scalarConst("i32", index.constant);
+  return { kind: "index", dtype: "i32", index, key: `index(${index.key})` };
+}
+
+const guardKey = (guard: readonly Range[]): string =>
+  guard
+    .map(
+      (g) =>
+        `${typeof g.lo === "number" ? g.lo : g.lo.key}<=${g.index.key}<${typeof g.hi === "number" ? g.hi : g.hi.key}`,
+    )
+    .join("&");
+
+/** Drops ranges that always hold; undefined where one never does. */
+function trimGuard(guard: readonly Range[]): readonly Range[] | undefined {
+  const open: Range[] = [];
+  for (const range of guard) {
+    const decided = decideRange(range);
+    if (decided === false) return undefined;
+    if (decided === undefined) open.push(range);
+  }
+  return open;
+}
+
+export function scalarRead(
+  dtype: DType,
+  buffer: BufferId,
+  index: readonly IndexExpr[],
+  guard: readonly Range[] = [],
+  fill = 0,
+): ScalarExpr {
+  const open = trimGuard(guard);
+  if (open === undefined) return scalarConst(dtype, fill);
+  const where = open.length > 0 ? ` if ${guardKey(open)} else ${fill}` : "";
+  return {
+    kind: "read",
+    dtype,
+    buffer,
+    index,
+    guard: open,
+    fill,
+    key: internKey(`b${buffer}[${index.map((i) => i.key).join(",")}]${where}`),
+  };
+}
+
+/** `value` where every range holds, else `otherwise`. A guarded read keeps the guard at the read. */
+export function scalarGuard(guard: readonly Range[], value: ScalarExpr, otherwise: ScalarExpr): ScalarExpr {
+  const open = trimGuard(guard);
+  if (open === undefined) return otherwise;
+  if (open.length === 0) return value;
+  if (value.key === otherwise.key) return value;
+  if (value.kind === "read" && value.guard.length === 0 && otherwise.kind === "const")
+    return scalarRead(value.dtype, value.buffer, value.index, open, otherwise.value);
+  return {
+    kind: "guard",
+    dtype: value.dtype,
+    guard: open,
+    value,
+    otherwise,
+    key: internKey(`(${value.key} if ${guardKey(open)} else ${otherwise.key})`),
+  };
+}
+
+/** A row of the scalar-op table; folds constants. `dtype` is needed for `cast` and `bitcast` only. */
+export function scalarApply(op: string, args: readonly ScalarExpr[], dtype?: DType): ScalarExpr {
+  if (op === "cast") return scalarCast(args[0]!, dtype!);
+  if (op === "bitcast") return scalarBitcast(args[0]!, dtype!);
+  if (!isScalarOp(op)) throw new Error(`no scalar op ${op}`);
+  const result = scalarOps[op].type(args.map((a) => a.dtype));
+  if (result === undefined) throw new Error(`scalar op ${op} does not take (${args.map((a) => a.dtype).join(", ")})`);
+  const values: number[] = [];
+  for (const a of args) if (a.kind === "const") values.push(a.value);
+  if (values.length === args.length)
+    return scalarConst(
+      result,
+      evalScalar(
+        op,
+        args.map((a) => a.dtype),
+        result,
+        values,
+      ),
+    );
+  const sorted = scalarOps[op].commutative && args[1]!.key < args[0]!.key ? [args[1]!, args[0]!] : args;
+  return {
+    kind: "op",
+    dtype: result,
+    op,
+    args: sorted,
+    key: internKey(`${op}(${sorted.map((a) => a.key).join(",")})`),
+  };
+}
+
+/** Conversion by value: floats to integers truncate and saturate (NaN gives 0), integers wrap, to bool is `!= 0`. */
+export function scalarCast(x: ScalarExpr, dtype: DType): ScalarExpr {
+  if (x.dtype === dtype) return x;
+  if (x.kind === "const") return scalarConst(dtype, castValue(x.dtype, dtype, x.value));
+  return { kind: "op", dtype, op: "cast", args: [x], key: internKey(`cast.${dtype}(${x.key})`) };
+}
+
+export function castValue(from: DType, to: DType, value: number): number {
+  if (to === "bool") return value !== 0 ? 1 : 0;
+  if (isFloat(from) && to === "i32")
+    return Number.isNaN(value) ? 0 : Math.min(2147483647, Math.max(-2147483648, Math.trunc(value)));
+  if (isFloat(from) && to === "u32")
+    return Number.isNaN(value) ? 0 : Math.min(4294967295, Math.max(0, Math.trunc(value)));
+  return roundTo(to, value);
+}
+
+/** The same bits as another dtype of the same size. */
+export function scalarBitcast(x: ScalarExpr, dtype: DType): ScalarExpr {
+  if (x.dtype === dtype) return x;
+  if (bytesOf(x.dtype) !== bytesOf(dtype)) throw new Error(`bitcast from ${x.dtype} to ${dtype} changes the size`);
+  return { kind: "op", dtype, op: "bitcast", args: [x], key: internKey(`bitcast.${dtype}(${x.key})`) };
+}
+
+export function scalarAcc(dtype: DType, accumulator: number, component = 0): ScalarExpr {
+  return { kind: "acc", dtype, accumulator, component, key: `acc${accumulator}.${component}` };
+}
+
+export function scalarCarry(dtype: DType, carry: number): ScalarExpr {
+  return { kind: "carry", dtype, carry, key: `carry${carry}` };
+}
+
+/**
+ * Rebuilds a DAG bottom up (each node once): axes replaced, and `leaf` may replace reads, accs, carries and loop
+ * variables after their indices were rewritten. Constants fold and guards settle on the way.
+ */
+export function rewriteScalar(
+  root: ScalarExpr,
+  axes: ReadonlyMap<number, IndexExpr>,
+  leaf: (node: ScalarExpr) => ScalarExpr = (node) => node,
+): ScalarExpr {
+  const done = new Map<ScalarExpr, ScalarExpr>();
+  const index = (ix: IndexExpr): IndexExpr => substituteIndex(ix, axes, go);
+  const guard = (g: readonly Range[]): readonly Range[] =>
+    g.map((r) => ({ index: index(r.index), lo: r.lo, hi: r.hi }));
+  function go(node: ScalarExpr): ScalarExpr {
+    let out = done.get(node);
+    if (out === undefined) {
+      out = step(node);
+      done.set(node, out);
+    }
+    return out;
+  }
+  function step(node: ScalarExpr): ScalarExpr {
+    switch (node.kind) {
+      case "const":
+        return node;
+      case "acc":
+      case "carry":
+      case "loopVar":
+        return leaf(node);
+      case "index":
+        return scalarIndex(index(node.index));
+      case "read":
+        return leaf(scalarRead(node.dtype, node.buffer, node.index.map(index), guard(node.guard), node.fill));
+      case "guard":
+        return scalarGuard(guard(node.guard), go(node.value), go(node.otherwise));
+      case "op":
+        return scalarApply(node.op, node.args.map(go), node.dtype);
+      case "loop": {
+        const [init, test, next] = [node.init.map(go), go(node.test), node.next.map(go)];
+        const key = internKey(
+          `loop${node.loopId}(${init.map((e) => e.key).join(",")};${test.key};${next.map((e) => e.key).join(",")};${node.limit}).${node.result}`,
+        );
+        return { ...node, init, test, next, key };
+      }
+      default:
+        return node satisfies never;
+    }
+  }
+  return go(root);
+}
+
+/** Calls `visit` once for each node, operands before users; goes into indices of reads through dyn atoms too. */
+export function visitScalar(
+  root: ScalarExpr,
+  visit: (node: ScalarExpr) => void,
+  seen: Set<ScalarExpr> = new Set(),
+): void {
+  if (seen.has(root)) return;
+  seen.add(root);
+  for (const child of scalarChildren(root)) visitScalar(child, visit, seen);
+  visit(root);
+}
+
+/** Direct operands, those inside dyn indices and guards included. */
+export function scalarChildren(node: ScalarExpr): readonly ScalarExpr[] {
+  switch (node.kind) {
+    case "op":
+      return node.args;
+    case "read":
+      return [...node.index.flatMap(dynValues), ...node.guard.flatMap((g) => dynValues(g.index))];
+    case "index":
+      return dynValues(node.index);
+    case "guard":
+      return [...node.guard.flatMap((g) => dynValues(g.index)), node.value, node.otherwise];
+    case "loop":
+      return [...node.init, node.test, ...node.next];
+    default:
+      return [];
+  }
+}
+function dynValues(e: IndexExpr): ScalarExpr[] {
+  const out: ScalarExpr[] = [];
+  for (const { atom } of e.terms) {
+    if (atom.kind === "dyn") out.push(atom.value);
+    else if (atom.kind === "div" || atom.kind === "mod") out.push(...dynValues(atom.value), ...dynValues(atom.by));
+    else if (atom.kind === "mul") out.push(...atom.factors.flatMap(dynValues));
+    else if (atom.kind === "min" || atom.kind === "max") out.push(...atom.args.flatMap(dynValues));
+  }
+  return out;
+}
+
+/** Work of a DAG, shared nodes once, in units of one multiplication. */
+export function scalarCost(root: ScalarExpr): number {
+  let cost = 0;
+  visitScalar(root, (node) => {
+    if (node.kind === "op") cost += isScalarOp(node.op) ? scalarOps[node.op].cost : 1;
+    if (node.kind === "loop") cost += 100;
+  });
+  return cost;
+}
