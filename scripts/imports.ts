@@ -1,6 +1,6 @@
 // Finds the module specifiers of one TypeScript or JavaScript source, with their positions. Type-only imports,
 // re-exports, dynamic imports and `import("x").T` types all count. It knows nothing of packages or of files.
-import { parseSync } from "oxc-parser";
+import { parseSync } from "rolldown/utils";
 
 export interface ModuleImport {
   readonly specifier: string;
