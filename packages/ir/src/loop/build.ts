@@ -274,6 +274,8 @@ export class FuncBuilder {
   private readonly params: LoopVar[] = [];
   private readonly body: LoopStmt[] = [];
   private open: LoopStmt[] = this.body;
+  /** The statement lists that are open, outermost first; the last is `open`. */
+  private readonly lists: LoopStmt[][] = [this.body];
   private nextVariable = 0;
 
   constructor(name: string) {
@@ -311,6 +313,22 @@ export class FuncBuilder {
     if (value.type.scalar === "i32" && value.type.lanes === 1 && isNonNegative(value)) positions.add(variable);
     this.open.push({ kind: "let", variable, value });
     return use(variable);
+  }
+
+  /** How many statement lists are open around the current one. */
+  get depth(): number {
+    return this.lists.length - 1;
+  }
+
+  /** Like `let`, but at the end of the list open at `depth`: before the loops inside it that are still being built. */
+  letAt(depth: number, name: string, value: LoopExpr): LoopExpr {
+    const inner = this.open;
+    this.open = this.lists[depth]!;
+    try {
+      return this.let(name, value);
+    } finally {
+      this.open = inner;
+    }
   }
 
   /** A mutable local. */
@@ -380,9 +398,11 @@ export class FuncBuilder {
     const outer = this.open;
     const mine: LoopStmt[] = [];
     this.open = mine;
+    this.lists.push(mine);
     try {
       body();
     } finally {
+      this.lists.pop();
       this.open = outer;
     }
     return mine;

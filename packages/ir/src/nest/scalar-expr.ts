@@ -56,7 +56,10 @@ export function scalarRead(
   };
 }
 
-/** `value` where every range holds, else `otherwise`. A guarded read keeps the guard at the read. */
+/**
+ * `value` where every range holds, else `otherwise`. Reads inside `value` get the guard too, so that no memory is read
+ * where it fails.
+ */
 export function scalarGuard(guard: readonly Range[], value: ScalarExpr, otherwise: ScalarExpr): ScalarExpr {
   const open = trimGuard(guard);
   if (open === undefined) return otherwise;
@@ -64,14 +67,24 @@ export function scalarGuard(guard: readonly Range[], value: ScalarExpr, otherwis
   if (value.key === otherwise.key) return value;
   if (value.kind === "read" && value.guard.length === 0 && otherwise.kind === "const")
     return scalarRead(value.dtype, value.buffer, value.index, open, otherwise.value);
+  const safe = rewriteScalar(value, noAxes, (node) =>
+    node.kind === "read" ? scalarRead(node.dtype, node.buffer, node.index, joinGuards(node.guard, open), node.fill) : node,
+  );
   return {
     kind: "guard",
     dtype: value.dtype,
     guard: open,
-    value,
+    value: safe,
     otherwise,
-    key: internKey(`(${value.key} if ${guardKey(open)} else ${otherwise.key})`),
+    key: internKey(`(${safe.key} if ${guardKey(open)} else ${otherwise.key})`),
   };
+}
+
+const noAxes: ReadonlyMap<number, IndexExpr> = new Map();
+
+function joinGuards(a: readonly Range[], b: readonly Range[]): readonly Range[] {
+  const known = new Set(a.map((r) => guardKey([r])));
+  return [...a, ...b.filter((r) => !known.has(guardKey([r])))];
 }
 
 /** A row of the scalar-op table; folds constants. `dtype` is needed for `cast` and `bitcast` only. */
