@@ -64,7 +64,7 @@ export class Builder implements Emitter {
   private locs: readonly Loc[] = [];
 
   constructor(name: string, options: BuilderOptions = {}) {
-    this.name = name;
+    this.name = name.replace(/[^A-Za-z0-9_.$-]+/g, "_") || "graph";
     this.fastMath = options.fastMath ?? false;
     this.raw = options.raw ?? false;
   }

@@ -1,12 +1,20 @@
-/** The IRs and what all layers above share: dtypes, the scalar-op table, builders, text, verification, evaluation. */
+/** Graph, Nest and Loop IR: types, and how graphs are built, printed, parsed, checked and evaluated. */
+export * from "./builder.ts";
+export * from "./define-op.ts";
 export * from "./dtype.ts";
-export * as loop from "./loop/build.ts";
+export * from "./eval.ts";
+export * from "./graph.ts";
 export type * from "./loop/loop.ts";
-export * from "./loop/machine-ops.ts";
-export * from "./nest/expr.ts";
+export type * from "./nest/expr.ts";
 export * from "./nest/index-algebra.ts";
 export type * from "./nest/nest.ts";
 export * from "./nest/scalar-expr.ts";
 export * from "./nest/scope.ts";
-export type { LoopProgram, MemoryKind, Place, Plan, Slot, WasmFeatures, WasmProgram } from "./program.ts";
+export * from "./ops/index.ts";
+export * from "./parse.ts";
+export * from "./print.ts";
+export * from "./program.ts";
+export * from "./rebuild.ts";
 export * from "./scalar-ops.ts";
+export * from "./text.ts";
+export * from "./verify.ts";
