@@ -1,1 +1,7 @@
-export {};
+/** Passes: functions from IR to IR. Simplification, autodiff, batching, fusion, memory planning. */
+export { DifferentiationError } from "./calculus.ts";
+export { type GradOptions, gradGraph, type VjpOptions, type VjpResult, vjpInto } from "./grad.ts";
+export { inlineCalls } from "./inline.ts";
+export { type JvpResult, jvpInto } from "./jvp.ts";
+export { type SimplifyOptions, simplify } from "./simplify.ts";
+export { BatchingError, placeBatchAxis, type VmapResult, vmapInto } from "./vmap.ts";
