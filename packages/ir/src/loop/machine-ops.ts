@@ -25,7 +25,9 @@ export type MachineOp =
   | "divU"
   | "remU"
   /** The upper 32 bits of the unsigned 64-bit product. */
-  | "mulhiU";
+  | "mulhiU"
+  /** `rarely(mask, fast, slow)`: `slow` where the mask is set, else `fast`; computes `slow` only if some lane needs it. */
+  | "rarely";
 
 export type LoopOp = ScalarOpName | MachineOp;
 
@@ -62,6 +64,11 @@ export const machineOps: Readonly<Record<MachineOp, MachineRule>> = {
   divU: { arity: 2, doc: "unsigned x / y, y not 0", type: same(word) },
   remU: { arity: 2, doc: "unsigned x mod y, y not 0", type: same(word) },
   mulhiU: { arity: 2, doc: "upper half of the unsigned product", type: same(word) },
+  rarely: {
+    arity: 3,
+    doc: "slow where the mask is set, else fast",
+    type: ([mask, fast, slow]) => (mask === "bool" && fast === slow ? fast : undefined),
+  },
 };
 
 export const machineOpNames = Object.keys(machineOps) as MachineOp[];
