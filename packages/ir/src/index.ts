@@ -1,10 +1,20 @@
-/** Graph, Nest and Loop IR: types, and how graphs are built, printed, parsed, checked and evaluated. */
+/**
+ * Graph, Nest and Loop IR: types, and how each is built, printed, parsed, checked and evaluated. Constructors of graph
+ * nodes are one name, `emit`; those of Loop IR another, `loop`.
+ */
 export * from "./builder.ts";
 export * from "./define-op.ts";
 export * from "./dtype.ts";
+export type { CumulateOp, DotDims, ReduceOp, ScatterCombine } from "./emit.ts";
+export * as emit from "./emit.ts";
 export * from "./eval.ts";
 export * from "./graph.ts";
+export * as loop from "./loop/build.ts";
 export type * from "./loop/loop.ts";
+export * from "./loop/machine-ops.ts";
+export * from "./loop/parse.ts";
+export * from "./loop/print.ts";
+export * from "./nest/classify.ts";
 export type * from "./nest/expr.ts";
 export * from "./nest/index-algebra.ts";
 export type * from "./nest/nest.ts";
