@@ -1,0 +1,203 @@
+/**
+ * Rewrites of a nest before it becomes loops: positions become element offsets, axes that always move together merge,
+ * and axes split where a guard changes its mind. No memory, no lanes.
+ */
+import type { Axis, BufferDecl, IndexExpr, Nest, Range, ScalarExpr, Store } from "@sinter/ir";
+import {
+  addIndex,
+  axis,
+  axisIndex,
+  divIndex,
+  linearize,
+  modIndex,
+  rewriteScalar,
+  scalarRead,
+  staticDim,
+  substituteIndex,
+  visitAtoms,
+  visitScalar,
+} from "@sinter/ir";
+
+type AxisMap = ReadonlyMap<number, IndexExpr>;
+const noAxes: AxisMap = new Map();
+
+/** Applies a substitution of axes (and of leaves) to all expressions of a nest; the axes themselves are given anew. */
+function rewriteNest(
+  nest: Nest,
+  axes: readonly Axis[],
+  map: AxisMap,
+  leaf: (node: ScalarExpr) => ScalarExpr = (node) => node,
+): Nest {
+  const scalar = (e: ScalarExpr): ScalarExpr => rewriteScalar(e, map, leaf);
+  const index = (e: IndexExpr): IndexExpr => substituteIndex(e, map, scalar);
+  const ranges = (guard: readonly Range[]): Range[] => guard.map((r) => ({ ...r, index: index(r.index) }));
+  const store = (s: Store): Store => ({
+    ...s,
+    index: s.index.map(index),
+    value: scalar(s.value),
+    ...(s.guard ? { guard: ranges(s.guard) } : {}),
+  });
+  return {
+    axes,
+    accumulators: nest.accumulators.map((a) => ({ ...a, values: a.values.map(scalar) })),
+    carries: nest.carries.map((c) => ({ ...c, init: scalar(c.init), next: scalar(c.next) })),
+    stores: nest.stores.map(store),
+  };
+}
+
+/** Every scalar expression of a nest. */
+export function nestScalars(nest: Nest): ScalarExpr[] {
+  return [
+    ...nest.accumulators.flatMap((a) => a.values),
+    ...nest.carries.flatMap((c) => [c.init, c.next]),
+    ...nest.stores.map((s) => s.value),
+  ];
+}
+
+/** Calls `visit` for each index of a nest: read and store positions, guards, iotas, those inside dyn values too. */
+export function visitIndices(nest: Nest, visit: (index: IndexExpr) => void): void {
+  const seen = new Set<ScalarExpr>();
+  const scalar = (root: ScalarExpr): void =>
+    visitScalar(
+      root,
+      (node) => {
+        if (node.kind === "index") visit(node.index);
+        if (node.kind === "read") node.index.forEach(visit);
+        if (node.kind === "read" || node.kind === "guard") for (const range of node.guard) visit(range.index);
+      },
+      seen,
+    );
+  const position = (index: IndexExpr): void => {
+    visit(index);
+    visitAtoms(index, (atom) => {
+      if (atom.kind === "dyn") scalar(atom.value);
+    });
+  };
+  nestScalars(nest).forEach(scalar);
+  for (const store of nest.stores) {
+    store.index.forEach(position);
+    for (const range of store.guard ?? []) position(range.index);
+  }
+}
+
+/** Positions become one row-major element offset; axes of one iteration go. */
+export function flattenNest(nest: Nest, buffers: readonly BufferDecl[]): Nest {
+  const shape = (id: number): BufferDecl["shape"] => buffers[id]!.shape;
+  const flat = rewriteNest(
+    nest,
+    nest.axes.filter((a) => staticDim(a.extent) !== 1),
+    noAxes,
+    (node) =>
+      node.kind === "read"
+        ? scalarRead(node.dtype, node.buffer, [linearize(node.index, shape(node.buffer))], node.guard, node.fill)
+        : node,
+  );
+  return { ...flat, stores: flat.stores.map((s) => ({ ...s, index: [linearize(s.index, shape(s.buffer))] })) };
+}
+
+/** Merges neighbouring axes of one kind wherever every position then stays linear in the merged axis. */
+export function collapseAxes(nest: Nest): Nest {
+  let current = nest;
+  for (let i = 0; i + 1 < current.axes.length; ) {
+    const [outer, inner] = [current.axes[i]!, current.axes[i + 1]!];
+    const merged = outer.kind === inner.kind ? mergePair(current, i, outer, inner) : undefined;
+    if (merged) current = merged;
+    else i++;
+  }
+  return current;
+}
+
+function mergePair(nest: Nest, position: number, outer: Axis, inner: Axis): Nest | undefined {
+  const size = staticDim(inner.extent);
+  const merged = axis(`${outer.name}${inner.name}`, staticDim(outer.extent) * size, outer.kind);
+  const at = axisIndex(merged);
+  const map = new Map([
+    [outer.id, divIndex(at, size)],
+    [inner.id, modIndex(at, size)],
+  ]);
+  const axes = [...nest.axes.slice(0, position), merged, ...nest.axes.slice(position + 2)];
+  const candidate = rewriteNest(nest, axes, map);
+  let linear = true;
+  visitIndices(candidate, (index) => {
+    for (const { atom } of index.terms)
+      if (atom.kind !== "axis" && atom.kind !== "dyn" && mentions(index, merged)) {
+        const direct = index.terms.some((t) => t.atom.kind === "axis" && t.atom.axis.id === merged.id);
+        if (!direct || atomMentions(atom, merged)) linear = false;
+      }
+  });
+  return linear ? candidate : undefined;
+}
+
+function atomMentions(atom: IndexExpr["terms"][number]["atom"], of: Axis): boolean {
+  if (atom.kind === "axis") return atom.axis.id === of.id;
+  if (atom.kind === "div" || atom.kind === "mod") return mentions(atom.value, of) || mentions(atom.by, of);
+  if (atom.kind === "mul") return atom.factors.some((f) => mentions(f, of));
+  if (atom.kind === "min" || atom.kind === "max") return atom.args.some((f) => mentions(f, of));
+  return false;
+}
+
+/** Whether an index varies with an axis, data positions aside. */
+export function mentions(index: IndexExpr, of: Axis): boolean {
+  return index.terms.some(({ atom }) => atomMentions(atom, of));
+}
+
+/** How far a position moves per step of an axis; undefined where it does not move evenly (div, mod, data). */
+export function strideOf(index: IndexExpr, of: Axis): number | undefined {
+  let stride = 0;
+  for (const { coef, atom } of index.terms) {
+    if (atom.kind === "axis") stride += atom.axis.id === of.id ? coef : 0;
+    else if (atom.kind === "dyn" ? scalarMentions(atom.value, of) : atomMentions(atom, of)) return undefined;
+  }
+  return stride;
+}
+
+/** Whether a scalar varies with an axis. */
+export function scalarMentions(root: ScalarExpr, of: Axis): boolean {
+  let found = false;
+  visitScalar(root, (node) => {
+    if (node.kind === "index") found ||= mentions(node.index, of);
+    if (node.kind === "read") found ||= node.index.some((ix) => mentions(ix, of));
+    if (node.kind === "read" || node.kind === "guard") found ||= node.guard.some((r) => mentions(r.index, of));
+  });
+  return found;
+}
+
+/** Part of a nest; `along` is what is left of the axis that was cut, if more than one iteration. */
+export interface Piece {
+  readonly nest: Nest;
+  readonly along: Axis | undefined;
+}
+
+/** Most pieces an axis is cut into for the sake of guards: padding and concatenation of a few parts. */
+const maxPieces = 9;
+
+/**
+ * The nest cut along `of` where a guard of the form lo <= axis + c < hi begins or ceases to hold, so that inside each
+ * piece it is decided. One piece where nothing is gained.
+ */
+export function splitAtGuards(nest: Nest, of: Axis): Piece[] {
+  const extent = staticDim(of.extent);
+  const cuts = new Set([0, extent]);
+  const consider = (guard: readonly Range[]): void => {
+    for (const { index, lo, hi } of guard) {
+      const only = index.terms.length === 1 ? index.terms[0] : undefined;
+      if (only?.coef !== 1 || only.atom.kind !== "axis" || only.atom.axis.id !== of.id) continue;
+      for (const bound of [staticDim(lo) - index.constant, staticDim(hi) - index.constant])
+        if (bound > 0 && bound < extent) cuts.add(bound);
+    }
+  };
+  const seen = new Set<ScalarExpr>();
+  for (const root of nestScalars(nest))
+    visitScalar(root, (node) => (node.kind === "read" || node.kind === "guard") && consider(node.guard), seen);
+  for (const store of nest.stores) consider(store.guard ?? []);
+  const bounds = [...cuts].sort((a, b) => a - b);
+  if (bounds.length === 2 || bounds.length > maxPieces + 1) return [{ nest, along: of }];
+  const pieces: Piece[] = [];
+  for (let i = 0; i + 1 < bounds.length; i++) {
+    const piece = axis(of.name, bounds[i + 1]! - bounds[i]!, of.kind);
+    const axes = nest.axes.map((a) => (a.id === of.id ? piece : a)).filter((a) => staticDim(a.extent) !== 1);
+    const cut = rewriteNest(nest, axes, new Map([[of.id, addIndex(axisIndex(piece), bounds[i]!)]]));
+    pieces.push({ nest: cut, along: axes.includes(piece) ? piece : undefined });
+  }
+  return pieces;
+}

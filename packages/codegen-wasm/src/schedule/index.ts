@@ -1,0 +1,48 @@
+/** NestProgram to LoopProgram: picks a schedule for each kernel by its structure. */
+import type { LoopKernel, LoopProgram, LoopStep, NestProgram, NestStep, WasmFeatures } from "@sinter/ir";
+import { staticDim } from "@sinter/ir";
+import { scheduleNests } from "./kernel.ts";
+
+export interface ScheduleOptions {
+  /** Naive scalar loops for everything: the oracle that the other schedules are tested against. */
+  readonly generic?: boolean;
+}
+
+export function schedule(program: NestProgram, features: WasmFeatures, options: ScheduleOptions = {}): LoopProgram {
+  const kernels: LoopKernel[] = [];
+  const generic = options.generic ?? false;
+  const steps = (list: readonly NestStep[]): LoopStep[] => list.map(step);
+  const step = (s: NestStep): LoopStep => {
+    switch (s.kind) {
+      case "kernel":
+        kernels.push(kernel(s.kernel));
+        return { kind: "kernel", kernel: kernels.length - 1, node: s.node };
+      case "copy":
+        return s;
+      case "if":
+        return { kind: "if", index: s.index, branches: s.branches.map(steps) };
+      case "for":
+        return { kind: "for", count: staticDim(s.count), counter: s.counter, body: steps(s.body) };
+      case "while":
+        return { kind: "while", test: steps(s.test), predicate: s.predicate, body: steps(s.body) };
+      default:
+        return s satisfies never;
+    }
+  };
+  const kernel = (k: (NestStep & { kind: "kernel" })["kernel"]): LoopKernel => {
+    if (k.kind === "library")
+      return {
+        name: k.name,
+        funcs: [k.func],
+        buffers: k.args,
+        scratch: [],
+        writes: k.writes,
+        aliasable: [],
+        flops: 0,
+        schedule: "library",
+      };
+    void features;
+    return scheduleNests(k, program.buffers, { generic });
+  };
+  return { name: program.name, buffers: program.buffers, steps: steps(program.steps), kernels };
+}

@@ -1,0 +1,279 @@
+/**
+ * A kernel of nests as functions: the entry takes the kernel's buffers, splits the outermost loop into chunks (each one
+ * call, since engines replace code only between calls) and leaves the loops to nests.ts.
+ */
+import type {
+  Axis,
+  BufferDecl,
+  BufferId,
+  IndexExpr,
+  LoopExpr,
+  LoopKernel,
+  LoopPointer,
+  LoopVar,
+  NestKernel,
+  ScalarExpr,
+  ScratchDecl,
+} from "@sinter/ir";
+import { bytesOf, loop, sizeOf, staticDim, visitScalar } from "@sinter/ir";
+import { foldIn, isPair, type Running, startRunning } from "./accumulate.ts";
+import { aliasablePairs } from "./alias.ts";
+import { nestScalars } from "./flat.ts";
+import { Levels } from "./levels.ts";
+import { emitNest, finishScalar, type KernelScope } from "./nests.ts";
+import type { KernelMemory } from "./payload.ts";
+import { type PreparedNest, type PrepareOptions, prepareNest } from "./prepare.ts";
+
+/** Work of one chunk, in multiplications: some tens of microseconds, so that a call costs nothing beside it. */
+const chunkWork = 1 << 16;
+
+/** Buffers of a kernel, in the order its entry takes them, and which of them it writes. */
+export interface KernelBuffers {
+  readonly buffers: readonly BufferId[];
+  readonly writes: readonly BufferId[];
+  readonly rows: readonly BufferId[];
+}
+
+export function kernelBuffers(kernel: NestKernel, decls: readonly BufferDecl[]): KernelBuffers {
+  const reads = new Set<BufferId>();
+  const writes = new Set<BufferId>();
+  for (const nest of kernel.nests) {
+    const seen = new Set<ScalarExpr>();
+    const collect = (root: ScalarExpr): void =>
+      visitScalar(root, (node) => node.kind === "read" && void reads.add(node.buffer), seen);
+    nestScalars(nest).forEach(collect);
+    for (const store of nest.stores) {
+      writes.add(store.buffer);
+      for (const value of store.index.flatMap(dynValues)) collect(value);
+    }
+  }
+  const isRow = (id: BufferId): boolean => decls[id]!.kind === "row";
+  const all = [...new Set([...reads, ...writes])];
+  return {
+    buffers: all.filter((b) => !isRow(b)),
+    writes: [...writes].filter((b) => !isRow(b)),
+    rows: all.filter(isRow),
+  };
+}
+
+function dynValues(index: IndexExpr): ScalarExpr[] {
+  return index.terms.flatMap(({ atom }) => {
+    if (atom.kind === "dyn") return [atom.value];
+    if (atom.kind === "div" || atom.kind === "mod") return dynValues(atom.value);
+    return atom.kind === "min" || atom.kind === "max" ? atom.args.flatMap(dynValues) : [];
+  });
+}
+
+/** One function under construction, with the kernel's pointers declared in order. */
+class KernelFunc {
+  readonly func: loop.FuncBuilder;
+  readonly pointers: LoopPointer[] = [];
+  private readonly byBuffer = new Map<BufferId, LoopPointer>();
+  private readonly locals = new Map<BufferId, LoopVar>();
+  private readonly decls: readonly BufferDecl[];
+  private readonly written: ReadonlySet<BufferId>;
+
+  constructor(name: string, decls: readonly BufferDecl[], used: KernelBuffers) {
+    this.func = new loop.FuncBuilder(name);
+    this.decls = decls;
+    this.written = new Set([...used.writes, ...used.rows]);
+    for (const id of used.buffers) this.declare(id, "heap");
+    for (const id of used.rows) if (!isScalarRow(decls[id]!)) this.declare(id, "scratch");
+  }
+
+  private declare(id: BufferId, space: "heap" | "scratch"): void {
+    const decl = this.decls[id]!;
+    const pointer = this.func.pointer(decl.name, decl.dtype, space);
+    this.byBuffer.set(id, pointer);
+    this.pointers.push(pointer);
+  }
+
+  /** Declares the locals that hold rank-0 row buffers. */
+  openRows(used: KernelBuffers): void {
+    for (const id of used.rows) {
+      const decl = this.decls[id]!;
+      if (isScalarRow(decl)) this.locals.set(id, this.func.local(decl.name, loop.constant(decl.dtype, 0)));
+    }
+  }
+
+  readonly memory: KernelMemory = {
+    pointer: (id) => this.byBuffer.get(id)!,
+    local: (id) => this.locals.get(id),
+    size: (id) => staticDim(sizeOf(this.decls[id]!.shape)),
+    isRow: (id) => this.written.has(id),
+  };
+}
+
+function isScalarRow(decl: BufferDecl): boolean {
+  return staticDim(sizeOf(decl.shape)) === 1;
+}
+
+export function scheduleNests(kernel: NestKernel, decls: readonly BufferDecl[], options: PrepareOptions): LoopKernel {
+  const used = kernelBuffers(kernel, decls);
+  const prepared = kernel.nests.map((nest) => prepareNest(nest, decls, options));
+  const scratch = rowScratch(used, decls);
+  const outerPoints = kernel.outer.reduce((n, a) => n * staticDim(a.extent), 1);
+  const work = prepared.reduce((sum, p) => sum + p.work * p.points, 0) * outerPoints;
+  const common = {
+    name: kernel.name,
+    buffers: used.buffers,
+    writes: used.writes,
+    aliasable: aliasablePairs(kernel, decls),
+    flops: work,
+  };
+  const only = prepared.length === 1 && kernel.outer.length === 0 ? prepared[0] : undefined;
+  const long = only && !options.generic ? longReduction(only) : undefined;
+  if (only && long)
+    return { ...common, ...chunkedReduction(kernel.name, decls, used, only, long), schedule: "two-pass reduction" };
+  const schedule = options.generic ? "generic" : kernel.outer.length > 0 ? "rows" : (only?.vector?.kind ?? "scalar");
+  const cut = options.generic ? undefined : cutAxis(kernel.outer, prepared, work);
+  const entry = new KernelFunc(kernel.name, decls, used);
+  if (!cut) {
+    emitBody(entry, kernel.outer, prepared, used);
+    return { ...common, funcs: [entry.func.finish()], scratch: scratch(entry), schedule };
+  }
+  const extent = staticDim(cut.axis.extent);
+  const body = new KernelFunc(`${kernel.name}_chunk`, decls, used);
+  const chunk = body.func.param("chunk");
+  const from = body.func.let("from", loop.mul(chunk, loop.i32(cut.size)));
+  const to = body.func.let("to", loop.min(loop.add(from, loop.i32(cut.size)), loop.i32(extent)));
+  emitBody(body, kernel.outer, prepared, used, { axis: cut.axis, from, to });
+  const func = body.func.finish();
+  entry.func.par(loop.i32(Math.ceil(extent / cut.size)), func, entry.pointers);
+  return { ...common, funcs: [entry.func.finish(), func], scratch: scratch(entry), schedule };
+}
+
+function rowScratch(used: KernelBuffers, decls: readonly BufferDecl[]): (of: KernelFunc) => ScratchDecl[] {
+  return (of) =>
+    used.rows
+      .filter((id) => !isScalarRow(decls[id]!))
+      .map((id) => ({
+        pointer: of.memory.pointer(id),
+        bytes: staticDim(sizeOf(decls[id]!.shape)) * bytesOf(decls[id]!.dtype),
+      }));
+}
+
+function emitBody(
+  of: KernelFunc,
+  outer: readonly Axis[],
+  nests: readonly PreparedNest[],
+  used: KernelBuffers,
+  chunk?: KernelScope["chunk"],
+): void {
+  of.openRows(used);
+  const levels = new Levels(of.func);
+  const run = (axes: readonly Axis[]): void => {
+    const [axis, ...rest] = axes;
+    if (axis) {
+      const inChunk = chunk?.axis.id === axis.id;
+      const [from, to] = inChunk ? [chunk.from, chunk.to] : [loop.i32(0), loop.i32(staticDim(axis.extent))];
+      levels.loop(axis, from, to, 1, () => run(rest));
+      return;
+    }
+    const scope = { levels, memory: of.memory, rowLevel: levels.innermost, ...(chunk ? { chunk } : {}) };
+    for (const nest of nests) emitNest(scope, nest);
+  };
+  run(outer);
+}
+
+/** The loop to cut into chunks and the iterations of each; undefined where one call does it all. */
+function cutAxis(
+  outer: readonly Axis[],
+  nests: readonly PreparedNest[],
+  work: number,
+): { axis: Axis; size: number } | undefined {
+  if (work < 2 * chunkWork) return undefined;
+  const first = outer[0] ?? firstLoop(nests);
+  if (first === undefined) return undefined;
+  const extent = staticDim(first.extent);
+  const perIteration = work / extent;
+  // A multiple of every unrolled step, so that only the last chunk has a rest.
+  const size = Math.max(32, Math.ceil(chunkWork / perIteration / 32) * 32);
+  const rows = outer.length > 0 || first !== nests[0]!.vector;
+  const chosen = rows ? Math.max(1, Math.ceil(chunkWork / perIteration)) : size;
+  return chosen < extent ? { axis: first, size: chosen } : undefined;
+}
+
+/** The outermost loop of the only nest, if it is parallel and not cut into pieces. */
+function firstLoop(nests: readonly PreparedNest[]): Axis | undefined {
+  const only = nests.length === 1 && nests[0]!.pieces.length === 1 ? nests[0]!.pieces[0] : undefined;
+  if (!only) return undefined;
+  const par = only.nest.axes.filter((a) => a.kind === "par");
+  return par.find((a) => a !== only.along) ?? par[0];
+}
+
+/** The red axis of a reduction to a single point that is long enough to be cut. */
+function longReduction(prepared: PreparedNest): Axis | undefined {
+  const { nest } = prepared.pieces[0]!;
+  if (prepared.pieces.length > 1 || nest.axes.some((a) => a.kind !== "red") || nest.accumulators.length === 0)
+    return undefined;
+  const first = nest.axes.find((a) => a !== prepared.vector) ?? nest.axes[0];
+  return first && prepared.points * prepared.work >= 2 * chunkWork ? first : undefined;
+}
+
+/**
+ * Each chunk folds its part of the axis and leaves the result in scratch; the entry folds those in order. So the result
+ * does not depend on who ran which chunk, and long float sums lose less.
+ */
+function chunkedReduction(
+  name: string,
+  decls: readonly BufferDecl[],
+  used: KernelBuffers,
+  prepared: PreparedNest,
+  axis: Axis,
+): Pick<LoopKernel, "funcs" | "scratch"> {
+  const { nest } = prepared.pieces[0]!;
+  const extent = staticDim(axis.extent);
+  const perIteration = (prepared.work * prepared.points) / extent;
+  const size = Math.max(1, Math.ceil(chunkWork / perIteration / 32) * 32);
+  const chunks = Math.ceil(extent / size);
+  const slots = nest.accumulators.flatMap((acc, a) =>
+    (isPair(acc.combine) ? ([acc.dtype, "i32"] as const) : ([acc.dtype] as const)).map((dtype, component) => ({
+      a,
+      component,
+      dtype,
+    })),
+  );
+  const declare = (of: KernelFunc): LoopPointer[] =>
+    slots.map((s) => of.func.pointer(`partial${s.a}_${s.component}`, s.dtype, "scratch"));
+
+  const body = new KernelFunc(`${name}_chunk`, decls, used);
+  const bodyPartials = declare(body);
+  const chunk = body.func.param("chunk");
+  const from = body.func.let("from", loop.mul(chunk, loop.i32(size)));
+  const to = body.func.let("to", loop.min(loop.add(from, loop.i32(size)), loop.i32(extent)));
+  const scope: KernelScope = {
+    levels: new Levels(body.func),
+    memory: body.memory,
+    rowLevel: 0,
+    chunk: { axis, from, to },
+    onResults: (values) => {
+      for (const [i, s] of slots.entries()) body.func.store(bodyPartials[i]!, chunk, values[s.a]![s.component]!);
+    },
+  };
+  emitNest(scope, prepared);
+  const func = body.func.finish();
+
+  const entry = new KernelFunc(name, decls, used);
+  const partials = declare(entry);
+  entry.func.par(loop.i32(chunks), func, [...entry.pointers, ...partials]);
+  const running: Running[] = nest.accumulators.map((acc, a) => startRunning(entry.func, acc, `acc${a}`, 1));
+  entry.func.for("chunk", loop.i32(0), loop.i32(chunks), 1, (c) => {
+    nest.accumulators.forEach((acc, a) => {
+      const values = slots.flatMap((s, i) =>
+        s.a === a ? [entry.func.let("partial", loop.load(partials[i]!, c))] : [],
+      );
+      foldIn(entry.func, acc, running[a]!, values);
+    });
+  });
+  const levels = new Levels(entry.func);
+  const finalScope: KernelScope = { levels, memory: entry.memory, rowLevel: 0 };
+  finishScalar(
+    { scope: finalScope, nest },
+    running.map((r) => r.map((v): LoopExpr => loop.use(v))),
+  );
+  return {
+    funcs: [entry.func.finish(), func],
+    scratch: partials.map((pointer, i) => ({ pointer, bytes: chunks * bytesOf(slots[i]!.dtype) })),
+  };
+}

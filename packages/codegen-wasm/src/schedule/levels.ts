@@ -1,0 +1,70 @@
+/**
+ * The loops that are open while a kernel is being built. A value is bound in the outermost loop that fixes all it
+ * depends on, once, and found again there: this is loop-invariant code motion at construction.
+ */
+import type { Axis, LoopExpr, loop } from "@sinter/ir";
+
+interface Level {
+  /** Depth of the statement list in the function builder. */
+  readonly depth: number;
+  /** What was bound in this list, by key. */
+  readonly bound: Map<string, LoopExpr>;
+}
+
+export class Levels {
+  readonly func: loop.FuncBuilder;
+  private readonly stack: Level[];
+  private readonly axes = new Map<number, { readonly value: LoopExpr; readonly level: number }>();
+
+  constructor(func: loop.FuncBuilder) {
+    this.func = func;
+    this.stack = [{ depth: func.depth, bound: new Map() }];
+  }
+
+  /** Number of the innermost open loop. */
+  get innermost(): number {
+    return this.stack.length - 1;
+  }
+
+  /** for (axis = from; axis < to; axis += step) with the axis bound inside. */
+  loop(axis: Axis, from: LoopExpr, to: LoopExpr, step: number, body: () => void): void {
+    this.func.for(axis.name, from, to, step, (value) => this.inside(axis, value, body));
+  }
+
+  /** Runs `body` with the axis bound to a value in a level of its own. */
+  inside(axis: Axis, value: LoopExpr, body: () => void): void {
+    this.stack.push({ depth: this.func.depth, bound: new Map() });
+    const outer = this.axes.get(axis.id);
+    this.axes.set(axis.id, { value, level: this.innermost });
+    try {
+      body();
+    } finally {
+      if (outer) this.axes.set(axis.id, outer);
+      else this.axes.delete(axis.id);
+      this.stack.pop();
+    }
+  }
+
+  axis(id: number): { readonly value: LoopExpr; readonly level: number } {
+    const bound = this.axes.get(id);
+    if (bound === undefined) throw new Error(`axis ${id} is used outside its loop`);
+    return bound;
+  }
+
+  /** What a key was bound to in an open level. */
+  find(key: string): LoopExpr | undefined {
+    for (let i = this.innermost; i >= 0; i--) {
+      const found = this.stack[i]!.bound.get(key);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+
+  /** Binds a value in the list of a level, so that later uses in and below it find it. */
+  bind(level: number, key: string, name: string, value: LoopExpr): LoopExpr {
+    const { depth, bound } = this.stack[level]!;
+    const variable = this.func.letAt(depth, name, value);
+    bound.set(key, variable);
+    return variable;
+  }
+}
