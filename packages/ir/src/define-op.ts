@@ -203,7 +203,7 @@ export interface OpDef<A extends Attrs = Attrs> {
   ): readonly HostTensor[];
   readonly fold: readonly FoldRule<A>[];
   readonly derivative: Derivative<A>;
-  readonly batch: BatchRule<A>;
+  batch(b: Emitter, ctx: BatchContext<A>): readonly Value[];
   readonly nest: NestRule<A>;
   /** Largest difference between backends, in ulp of the result (0: bit for bit). Reductions scale it by their length. */
   readonly ulp: number;

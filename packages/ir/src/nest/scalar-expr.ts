@@ -139,6 +139,15 @@ export function scalarBitcast(x: ScalarExpr, dtype: DType): ScalarExpr {
   return { kind: "op", dtype, op: "bitcast", args: [x], key: internKey(`bitcast.${dtype}(${x.key})`) };
 }
 
+/** The bits of a value of `from` read as `to`. Both take 4 bytes, or they are the same. */
+export function bitcastValue(from: DType, to: DType, value: number): number {
+  if (from === to) return value;
+  const bytes = new DataView(new ArrayBuffer(4));
+  if (from === "f32") bytes.setFloat32(0, value);
+  else bytes.setInt32(0, value | 0);
+  return to === "f32" ? bytes.getFloat32(0) : to === "u32" ? bytes.getUint32(0) : bytes.getInt32(0);
+}
+
 export function scalarAcc(dtype: DType, accumulator: number, component = 0): ScalarExpr {
   return { kind: "acc", dtype, accumulator, component, key: `acc${accumulator}.${component}` };
 }

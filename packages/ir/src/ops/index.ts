@@ -1,0 +1,32 @@
+/** The registry of graph ops: a plain record, in the order of families. Passes ask an entry's fields, never its name. */
+import type { OpDef } from "../define-op.ts";
+import { concatOp } from "./concat.ts";
+import { dotOps } from "./dot.ts";
+import { elementwiseOps } from "./elementwise.ts";
+import { movementOps } from "./movement.ts";
+import { reduceOps } from "./reduce.ts";
+import { windowOps } from "./windows.ts";
+
+/** Every op there is. */
+export const allOps: readonly OpDef[] = [
+  ...elementwiseOps,
+  ...movementOps,
+  ...windowOps,
+  concatOp,
+  ...reduceOps,
+  ...dotOps,
+];
+
+const byName: ReadonlyMap<string, OpDef> = new Map(allOps.map((op) => [op.name, op]));
+
+/** The entry of a name, where there is one. */
+export function findOp(name: string): OpDef | undefined {
+  return byName.get(name);
+}
+
+/** The entry of a name that is known to exist. */
+export function getOp(name: string): OpDef {
+  const op = byName.get(name);
+  if (op === undefined) throw new Error(`no op ${name}`);
+  return op;
+}
