@@ -13,14 +13,19 @@ export class ParseError extends Error {
   readonly line: number;
   readonly column: number;
   constructor(source: string, offset: number, reason: string) {
-    const before = source.slice(0, offset).split("\n");
-    const column = before[before.length - 1]!.length + 1;
-    const text = source.split("\n")[before.length - 1] ?? "";
-    super(`${before.length}:${column}: ${reason}\n  ${text}\n  ${" ".repeat(column - 1)}^`);
+    const { line, column } = placeOf(source, offset);
+    const text = source.split("\n")[line - 1] ?? "";
+    super(`${line}:${column}: ${reason}\n  ${text}\n  ${" ".repeat(column - 1)}^`);
     this.reason = reason;
-    this.line = before.length;
+    this.line = line;
     this.column = column;
   }
+}
+
+function placeOf(source: string, offset: number): { line: number; column: number } {
+  const before = source.slice(0, offset);
+  const lineStart = before.lastIndexOf("\n") + 1;
+  return { line: before.split("\n").length, column: offset - lineStart + 1 };
 }
 
 const blank = /(?:\s+|#[^\n]*|\/\/[^\n]*)+/y;
@@ -77,6 +82,11 @@ export class Cursor {
     const token = this.peek();
     this.position++;
     return token;
+  }
+
+  /** Line and column of the next token. */
+  place(): { line: number; column: number } {
+    return placeOf(this.source, this.peek().offset);
   }
 
   /** Where the cursor is, to come back to. */

@@ -9,6 +9,7 @@ import type {
   AttrValue,
   Graph,
   GraphResult,
+  Loc,
   Node,
   OperandGroup,
   Param,
@@ -38,6 +39,8 @@ export { ParseError } from "./lex.ts";
 export interface ParseOptions {
   /** Contents of the constants that the text names, as `printGraphWithData` gives them. */
   readonly data?: ReadonlyMap<string, TypedArray>;
+  /** Name of the text: each node's line becomes its source position. */
+  readonly file?: string;
 }
 
 /** The graph that a text describes; throws `ParseError` with line, column and a caret. */
@@ -74,8 +77,10 @@ class GraphParser {
     if (c.accept("where")) this.symList();
     c.expect("{");
     const nodes: Node[] = [];
+    const locs: Loc[][] = [];
     while (!c.at("return")) {
       if (c.at("}") || c.peek().kind === "end") c.fail('expected a node or "return"', c.peek(), true);
+      locs.push(this.options.file === undefined ? [] : [{ file: this.options.file, ...c.place() }]);
       nodes.push(this.node());
     }
     c.expect("return");
@@ -85,7 +90,7 @@ class GraphParser {
       while (c.accept(","));
     }
     c.expect("}");
-    return { name, syms: [...this.syms.values()], params, nodes, results, debug: { locs: nodes.map(() => []) } };
+    return { name, syms: [...this.syms.values()], params, nodes, results, debug: { locs } };
   }
 
   /** Sizes are declared behind the parameters whose types use them: looks ahead. */

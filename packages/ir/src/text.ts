@@ -28,7 +28,7 @@ export function numberText(value: number, dtype: DType = "f64"): string {
   if (Object.is(value, -0)) return "-0";
   if (value === Number.POSITIVE_INFINITY) return "inf";
   if (value === Number.NEGATIVE_INFINITY) return "-inf";
-  if (dtype !== "f32" || Number.isInteger(value)) return String(value);
+  if (dtype !== "f32" || (Number.isInteger(value) && Math.abs(value) < 2 ** 24)) return String(value);
   for (let digits = 1; digits < 9; digits++) {
     const short = Number(value.toPrecision(digits));
     if (Math.fround(short) === value) return String(short);

@@ -1,0 +1,265 @@
+// Random typed graphs out of the op registry's samplers, and what tests need around them: arguments that fit, and
+// shrinking of a failing case by dropping nodes.
+import {
+  allOps,
+  Builder,
+  evalGraph,
+  type Graph,
+  type GraphResult,
+  type HostTensor,
+  isFloat,
+  type Node,
+  type OpDef,
+  printGraph,
+  type Rng,
+  type SampledOp,
+  type SampledOperand,
+  sameType,
+  staticDim,
+  typeOf,
+  type Value,
+} from "../../packages/ir/src/index.ts";
+import { randomTensor, seededRng } from "./random.ts";
+
+/** A graph and arguments for all its parameters. */
+export interface GraphCase {
+  readonly graph: Graph;
+  readonly args: readonly HostTensor[];
+}
+
+export interface RandomGraphOptions {
+  /** How many ops to draw; adapting operands adds some. */
+  readonly size?: number;
+  /** Which ops may be drawn; region ops and effects never are. */
+  readonly accept?: (def: OpDef) => boolean;
+  /** Fold and merge while building. Off by default, so that there is something to simplify. */
+  readonly simplify?: boolean;
+}
+
+const maxElements = 3000;
+
+/** Whether the generator can draw an op: its sampler describes all of it. */
+export function isSampled(def: OpDef): boolean {
+  return def.groups.length === 0 && !def.effect;
+}
+
+export function randomGraph(rng: Rng, options: RandomGraphOptions = {}): GraphCase {
+  const ops = allOps.filter((def) => isSampled(def) && (options.accept?.(def) ?? true));
+  const b = new Builder("random", { raw: options.simplify !== true });
+  const maker = new GraphMaker(rng, b);
+  for (let i = 0; i < (options.size ?? 8); i++) maker.add(rng.pick(ops));
+  return { graph: b.finish(maker.results()), args: maker.args };
+}
+
+class GraphMaker {
+  readonly args: HostTensor[] = [];
+  private readonly rng: Rng;
+  private readonly b: Builder;
+  private readonly pool: Value[] = [];
+  private readonly used = new Set<Value>();
+  private readonly states: { readonly param: number; readonly value: Value }[] = [];
+
+  constructor(rng: Rng, b: Builder) {
+    this.rng = rng;
+    this.b = b;
+  }
+
+  add(def: OpDef): void {
+    // Of a few samples, the one that can take most from what is there.
+    let best: SampledOp<Record<string, never>> | undefined;
+    let bestScore = -1;
+    for (let i = 0; i < 5; i++) {
+      const sample = def.sample(this.rng) as SampledOp<Record<string, never>>;
+      const score = sample.operands.filter((o) => this.matching(o).length > 0).length;
+      if (score > bestScore) [best, bestScore] = [sample, score];
+    }
+    const operands = best!.operands.map((operand) => this.operand(operand));
+    for (const v of operands) this.used.add(v);
+    const results = this.b.emitNode(def.name, operands, best!.attrs);
+    for (const result of results) if (elements(result) <= maxElements) this.pool.push(result);
+  }
+
+  /** Values with nothing behind them, at least one; and now and then the new value of a state. */
+  results(): GraphResult[] {
+    const sinks = this.pool.filter((v) => !this.used.has(v));
+    const out: GraphResult[] = (sinks.length > 0 ? sinks : this.pool.slice(-1)).map((value) => ({
+      kind: "out",
+      value,
+    }));
+    for (const { param, value } of this.states) {
+      const fitting = this.pool.filter((v) => sameType(v.type, value.type));
+      if (fitting.length > 0) out.push({ kind: "state", value: this.rng.pick(fitting), param });
+    }
+    return out;
+  }
+
+  private matching(operand: SampledOperand): Value[] {
+    if (operand.distinct === true) return [];
+    return this.pool.filter(
+      (v) => typeOf(v).dtype === operand.type.dtype && this.canAdapt(shapeOf(v), operand.type.shape.map(staticDim)),
+    );
+  }
+
+  private canAdapt(from: readonly number[], to: readonly number[]): boolean {
+    return (
+      size(from) === size(to) || from.length === 0 || (from.length === to.length && to.every((d, i) => d <= from[i]!))
+    );
+  }
+
+  private operand(operand: SampledOperand): Value {
+    const fitting = this.matching(operand);
+    if (fitting.length === 0 || this.rng.int(0, 3) === 0) return this.param(operand);
+    const exact = fitting.filter((v) => sameType(v.type, operand.type));
+    const value = this.rng.pick(exact.length > 0 && this.rng.int(0, 3) > 0 ? exact : fitting);
+    return this.intoRange(this.intoShape(value, operand.type.shape.map(staticDim)), operand);
+  }
+
+  private param(operand: SampledOperand): Value {
+    const { type } = operand;
+    const kind = this.rng.pick(["arg", "arg", "arg", "const", "state"] as const);
+    const index = this.args.length;
+    const value = this.b.param(kind, type, `x${index}`);
+    this.args.push(randomTensor(this.rng, operand));
+    if (kind === "state") this.states.push({ param: index, value });
+    if (operand.distinct !== true) this.pool.push(value);
+    return value;
+  }
+
+  private intoShape(value: Value, to: readonly number[]): Value {
+    const from = shapeOf(value);
+    if (from.join() === to.join()) return value;
+    this.used.add(value);
+    if (from.length === 0) return this.b.emit("broadcast", [value], { shape: to, dims: [] });
+    if (size(from) === size(to)) return this.b.emit("reshape", [value], { shape: to });
+    const start = from.map((d, i) => this.rng.int(0, d - to[i]!));
+    const limit = start.map((s, i) => s + to[i]!);
+    return this.b.emit("slice", [value], { start, limit, step: to.map(() => 1) });
+  }
+
+  /** Computed values may lie anywhere; an op whose sampler asks for a range gets it. */
+  private intoRange(value: Value, { type, lo, hi }: SampledOperand): Value {
+    const { dtype } = type;
+    if (dtype === "bool") return value;
+    this.used.add(value);
+    const constant = (x: number): Value => this.b.scalar(dtype, x);
+    if (!isFloat(dtype)) {
+      const atLeast = this.b.emit("max", [value, constant(Math.ceil(lo))]);
+      return this.b.emit("min", [atLeast, constant(Math.floor(hi))]);
+    }
+    if (lo <= -3 && hi >= 3 && this.rng.bool()) return value;
+    const unit = this.b.emit("logistic", [value]);
+    return this.b.emit("add", [this.b.emit("mul", [unit, constant(hi - lo)]), constant(lo)]);
+  }
+}
+
+function shapeOf(value: Value): readonly number[] {
+  return typeOf(value).shape.map(staticDim);
+}
+function size(shape: readonly number[]): number {
+  return shape.reduce((n, d) => n * d, 1);
+}
+function elements(value: Value): number {
+  return value.type.kind === "tensor" ? size(shapeOf(value)) : 0;
+}
+
+/**
+ * Checks a property of `runs` random graphs. A failing graph is shrunk first; the error holds its text, its arguments
+ * and the seed that made it.
+ */
+export function checkRandomGraphs(
+  property: (one: GraphCase, rng: Rng) => void,
+  options: RandomGraphOptions & { readonly runs: number; readonly seed?: number },
+): void {
+  for (let i = 0; i < options.runs; i++) {
+    const seed = (options.seed ?? 1) + i;
+    const rng = seededRng(seed);
+    const one = randomGraph(rng, { ...options, size: options.size ?? rng.int(1, 12) });
+    const failure = (candidate: GraphCase): unknown => {
+      try {
+        property(candidate, seededRng(seed));
+        return undefined;
+      } catch (error) {
+        return error ?? new Error("thrown without a reason");
+      }
+    };
+    if (failure(one) === undefined) continue;
+    const small = shrinkCase(one, (candidate) => failure(candidate) !== undefined);
+    const error = failure(small);
+    const message = error instanceof Error ? error.message : String(error);
+    throw new Error(`seed ${seed}: ${message}\n${caseText(small)}`, { cause: error });
+  }
+}
+
+export function caseText({ graph, args }: GraphCase): string {
+  const values = args.map((arg, i) => {
+    const shown = [...arg.data.subarray(0, 12)].map((x) => (Object.is(x, -0) ? "-0" : String(x))).join(", ");
+    return `%${graph.params[i]!.name} = [${shown}${arg.data.length > 12 ? ", ..." : ""}]`;
+  });
+  return `${printGraph(graph)}${values.join("\n")}`;
+}
+
+/** A smaller case that still fails: fewer results, nodes replaced by parameters with the values they had. */
+export function shrinkCase(one: GraphCase, fails: (candidate: GraphCase) => boolean): GraphCase {
+  let current = one;
+  let budget = 200;
+  const attempt = (make: () => GraphCase): boolean => {
+    if (budget-- <= 0) return false;
+    const candidate = make();
+    if (!fails(candidate)) return false;
+    current = candidate;
+    return true;
+  };
+  for (const result of one.graph.results) if (attempt(() => cut(one, new Set(), [result]))) break;
+  for (let changed = true; changed && budget > 0; ) {
+    changed = false;
+    for (let i = current.graph.nodes.length - 1; i >= 0; i--) {
+      const node = current.graph.nodes[i];
+      if (node !== undefined && attempt(() => cut(current, new Set([node]), current.graph.results))) changed = true;
+    }
+  }
+  return current;
+}
+
+/** The case without some nodes (parameters in their place) and without what nothing needs then. */
+function cut({ graph, args }: GraphCase, removed: ReadonlySet<Node>, results: readonly GraphResult[]): GraphCase {
+  const values: HostTensor[] = [...args];
+  evalGraph(graph, args, {
+    trace: (node, _operands, made, owner) => {
+      if (owner !== graph) return;
+      for (const [i, v] of node.results.entries()) values[v.id] = made[i]!;
+    },
+  });
+  const needed = new Set<Value>(results.map((r) => r.value));
+  for (const r of results) if (r.kind === "state") needed.add(graph.params[r.param]!.value);
+  for (const node of [...graph.nodes].reverse())
+    if (!removed.has(node) && node.results.some((v) => needed.has(v))) for (const v of node.operands) needed.add(v);
+
+  const b = new Builder(graph.name, { raw: true });
+  const renamed = new Map<Value, Value>();
+  const positions = new Map<number, number>();
+  const newArgs: HostTensor[] = [];
+  const param = (kind: "arg" | "const" | "state" | "token", value: Value, name: string): void => {
+    renamed.set(value, b.param(kind, value.type, name));
+    newArgs.push(values[value.id]!);
+  };
+  graph.params.forEach((p, i) => {
+    if (!needed.has(p.value)) return;
+    positions.set(i, newArgs.length);
+    param(p.kind, p.value, p.name);
+  });
+  for (const node of graph.nodes) {
+    if (!node.results.some((v) => needed.has(v))) continue;
+    if (removed.has(node)) {
+      for (const v of node.results) if (needed.has(v)) param("arg", v, `cut${v.id}`);
+      continue;
+    }
+    const operands = node.operands.map((v) => renamed.get(v)!);
+    const made = b.emitNode(node.op, operands, node.attrs, node.regions, node.groups);
+    for (const [i, v] of node.results.entries()) renamed.set(v, made[i]!);
+  }
+  const kept = results.map((r): GraphResult => {
+    const value = renamed.get(r.value)!;
+    return r.kind === "state" ? { kind: "state", value, param: positions.get(r.param)! } : { kind: r.kind, value };
+  });
+  return { graph: b.finish(kept), args: newArgs };
+}
