@@ -380,7 +380,7 @@ export const scalarOps: Readonly<Record<ScalarOpName, ScalarOp>> = {
     arity: 1,
     type: numeric,
     eval: (_, x) => (x > 0 ? x : Number.isNaN(x) ? x : 0),
-    partials: (e, _, y) => [e.op("sign", y)],
+    partials: (e, _, y) => [e.op("select", e.op("gt", y, e.constant(0)), e.constant(1), e.constant(0))],
     cost: 1,
     ulp: 0,
     domain: kinked,
