@@ -1,0 +1,24 @@
+// All cases, in the order in which they run and print.
+
+import { accuracy } from "./accuracy.ts";
+import type { Case } from "./case.ts";
+import { elementwise } from "./elementwise.ts";
+import { firstCall } from "./first-call.ts";
+import { matmul } from "./matmul.ts";
+import { matmulSizes } from "./matmul-sizes.ts";
+import { softmax } from "./softmax.ts";
+import { sum } from "./sum.ts";
+import { trainingStep } from "./training-step.ts";
+import { ulp } from "./ulp.ts";
+
+export const cases: readonly Case[] = [
+  matmul,
+  matmulSizes,
+  trainingStep,
+  elementwise,
+  softmax,
+  sum,
+  firstCall,
+  ulp,
+  accuracy,
+];

@@ -1,0 +1,45 @@
+// The vocabulary shared by the bench and its peer processes: what a job is, and what a peer answers. No code runs here.
+
+/** The functions of one variable whose error is measured. */
+export const unaryNames = ["exp", "log", "tanh", "erf", "sin", "cos"] as const;
+export type UnaryName = (typeof unaryNames)[number];
+
+/** One computation that a peer can be asked for. Every peer makes its inputs itself, from `inputs.ts`. */
+export type Job =
+  | { readonly kind: "matmul"; readonly m: number; readonly k: number; readonly n: number }
+  | { readonly kind: "elementwise"; readonly size: number }
+  | { readonly kind: "softmax"; readonly rows: number; readonly columns: number }
+  | { readonly kind: "sum"; readonly size: number }
+  | { readonly kind: "training-step"; readonly batch: number }
+  | { readonly kind: "training-run"; readonly batch: number; readonly epochs: number }
+  | { readonly kind: "unary"; readonly name: UnaryName }
+  | { readonly kind: "pow" }
+  | { readonly kind: "fma-peak"; readonly relaxed: boolean }
+  | { readonly kind: "read-bandwidth"; readonly size: number }
+  | { readonly kind: "copy-bandwidth"; readonly size: number };
+
+export type JobOf<Kind extends Job["kind"]> = Extract<Job, { kind: Kind }>;
+
+/** Numbers a peer knows about what it prepared, such as its kernel count. */
+export type Facts = Readonly<Record<string, number | string>>;
+
+/** A job that is ready to run: inputs are on the device and whatever can be compiled ahead has been. */
+export interface Prepared {
+  /** The timed body. It returns when the result exists on the device, and leaves nothing behind. */
+  run(): void | Promise<void>;
+  /** The values that are held against the float64 reference. Called once, before any `run`. */
+  result(): Float32Array | Promise<Float32Array>;
+  readonly facts?: Facts;
+  dispose(): void;
+}
+
+/** What a peer says when it has no way to do a job; the reason is printed. */
+export interface Refusal {
+  readonly refused: string;
+}
+
+/** One library under test. A peer module exports exactly one of these as `peer`. */
+export interface Peer {
+  readonly name: string;
+  prepare(job: Job): Promise<Prepared | Refusal>;
+}

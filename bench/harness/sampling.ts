@@ -1,0 +1,84 @@
+// In-process timing inside a peer, through Benchmark.js: it chooses how often to repeat a short job so that the clock's
+// resolution does not matter, and collects samples until its time is used up. Rounds and pairs are the parent's business.
+import Benchmark from "benchmark";
+import type { Prepared } from "./job.ts";
+
+/** Repeats per sample that Benchmark.js settled on, kept so that a later round need not search again. */
+const settledCounts = new WeakMap<Prepared, number>();
+
+/** Times `job.run` for about `seconds`; milliseconds per run, one entry per sample. */
+export async function sample(job: Prepared, seconds: number): Promise<number[]> {
+  // Only running it tells whether the job is asynchronous; the run also brings its data back into the caches.
+  const pending = job.run();
+  if (!(pending instanceof Promise)) return await runBenchmark(job, seconds, false);
+  await pending;
+  return await runBenchmark(job, seconds, true);
+}
+
+/** Runs the job once and waits for it; milliseconds. */
+export async function runOnce(job: Prepared): Promise<number> {
+  const start = performance.now();
+  const pending = job.run();
+  if (pending instanceof Promise) await pending;
+  return performance.now() - start;
+}
+
+function runBenchmark(job: Prepared, seconds: number, deferred: boolean): Promise<number[]> {
+  return new Promise((resolve, reject) => {
+    const benchmark = new Benchmark({
+      defer: deferred,
+      async: true,
+      // Benchmark.js would wait 5 ms before each cycle by default; the wait lets the core's clock fall.
+      delay: 0,
+      initCount: settledCounts.get(job) ?? 1,
+      maxTime: seconds,
+      // A sample of at least 20 ms: the clock resolves nanoseconds, and shorter samples give a truer median.
+      minTime: 0.02,
+      minSamples: 3,
+      fn: deferred
+        ? (deferral: { resolve(): void }) => {
+            Promise.resolve(job.run()).then(() => deferral.resolve(), reject);
+          }
+        : () => {
+            job.run();
+          },
+      onComplete: () => {
+        settledCounts.set(job, benchmark.count);
+        const samples: number[] = benchmark.stats.sample;
+        resolve(samples.map((secondsPerRun) => secondsPerRun * 1e3));
+      },
+      onError: () => reject(benchmark.error),
+    });
+    benchmark.run();
+  });
+}
+
+/** What warming a job took, and the time of one run once it was steady. */
+export interface WarmUp {
+  readonly runs: number;
+  readonly milliseconds: number;
+}
+
+/**
+ * Runs the job until its time no longer falls: the best of a window of at least 0.15 s and 5 runs must be within 3% of
+ * the best before it, twice in a row. V8 compiles hot functions in the background, so a window must be long enough to
+ * let it finish.
+ */
+export async function warmUp(job: Prepared, limitSeconds: number): Promise<WarmUp> {
+  const start = performance.now();
+  let runs = 0;
+  let best = Number.POSITIVE_INFINITY;
+  let steadyWindows = 0;
+  while (steadyWindows < 2 && performance.now() - start < limitSeconds * 1e3) {
+    const windowStart = performance.now();
+    let windowBest = Number.POSITIVE_INFINITY;
+    for (let inWindow = 0; inWindow < 5 || performance.now() - windowStart < 150; inWindow++) {
+      windowBest = Math.min(windowBest, await runOnce(job));
+      runs++;
+      if (performance.now() - start > limitSeconds * 1e3) break;
+    }
+    steadyWindows = windowBest > best * 0.97 ? steadyWindows + 1 : 0;
+    best = Math.min(best, windowBest);
+  }
+  return { runs, milliseconds: best };
+}

@@ -1,0 +1,130 @@
+// The training jobs on Sinter: one compiled function holds forward, backward and Adam, and updates its variables.
+import { adamSettings, checkedSteps, initialLayers, layerSizes, oneHot, trainingBatch } from "../harness/inputs.ts";
+import type { JobOf, Prepared } from "../harness/job.ts";
+import { digitImages, epochBatches, loadDigits } from "../reference/digits.ts";
+import { sinter, type Tensor, type Variable } from "./sinter-api.ts";
+
+const { compile, gradients, tensor, variable } = sinter;
+const classes = layerSizes[3];
+
+/** A parameter with Adam's two running means. */
+interface Slot {
+  readonly value: Variable;
+  readonly mean: Variable;
+  readonly square: Variable;
+}
+
+function newSlot(start: Float32Array, shape: readonly number[]): Slot {
+  const zeros = (): Tensor => tensor(new Float32Array(start.length), { shape });
+  return { value: variable(tensor(start, { shape })), mean: variable(zeros()), square: variable(zeros()) };
+}
+
+class Network {
+  readonly slots: Slot[];
+  readonly steps: Variable;
+
+  constructor() {
+    this.slots = initialLayers().flatMap(({ weights, bias, inputs, outputs }) => [
+      newSlot(weights, [inputs, outputs]),
+      newSlot(bias, [outputs]),
+    ]);
+    this.steps = variable(tensor(0, { dtype: "f32" }));
+  }
+
+  logits(images: Tensor): Tensor {
+    let x = images;
+    for (let index = 0; index < this.slots.length; index += 2) {
+      x = x.matmul(this.slots[index]!.value).add(this.slots[index + 1]!.value);
+      if (index + 2 < this.slots.length) x = x.relu();
+    }
+    return x;
+  }
+
+  /** Traced as a whole: the loss before the update is its only result. */
+  step(images: Tensor, labels: Tensor): Tensor {
+    const { learningRate, beta1, beta2, epsilon } = adamSettings;
+    const { value, grads } = gradients(
+      () => this.logits(images).logSoftmax(-1).mul(labels).sum(-1).mean().neg(),
+      this.slots.map((slot) => slot.value),
+    );
+    this.steps.assignAdd(1);
+    const biasCorrection = (beta: number): Tensor => tensor(1).sub(tensor(beta).pow(this.steps));
+    const rate = tensor(learningRate).div(biasCorrection(beta1));
+    const squareBias = biasCorrection(beta2);
+    this.slots.forEach((slot, index) => {
+      const gradient = grads[index]!;
+      slot.mean.assign(slot.mean.mul(beta1).add(gradient.mul(1 - beta1)));
+      slot.square.assign(slot.square.mul(beta2).add(gradient.square().mul(1 - beta2)));
+      slot.value.assignSub(slot.mean.mul(rate).div(slot.square.div(squareBias).sqrt().add(epsilon)));
+    });
+    return value;
+  }
+
+  dispose(): void {
+    for (const { value, mean, square } of this.slots) for (const each of [value, mean, square]) each.dispose();
+    this.steps.dispose();
+  }
+}
+
+export function trainingStep(job: JobOf<"training-step">): Prepared {
+  const batch = trainingBatch(job);
+  const images = tensor(batch.images, { shape: [job.batch, layerSizes[0]] });
+  const labels = tensor(oneHot(batch.labels, classes), { shape: [job.batch, classes] });
+  const network = new Network();
+  const step = compile((x: Tensor, y: Tensor) => network.step(x, y), { name: "trainingStep" });
+  return {
+    run: () => step(images, labels).dispose(),
+    result: () => Float32Array.from({ length: checkedSteps }, () => takeItem(step(images, labels))),
+    get facts() {
+      return { kernels: step.lower(images, labels).cost().kernels };
+    },
+    dispose: () => {
+      network.dispose();
+      images.dispose();
+      labels.dispose();
+    },
+  };
+}
+
+/** Trains on the digits; the result is the test accuracy after every epoch. */
+export function trainingRun(job: JobOf<"training-run">): Prepared {
+  const digits = loadDigits();
+  const network = new Network();
+  const step = compile((x: Tensor, y: Tensor) => network.step(x, y), { name: "trainingStep" });
+  const classify = compile((x: Tensor) => network.logits(x).argMax(-1), { name: "classify" });
+  const testImages = tensor(digitImages(digits.test), { shape: [digits.test.length, layerSizes[0]] });
+  const accuracy = (): number => {
+    const predictions = classify(testImages);
+    const found = predictions.dataSync();
+    const right = digits.test.filter((digit, index) => digit.label === found[index]).length;
+    predictions.dispose();
+    return right / digits.test.length;
+  };
+  return {
+    run: () => {},
+    result: () => {
+      const accuracies: number[] = [];
+      for (let epoch = 0; epoch < job.epochs; epoch++) {
+        for (const { images, labels } of epochBatches(digits.train, epoch, job.batch)) {
+          const x = tensor(images, { shape: [job.batch, layerSizes[0]] });
+          const y = tensor(oneHot(labels, classes), { shape: [job.batch, classes] });
+          step(x, y).dispose();
+          x.dispose();
+          y.dispose();
+        }
+        accuracies.push(accuracy());
+      }
+      return Float32Array.from(accuracies);
+    },
+    dispose: () => {
+      network.dispose();
+      testImages.dispose();
+    },
+  };
+}
+
+function takeItem(scalar: Tensor): number {
+  const value = scalar.item();
+  scalar.dispose();
+  return value;
+}

@@ -1,0 +1,80 @@
+// Sinter on its wasm backend: every job is one compiled function whose inputs and results stay in its heap.
+import {
+  elementwiseConstants,
+  elementwiseInput,
+  matmulInputs,
+  powInputs,
+  softmaxInput,
+  sumInput,
+  unaryInput,
+} from "../harness/inputs.ts";
+import type { Job, Peer, Prepared, Refusal, UnaryName } from "../harness/job.ts";
+import { sinter, type Tensor } from "./sinter-api.ts";
+import { trainingRun, trainingStep } from "./sinter-training.ts";
+
+const { compile, tensor } = sinter;
+
+export const peer: Peer = {
+  name: "sinter",
+  prepare: (job) => Promise.resolve(prepare(job)),
+};
+
+function prepare(job: Job): Prepared | Refusal {
+  switch (job.kind) {
+    case "matmul": {
+      const { a, b } = matmulInputs(job);
+      const inputs = [tensor(a, { shape: [job.m, job.k] }), tensor(b, { shape: [job.k, job.n] })];
+      return apply((x, y) => x!.matmul(y!), inputs);
+    }
+    case "elementwise": {
+      const { a, b } = elementwiseConstants;
+      return apply(
+        (x) => x!.mul(a).add(b).tanh().mul(x!.sigmoid()).add(x!.mul(x!).neg().exp()),
+        [tensor(elementwiseInput(job))],
+      );
+    }
+    case "softmax":
+      return apply((x) => x!.softmax(-1), [tensor(softmaxInput(job), { shape: [job.rows, job.columns] })]);
+    case "sum":
+      return apply((x) => x!.sum(), [tensor(sumInput(job))]);
+    case "unary":
+      return apply((x) => unaryFunctions[job.name](x!), [tensor(unaryInput(job.name))]);
+    case "pow": {
+      const { base, exponent } = powInputs();
+      return apply((x, y) => x!.pow(y!), [tensor(base), tensor(exponent)]);
+    }
+    case "training-step":
+      return trainingStep(job);
+    case "training-run":
+      return trainingRun(job);
+    default:
+      return { refused: "not written for this peer" };
+  }
+}
+
+const unaryFunctions: Record<UnaryName, (x: Tensor) => Tensor> = {
+  exp: (x) => x.exp(),
+  log: (x) => x.log(),
+  tanh: (x) => x.tanh(),
+  erf: (x) => x.erf(),
+  sin: (x) => x.sin(),
+  cos: (x) => x.cos(),
+};
+
+/** A pure function of tensors; the result stays in the heap and is freed. */
+function apply(compute: (...inputs: Tensor[]) => Tensor, inputs: readonly Tensor[]): Prepared {
+  const compiled = compile(compute);
+  return {
+    run: () => compiled(...inputs).dispose(),
+    result: () => {
+      const output = compiled(...inputs);
+      const values = Float32Array.from(output.dataSync());
+      output.dispose();
+      return values;
+    },
+    facts: { kernels: compiled.lower(...inputs).cost().kernels },
+    dispose: () => {
+      for (const input of inputs) input.dispose();
+    },
+  };
+}

@@ -1,0 +1,133 @@
+// TensorFlow.js on its wasm backend, with the SIMD build on one thread. It has no compiler: every op is a call.
+import * as tf from "@tensorflow/tfjs";
+import { setThreadsCount } from "@tensorflow/tfjs-backend-wasm";
+import {
+  adamSettings,
+  checkedSteps,
+  elementwiseConstants,
+  elementwiseInput,
+  initialLayers,
+  layerSizes,
+  matmulInputs,
+  oneHot,
+  powInputs,
+  softmaxInput,
+  sumInput,
+  trainingBatch,
+  unaryInput,
+} from "../harness/inputs.ts";
+import type { Job, JobOf, Peer, Prepared, Refusal, UnaryName } from "../harness/job.ts";
+
+setThreadsCount(1);
+await tf.setBackend("wasm");
+await tf.ready();
+if (!(await tf.env().getAsync("WASM_HAS_SIMD_SUPPORT"))) throw new Error("tfjs did not choose its SIMD build");
+
+export const peer: Peer = {
+  name: "tfjs-wasm",
+  prepare: (job) => Promise.resolve(prepare(job)),
+};
+
+function prepare(job: Job): Prepared | Refusal {
+  switch (job.kind) {
+    case "matmul": {
+      const { a, b } = matmulInputs(job);
+      const x = tf.tensor2d(a, [job.m, job.k]);
+      const y = tf.tensor2d(b, [job.k, job.n]);
+      return apply(() => tf.matMul(x, y), [x, y]);
+    }
+    case "elementwise": {
+      const { a, b } = elementwiseConstants;
+      const x = tf.tensor1d(elementwiseInput(job));
+      return apply(() => x.mul(a).add(b).tanh().mul(x.sigmoid()).add(x.mul(x).neg().exp()), [x]);
+    }
+    case "softmax": {
+      const x = tf.tensor2d(softmaxInput(job), [job.rows, job.columns]);
+      return apply(() => tf.softmax(x), [x]);
+    }
+    case "sum": {
+      const x = tf.tensor1d(sumInput(job));
+      return apply(() => x.sum(), [x]);
+    }
+    case "training-step":
+      return trainingStep(job);
+    case "unary": {
+      const x = tf.tensor1d(unaryInput(job.name));
+      return apply(() => unaryFunctions[job.name](x), [x]);
+    }
+    case "pow": {
+      const { base, exponent } = powInputs();
+      const x = tf.tensor1d(base);
+      const y = tf.tensor1d(exponent);
+      return apply(() => tf.pow(x, y), [x, y]);
+    }
+    default:
+      return { refused: "not written for this peer" };
+  }
+}
+
+const unaryFunctions: Record<UnaryName, (x: tf.Tensor) => tf.Tensor> = {
+  exp: tf.exp,
+  log: tf.log,
+  tanh: tf.tanh,
+  erf: tf.erf,
+  sin: tf.sin,
+  cos: tf.cos,
+};
+
+/** A pure function of tensors: intermediates are freed by `tidy`, the result stays in wasm memory and is then freed. */
+function apply(compute: () => tf.Tensor, inputs: readonly tf.Tensor[]): Prepared {
+  return {
+    run: () => tf.tidy(compute).dispose(),
+    result: () => {
+      const output = tf.tidy(compute);
+      const values = Float32Array.from(output.dataSync());
+      output.dispose();
+      return values;
+    },
+    dispose: () => {
+      for (const input of inputs) input.dispose();
+    },
+  };
+}
+
+/** x @ weights + bias, with a gradient. */
+export type Dense = (x: tf.Tensor2D, weights: tf.Tensor2D, bias: tf.Tensor1D) => tf.Tensor2D;
+
+const plainDense: Dense = (x, weights, bias) => tf.add(tf.matMul(x, weights), bias);
+
+export function trainingStep(job: JobOf<"training-step">, dense: Dense = plainDense): Prepared {
+  const { learningRate, beta1, beta2, epsilon } = adamSettings;
+  const batch = trainingBatch(job);
+  const images = tf.tensor2d(batch.images, [job.batch, layerSizes[0]]);
+  const labels = tf.tensor2d(oneHot(batch.labels, layerSizes[3]), [job.batch, layerSizes[3]]);
+  const layers = initialLayers().map(({ weights, bias, inputs, outputs }) => ({
+    weights: tf.variable(tf.tensor2d(weights, [inputs, outputs])),
+    bias: tf.variable(tf.tensor1d(bias)),
+  }));
+  const optimizer = tf.train.adam(learningRate, beta1, beta2, epsilon);
+  const lossOf = (): tf.Scalar => {
+    let x: tf.Tensor2D = images;
+    layers.forEach(({ weights, bias }, index) => {
+      x = dense(x, weights, bias);
+      if (index < layers.length - 1) x = tf.relu(x);
+    });
+    return tf.losses.softmaxCrossEntropy(labels, x);
+  };
+  const variables = layers.flatMap(({ weights, bias }): tf.Variable[] => [weights, bias]);
+  const advance = (): tf.Scalar => optimizer.minimize(lossOf, true, variables)!;
+  return {
+    run: () => advance().dispose(),
+    result: () =>
+      Float32Array.from({ length: checkedSteps }, () => {
+        const loss = advance();
+        const value = loss.dataSync()[0]!;
+        loss.dispose();
+        return value;
+      }),
+    dispose: () => {
+      optimizer.dispose();
+      tf.dispose([images, labels, ...variables]);
+    },
+  };
+}
