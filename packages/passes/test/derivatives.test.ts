@@ -2,10 +2,11 @@
 import { allOps, getOp, isFloat, typeOf } from "@sinter/ir";
 import { describe, test } from "vitest";
 import { fuzzRuns } from "../../../test/support/fuzz.ts";
+import { seededRng } from "../../../test/support/random.ts";
 import { checkBatching, checkDerivatives, floatParams } from "./support/check.ts";
-import { type Instance, instanceOf, seededRng } from "./support/sampled.ts";
+import { type Instance, instanceOf } from "./support/sampled.ts";
 
-const ops = Object.values(allOps).filter((op) => op.groups.length === 0 && !op.effect);
+const ops = allOps.filter((op) => op.groups.length === 0 && !op.effect);
 const runs = fuzzRuns(6);
 
 describe("derivatives agree with finite differences, forward with reverse mode, to second order", () => {

@@ -6,36 +6,13 @@ import {
   type DType,
   type Graph,
   type HostTensor,
-  isFloat,
-  isInteger,
   type OpDef,
   type Rng,
   type SampledOperand,
   type TensorType,
   type TypedArray,
 } from "@sinter/ir";
-
-/** Seeded randomness (mulberry32). Shapes are small: what is tested here is rules, not loops. */
-export function seededRng(seed: number): Rng {
-  let state = seed >>> 0;
-  const next = (): number => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
-  const int = (lo: number, hi: number): number => lo + Math.floor(next() * (hi - lo + 1));
-  return {
-    int,
-    real: (lo, hi) => lo + next() * (hi - lo),
-    pick: (items) => items[int(0, items.length - 1)]!,
-    bool: () => next() < 0.5,
-    shape: (minRank, maxRank) => {
-      const rank = int(minRank, maxRank);
-      return Array.from({ length: rank }, () => [1, 2, 3, 4, 5][int(0, rank > 2 ? 2 : 4)]!);
-    },
-  };
-}
+import { randomTensor } from "../../../../test/support/random.ts";
 
 export interface Instance {
   readonly graph: Graph;
@@ -63,39 +40,12 @@ export function instanceOf(op: OpDef, rng: Rng, float: DType): Instance | undefi
     const results = b.emitAll(op.name, params, attrs);
     return {
       graph: b.finish(results.map((value) => ({ kind: "out", value }))),
-      args: operands.map((operand) => sampleTensor(operand, rng)),
+      args: operands.map((operand) => randomTensor(rng, operand)),
     };
   } catch (error) {
     if (error instanceof Error && error.name === "TypeRuleError" && float !== "f32") return undefined;
     throw error;
   }
-}
-
-/** How far values keep from points where an op is not smooth, and distinct values from each other at least. */
-const distance = 0.02;
-
-export function sampleTensor(operand: SampledOperand, rng: Rng): HostTensor {
-  const { dtype } = operand.type;
-  const shape = operand.type.shape.map(Number);
-  const data = allocate(dtype, sizeOf(shape));
-  const { lo, hi } = operand;
-  for (let i = 0; i < data.length; i++) {
-    if (!isFloat(dtype)) data[i] = isInteger(dtype) ? rng.int(lo, hi) : rng.int(0, 1);
-    else {
-      do data[i] = rng.real(lo, hi);
-      while (operand.away?.some((point) => Math.abs(data[i]! - point) < distance));
-    }
-  }
-  if (operand.distinct === true && isFloat(dtype)) {
-    const step = (hi - lo) / Math.max(1, data.length);
-    const order = Array.from(data.keys());
-    for (let i = order.length - 1; i > 0; i--) {
-      const j = rng.int(0, i);
-      [order[i], order[j]] = [order[j]!, order[i]!];
-    }
-    for (let i = 0; i < data.length; i++) data[i] = lo + (order[i]! + 0.5) * step;
-  }
-  return { dtype, shape, data };
 }
 
 /** Random values around zero: tangents and cotangents. */
