@@ -128,6 +128,26 @@ function mergePair(nest: Nest, position: number, outer: Axis, inner: Axis): Nest
   return linear ? candidate : undefined;
 }
 
+/** All points of several axes (outermost first) as one axis, by div and mod where positions are not linear in it. */
+export function mergeAxes(
+  nest: Nest,
+  axes: readonly Axis[],
+): { readonly nest: Nest; readonly merged: Axis | undefined } {
+  const [first] = axes;
+  if (axes.length < 2 || first === undefined) return { nest, merged: first };
+  const total = axes.reduce((n, a) => n * staticDim(a.extent), 1);
+  const merged = axis(axes.map((a) => a.name).join(""), total, first.kind);
+  const map = new Map<number, IndexExpr>();
+  let rest = axisIndex(merged);
+  for (const a of [...axes].reverse()) {
+    map.set(a.id, a === first ? rest : modIndex(rest, a.extent));
+    rest = divIndex(rest, a.extent);
+  }
+  const others = nest.axes.filter((a) => !axes.includes(a));
+  const at = nest.axes.filter((a) => !axes.includes(a) || a === first).indexOf(first);
+  return { nest: rewriteNest(nest, [...others.slice(0, at), merged, ...others.slice(at)], map), merged };
+}
+
 function atomMentions(atom: IndexExpr["terms"][number]["atom"], of: Axis): boolean {
   if (atom.kind === "axis") return atom.axis.id === of.id;
   if (atom.kind === "div" || atom.kind === "mod") return mentions(atom.value, of) || mentions(atom.by, of);

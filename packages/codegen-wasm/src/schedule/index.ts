@@ -1,6 +1,7 @@
 /** NestProgram to LoopProgram: picks a schedule for each kernel by its structure. */
 import type { LoopKernel, LoopProgram, LoopStep, NestProgram, NestStep, WasmFeatures } from "@sinter/ir";
 import { staticDim } from "@sinter/ir";
+import { productOf, scheduleProduct } from "./gemm.ts";
 import { scheduleNests } from "./kernel.ts";
 
 export interface ScheduleOptions {
@@ -41,7 +42,8 @@ export function schedule(program: NestProgram, features: WasmFeatures, options: 
         flops: 0,
         schedule: "library",
       };
-    void features;
+    const product = generic ? undefined : productOf(k, program.buffers);
+    if (product) return scheduleProduct(k, product, program.buffers, features);
     return scheduleNests(k, program.buffers, { generic });
   };
   return { name: program.name, buffers: program.buffers, steps: steps(program.steps), kernels };

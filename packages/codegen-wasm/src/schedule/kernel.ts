@@ -2,111 +2,17 @@
  * A kernel of nests as functions: the entry takes the kernel's buffers, splits the outermost loop into chunks (each one
  * call, since engines replace code only between calls) and leaves the loops to nests.ts.
  */
-import type {
-  Axis,
-  BufferDecl,
-  BufferId,
-  IndexExpr,
-  LoopExpr,
-  LoopKernel,
-  LoopPointer,
-  LoopVar,
-  NestKernel,
-  ScalarExpr,
-  ScratchDecl,
-} from "@sinter/ir";
-import { bytesOf, loop, sizeOf, staticDim, visitScalar } from "@sinter/ir";
+import type { Axis, BufferDecl, LoopExpr, LoopKernel, LoopPointer, NestKernel, ScratchDecl } from "@sinter/ir";
+import { bytesOf, loop, sizeOf, staticDim } from "@sinter/ir";
 import { foldIn, isPair, type Running, startRunning } from "./accumulate.ts";
 import { aliasablePairs } from "./alias.ts";
-import { nestScalars } from "./flat.ts";
+import { isScalarRow, type KernelBuffers, KernelFunc, kernelBuffers } from "./kernel-func.ts";
 import { Levels } from "./levels.ts";
 import { emitNest, finishScalar, type KernelScope } from "./nests.ts";
-import type { KernelMemory } from "./payload.ts";
 import { type PreparedNest, type PrepareOptions, prepareNest } from "./prepare.ts";
 
 /** Work of one chunk, in multiplications: some tens of microseconds, so that a call costs nothing beside it. */
 const chunkWork = 1 << 16;
-
-/** Buffers of a kernel, in the order its entry takes them, and which of them it writes. */
-export interface KernelBuffers {
-  readonly buffers: readonly BufferId[];
-  readonly writes: readonly BufferId[];
-  readonly rows: readonly BufferId[];
-}
-
-export function kernelBuffers(kernel: NestKernel, decls: readonly BufferDecl[]): KernelBuffers {
-  const reads = new Set<BufferId>();
-  const writes = new Set<BufferId>();
-  for (const nest of kernel.nests) {
-    const seen = new Set<ScalarExpr>();
-    const collect = (root: ScalarExpr): void =>
-      visitScalar(root, (node) => node.kind === "read" && void reads.add(node.buffer), seen);
-    nestScalars(nest).forEach(collect);
-    for (const store of nest.stores) {
-      writes.add(store.buffer);
-      for (const value of store.index.flatMap(dynValues)) collect(value);
-    }
-  }
-  const isRow = (id: BufferId): boolean => decls[id]!.kind === "row";
-  const all = [...new Set([...reads, ...writes])];
-  return {
-    buffers: all.filter((b) => !isRow(b)),
-    writes: [...writes].filter((b) => !isRow(b)),
-    rows: all.filter(isRow),
-  };
-}
-
-function dynValues(index: IndexExpr): ScalarExpr[] {
-  return index.terms.flatMap(({ atom }) => {
-    if (atom.kind === "dyn") return [atom.value];
-    if (atom.kind === "div" || atom.kind === "mod") return dynValues(atom.value);
-    return atom.kind === "min" || atom.kind === "max" ? atom.args.flatMap(dynValues) : [];
-  });
-}
-
-/** One function under construction, with the kernel's pointers declared in order. */
-class KernelFunc {
-  readonly func: loop.FuncBuilder;
-  readonly pointers: LoopPointer[] = [];
-  private readonly byBuffer = new Map<BufferId, LoopPointer>();
-  private readonly locals = new Map<BufferId, LoopVar>();
-  private readonly decls: readonly BufferDecl[];
-  private readonly written: ReadonlySet<BufferId>;
-
-  constructor(name: string, decls: readonly BufferDecl[], used: KernelBuffers) {
-    this.func = new loop.FuncBuilder(name);
-    this.decls = decls;
-    this.written = new Set([...used.writes, ...used.rows]);
-    for (const id of used.buffers) this.declare(id, "heap");
-    for (const id of used.rows) if (!isScalarRow(decls[id]!)) this.declare(id, "scratch");
-  }
-
-  private declare(id: BufferId, space: "heap" | "scratch"): void {
-    const decl = this.decls[id]!;
-    const pointer = this.func.pointer(decl.name, decl.dtype, space);
-    this.byBuffer.set(id, pointer);
-    this.pointers.push(pointer);
-  }
-
-  /** Declares the locals that hold rank-0 row buffers. */
-  openRows(used: KernelBuffers): void {
-    for (const id of used.rows) {
-      const decl = this.decls[id]!;
-      if (isScalarRow(decl)) this.locals.set(id, this.func.local(decl.name, loop.constant(decl.dtype, 0)));
-    }
-  }
-
-  readonly memory: KernelMemory = {
-    pointer: (id) => this.byBuffer.get(id)!,
-    local: (id) => this.locals.get(id),
-    size: (id) => staticDim(sizeOf(this.decls[id]!.shape)),
-    isRow: (id) => this.written.has(id),
-  };
-}
-
-function isScalarRow(decl: BufferDecl): boolean {
-  return staticDim(sizeOf(decl.shape)) === 1;
-}
 
 export function scheduleNests(kernel: NestKernel, decls: readonly BufferDecl[], options: PrepareOptions): LoopKernel {
   const used = kernelBuffers(kernel, decls);

@@ -45,7 +45,7 @@ function emitPiece(scope: KernelScope, nest: Nest, vector: Axis | undefined): vo
   });
 }
 
-interface NestEmitter {
+export interface NestEmitter {
   readonly scope: KernelScope;
   readonly nest: Nest;
   readonly payload: Payload;
@@ -229,7 +229,7 @@ function sequential(e: NestEmitter, inner: readonly Axis[]): void {
 }
 
 /** All values first, then all stores: a store may write what another value was read from at the same point. */
-function emitStores(e: NestEmitter, stores: readonly Store[], place: Place): void {
+export function emitStores(e: NestEmitter, stores: readonly Store[], place: Place): void {
   const { func } = e.scope.levels;
   const values = stores.map((s) => func.let("out", e.payload.value(s.value, place)));
   const guards = stores.map((s) => (s.guard ? func.let("inside", e.payload.guard(s.guard, place)) : undefined));

@@ -1,0 +1,414 @@
+/**
+ * Contractions as packed matrix products: panels of B in scratch, a register tile of C per micro-kernel, the epilogue at
+ * the store. Any contraction fits: axes that are not linear in memory only make packing slower. The structure is that of
+ * Goto and van de Geijn (Anatomy of High-Performance Matrix Multiplication, 2008) without blocking of k: the register
+ * tile stays put over all of k, so partial sums never go to memory.
+ */
+import type {
+  Axis,
+  BufferDecl,
+  Contraction,
+  LoopExpr,
+  LoopFunc,
+  LoopKernel,
+  LoopPointer,
+  Nest,
+  NestKernel,
+  ScalarExpr,
+  ScratchDecl,
+  WasmFeatures,
+} from "@sinter/ir";
+import { bytesOf, contractionOf, loop, scalarCost, staticDim } from "@sinter/ir";
+import { aliasablePairs } from "./alias.ts";
+import { collapseAxes, flattenNest, mergeAxes, strideOf } from "./flat.ts";
+import { type KernelBuffers, KernelFunc, kernelBuffers } from "./kernel-func.ts";
+import { Levels } from "./levels.ts";
+import { emitStores } from "./nests.ts";
+import { Payload, type Place, vectorLanes } from "./payload.ts";
+
+/** Rows of the register tile: with two vectors of columns, twelve accumulators, so that three registers are left. */
+const tileRows = 6;
+/** Below this many rows the columns of B are read once or twice only: packing them costs more than it saves. */
+const minRows = 4;
+/** Bytes of A that stay in the second-level cache while the panels of B pass by. */
+const cachedRows = 1 << 19;
+
+/** A contraction with one axis of each role; `batch` axes loop around it. */
+interface Product {
+  readonly nest: Nest;
+  readonly batch: readonly Axis[];
+  readonly m: Axis;
+  readonly n: Axis;
+  readonly k: Axis;
+  readonly lhs: ScalarExpr;
+  readonly rhs: ScalarExpr;
+}
+
+/** The kernel as a matrix product, where it is one large enough for packing to pay. */
+export function productOf(kernel: NestKernel, decls: readonly BufferDecl[]): Product | undefined {
+  const [only, second] = kernel.nests;
+  if (!only || second || kernel.outer.length > 0 || only.stores.some((s) => s.when === "body")) return undefined;
+  let nest = collapseAxes(flattenNest(only, decls));
+  let c = contractionOf(nest);
+  if (!c || c.m.length === 0 || c.n.length === 0 || c.k.length === 0) return undefined;
+  for (const role of ["m", "n", "k"] as const) {
+    nest = mergeAxes(nest, c[role]).nest;
+    c = contractionOf(nest);
+    if (c?.[role].length !== 1) return undefined;
+  }
+  return large(orient(nest, c));
+}
+
+/** Columns are the axis along which results lie side by side in memory. */
+function orient(nest: Nest, c: Contraction): Product {
+  const [m, n, k] = [c.m[0]!, c.n[0]!, c.k[0]!];
+  const beside = (axis: Axis): number => nest.stores.filter((s) => strideOf(s.index[0]!, axis) === 1).length;
+  return beside(m) > beside(n)
+    ? { nest, batch: c.batch, m: n, n: m, k, lhs: c.rhs, rhs: c.lhs }
+    : { nest, batch: c.batch, m, n, k, lhs: c.lhs, rhs: c.rhs };
+}
+
+function large(p: Product): Product | undefined {
+  const [m, n, k] = [p.m, p.n, p.k].map((a) => staticDim(a.extent)) as [number, number, number];
+  return m >= minRows && n >= vectorLanes && k >= 4 && m * n * k >= 2048 ? p : undefined;
+}
+
+/** Vectors of columns in a register tile: two registers' worth of what the machine holds. */
+function tileVectors(p: Product): number {
+  return bytesOf(p.nest.accumulators[0]!.dtype) === 8 ? 1 : 2;
+}
+
+/** A run of columns of equal width: all the full panels, or the last one. */
+interface Panels {
+  readonly vectors: number;
+  /** Lanes of the last vector that hold columns. */
+  readonly active: number;
+  readonly firstColumn: number;
+  readonly count: number;
+}
+
+function panelsOf(columns: number, vectors: number): Panels[] {
+  const width = vectors * vectorLanes;
+  const full = Math.floor(columns / width);
+  const out: Panels[] = full > 0 ? [{ vectors, active: vectorLanes, firstColumn: 0, count: full }] : [];
+  const rest = columns - full * width;
+  if (rest > 0) {
+    const needed = Math.ceil(rest / vectorLanes);
+    out.push({ vectors: needed, active: rest - (needed - 1) * vectorLanes, firstColumn: full * width, count: 1 });
+  }
+  return out;
+}
+
+export function scheduleProduct(
+  kernel: NestKernel,
+  p: Product,
+  decls: readonly BufferDecl[],
+  _features: WasmFeatures,
+): LoopKernel {
+  const used = kernelBuffers(kernel, decls);
+  const [m, n, k] = [p.m, p.n, p.k].map((a) => staticDim(a.extent)) as [number, number, number];
+  const panels = panelsOf(n, tileVectors(p));
+  const plan: Plan = { kernel, p, decls, used, m, n, k, direct: directOperand(p), block: rowBlock(p, m, k) };
+  const entry = openFunc(plan, kernel.name);
+  const funcs: LoopFunc[] = [];
+  const batches = p.batch.reduce((b, a) => b * staticDim(a.extent), 1);
+  eachBatch(entry, p.batch, (batchArgs) => {
+    if (!plan.direct) callPar(entry, funcs, packRows(plan), Math.ceil(m / tileRows), batchArgs);
+    panels.forEach((panel, i) => {
+      callPar(entry, funcs, packPanels(plan, panel, i), panel.count, batchArgs);
+      callPar(entry, funcs, tiles(plan, panel, i), panel.count * Math.ceil(m / plan.block), batchArgs);
+    });
+  });
+  const work = scalarCost(p.nest.stores[0]!.value);
+  return {
+    name: kernel.name,
+    funcs: [entry.of.func.finish(), ...funcs],
+    buffers: used.buffers,
+    scratch: entry.scratch,
+    writes: used.writes,
+    aliasable: aliasablePairs(kernel, decls),
+    flops: batches * m * n * (2 * k + work),
+    schedule: `matmul ${tileRows}x${tileVectors(p) * vectorLanes}${plan.direct ? "" : ", rows packed"}`,
+  };
+}
+
+interface Plan {
+  readonly kernel: NestKernel;
+  readonly p: Product;
+  readonly decls: readonly BufferDecl[];
+  readonly used: KernelBuffers;
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+  /** A read straight from its buffer: its strides along m and k. Undefined: packed first. */
+  readonly direct:
+    | { readonly read: ScalarExpr & { kind: "read" }; readonly rowStride: number; readonly kStride: number }
+    | undefined;
+  /** Rows that one call does for one panel. */
+  readonly block: number;
+}
+
+function directOperand(p: Product): Plan["direct"] {
+  const read = p.lhs;
+  if (read.kind !== "read" || read.guard.length > 0 || read.dtype !== p.nest.accumulators[0]!.dtype) return undefined;
+  const [rowStride, kStride] = [strideOf(read.index[0]!, p.m), strideOf(read.index[0]!, p.k)];
+  // Far apart on both sides, every element would be a cache line of its own.
+  if (rowStride === undefined || kStride === undefined || Math.min(Math.abs(rowStride), Math.abs(kStride)) > 16)
+    return undefined;
+  return { read, rowStride, kStride };
+}
+
+function rowBlock(p: Product, m: number, k: number): number {
+  const rows = Math.floor(cachedRows / (k * bytesOf(p.nest.accumulators[0]!.dtype)));
+  // Enough multiplications in a call that the call itself costs nothing, few enough that there are many calls.
+  const enough = Math.ceil((1 << 15) / k);
+  return Math.min(
+    Math.max(tileRows, Math.floor(Math.min(rows, Math.max(enough, 16 * tileRows)) / tileRows) * tileRows),
+    Math.ceil(m / tileRows) * tileRows,
+  );
+}
+
+/** A function of the kernel with its scratch pointers: packed panels, packed rows, a tile on its way to the epilogue. */
+interface OpenFunc {
+  readonly of: KernelFunc;
+  readonly packed: LoopPointer;
+  readonly rows: LoopPointer | undefined;
+  readonly tile: LoopPointer;
+  readonly pointers: readonly LoopPointer[];
+  readonly scratch: readonly ScratchDecl[];
+}
+
+function openFunc(plan: Plan, name: string): OpenFunc {
+  const of = new KernelFunc(name, plan.decls, plan.used);
+  const { dtype } = plan.p.nest.accumulators[0]!;
+  const size = bytesOf(dtype);
+  const packed = of.func.pointer("packed", dtype, "scratch");
+  const scratch: ScratchDecl[] = [{ pointer: packed, bytes: (plan.n + 2 * vectorLanes) * plan.k * size }];
+  const rows = plan.direct ? undefined : of.func.pointer("rows", dtype, "scratch");
+  if (rows) scratch.push({ pointer: rows, bytes: (plan.m + tileRows) * plan.k * size + 16 });
+  const tile = of.func.pointer("tile", dtype, "scratch");
+  scratch.push({ pointer: tile, bytes: tileRows * 2 * vectorLanes * size });
+  return { of, packed, rows, tile, pointers: [...of.pointers, packed, ...(rows ? [rows] : []), tile], scratch };
+}
+
+/** Loops over the batch axes in the entry; their counters go to every function as arguments. */
+function eachBatch(entry: OpenFunc, batch: readonly Axis[], body: (args: readonly LoopExpr[]) => void): void {
+  const go = (rest: readonly Axis[], args: readonly LoopExpr[]): void => {
+    const [axis, ...inner] = rest;
+    if (!axis) body(args);
+    else entry.of.func.for(axis.name, loop.i32(0), loop.i32(staticDim(axis.extent)), 1, (i) => go(inner, [...args, i]));
+  };
+  go(batch, []);
+}
+
+function callPar(entry: OpenFunc, funcs: LoopFunc[], func: LoopFunc, chunks: number, args: readonly LoopExpr[]): void {
+  funcs.push(func);
+  entry.of.func.par(loop.i32(chunks), func, entry.pointers, args);
+}
+
+/** Opens a chunk function with the batch axes bound. */
+function chunkFunc(plan: Plan, name: string, body: (f: OpenFunc, levels: Levels, chunk: LoopExpr) => void): LoopFunc {
+  const f = openFunc(plan, `${plan.kernel.name}_${name}`);
+  const chunk = f.of.func.param("chunk");
+  const params = plan.p.batch.map((a) => f.of.func.param(a.name));
+  const levels = new Levels(f.of.func);
+  const bind = (i: number): void => {
+    const axis = plan.p.batch[i];
+    if (axis) levels.inside(axis, params[i]!, () => bind(i + 1));
+    else body(f, levels, chunk);
+  };
+  bind(0);
+  return f.of.func.finish();
+}
+
+/** Where a panel begins in the packed buffer. */
+function panelStart(plan: Plan, panel: Panels, number: LoopExpr): LoopExpr {
+  const width = panel.vectors * vectorLanes;
+  return loop.add(loop.mul(number, loop.i32(width * plan.k)), loop.i32(panel.firstColumn * plan.k));
+}
+
+function placesOf(panel: Panels): Place[] {
+  return Array.from({ length: panel.vectors }, (_, copy) => ({
+    copy,
+    active: copy === panel.vectors - 1 ? panel.active : vectorLanes,
+  }));
+}
+
+/** One panel of B per chunk: for each k, the panel's columns side by side. */
+function packPanels(plan: Plan, panel: Panels, position: number): LoopFunc {
+  const { p, k } = plan;
+  const width = panel.vectors * vectorLanes;
+  return chunkFunc(plan, `pack${position}`, (f, levels, number) => {
+    const { func } = f.of;
+    const column = func.let("column", loop.add(loop.mul(number, loop.i32(width)), loop.i32(panel.firstColumn)));
+    const start = func.let("start", panelStart(plan, panel, number));
+    levels.inside(p.n, column, () => {
+      const payload = new Payload(levels, f.of.memory, [p.rhs], p.n, 0);
+      levels.loop(p.k, loop.i32(0), loop.i32(k), 1, () => {
+        const at = loop.add(start, loop.mul(levels.axis(p.k.id).value, loop.i32(width)));
+        for (const place of placesOf(panel))
+          func.store(f.packed, loop.add(at, loop.i32(place.copy * vectorLanes)), payload.wide(p.rhs, place));
+      });
+    });
+  });
+}
+
+/** One tile of rows of A per chunk: for each k, the rows of the tile side by side. */
+function packRows(plan: Plan): LoopFunc {
+  const { p, k, m } = plan;
+  return chunkFunc(plan, "rows", (f, levels, number) => {
+    const { func } = f.of;
+    const row = func.let("row", loop.mul(number, loop.i32(tileRows)));
+    const start = func.let("start", loop.mul(number, loop.i32(tileRows * k)));
+    const pack = (rows: number): void =>
+      levels.inside(p.m, row, () => {
+        const payload = new Payload(levels, f.of.memory, [p.lhs], p.m, 0);
+        levels.loop(p.k, loop.i32(0), loop.i32(k), 1, () => {
+          const at = loop.add(start, loop.mul(levels.axis(p.k.id).value, loop.i32(tileRows)));
+          for (let copy = 0; copy * vectorLanes < rows; copy++) {
+            const active = Math.min(vectorLanes, rows - copy * vectorLanes);
+            func.store(
+              f.rows!,
+              loop.add(at, loop.i32(copy * vectorLanes)),
+              payload.wide(p.lhs, { copy, active }),
+              active,
+            );
+          }
+        });
+      });
+    byRows(f, row, m, pack);
+  });
+}
+
+/** Full tiles, and the last one with the rows that are left. */
+function byRows(f: OpenFunc, row: LoopExpr, m: number, body: (rows: number) => void): void {
+  const rest = m % tileRows;
+  if (rest === 0) body(tileRows);
+  else if (m < tileRows) body(rest);
+  else
+    f.of.func.if(
+      loop.lt(row, loop.i32(m - rest)),
+      () => body(tileRows),
+      () => body(rest),
+    );
+}
+
+/** A block of rows of one panel per chunk: consecutive chunks share the rows, which stay in the cache. */
+function tiles(plan: Plan, panel: Panels, position: number): LoopFunc {
+  const { block, m, p } = plan;
+  const width = panel.vectors * vectorLanes;
+  return chunkFunc(plan, `tile${position}`, (f, levels, chunk) => {
+    const { func } = f.of;
+    const number = func.let("panel", panel.count === 1 ? loop.i32(0) : loop.op("remU", chunk, loop.i32(panel.count)));
+    const part = panel.count === 1 ? chunk : func.let("part", loop.op("divU", chunk, loop.i32(panel.count)));
+    const column = func.let("column", loop.add(loop.mul(number, loop.i32(width)), loop.i32(panel.firstColumn)));
+    const start = func.let("start", panelStart(plan, panel, number));
+    const from = func.let("from", loop.mul(part, loop.i32(block)));
+    const full = m - (m % tileRows);
+    levels.inside(p.n, column, () => {
+      const to = func.let("to", loop.min(loop.add(from, loop.i32(block)), loop.i32(full)));
+      levels.loop(p.m, from, to, tileRows, () => microKernel(plan, f, levels, panel, start, tileRows));
+      if (m === full) return;
+      const last = loop.ge(loop.add(from, loop.i32(block)), loop.i32(m));
+      func.if(last, () =>
+        levels.inside(p.m, loop.i32(full), () => microKernel(plan, f, levels, panel, start, m - full)),
+      );
+    });
+  });
+}
+
+/** rows x vectors accumulators over all of k, then the epilogue. */
+function microKernel(plan: Plan, f: OpenFunc, levels: Levels, panel: Panels, start: LoopExpr, rows: number): void {
+  const { p, k } = plan;
+  const { func } = f.of;
+  const { dtype } = p.nest.accumulators[0]!;
+  const row = levels.axis(p.m.id).value;
+  const width = panel.vectors * vectorLanes;
+  const acc = Array.from({ length: rows }, (_, r) =>
+    Array.from({ length: panel.vectors }, (_, v) => func.local(`c${r}_${v}`, loop.constant(dtype, 0, vectorLanes))),
+  );
+  const a = operandA(plan, f, levels, row);
+  const aAt = func.local("a", a.start);
+  const bAt = func.local("b", start);
+  const end = func.let("end", loop.add(start, loop.i32(k * width)));
+  func.while(loop.lt(loop.use(bAt), end), () => {
+    const b = Array.from({ length: panel.vectors }, (_, v) =>
+      func.let("bv", loop.load(f.packed, loop.add(loop.use(bAt), loop.i32(v * vectorLanes)), vectorLanes)),
+    );
+    for (let r = 0; r < rows; r++) {
+      const av = func.let(
+        "av",
+        loop.splat(loop.load(a.pointer, loop.add(loop.use(aAt), loop.i32(r * a.rowStride))), vectorLanes),
+      );
+      acc[r]!.forEach((c, v) => {
+        func.assign(c, loop.fma(av, b[v]!, loop.use(c)));
+      });
+    }
+    func.assign(bAt, loop.add(loop.use(bAt), loop.i32(width)));
+    func.assign(aAt, loop.add(loop.use(aAt), loop.i32(a.kStride)));
+  });
+  epilogue(
+    plan,
+    f,
+    levels,
+    panel,
+    acc.map((vectors) => vectors.map(loop.use)),
+  );
+}
+
+function operandA(
+  plan: Plan,
+  f: OpenFunc,
+  levels: Levels,
+  row: LoopExpr,
+): { pointer: LoopPointer; start: LoopExpr; rowStride: number; kStride: number } {
+  const { direct, p } = plan;
+  if (!direct) return { pointer: f.rows!, start: loop.mul(row, loop.i32(plan.k)), rowStride: 1, kStride: tileRows };
+  const payload = new Payload(levels, f.of.memory, [], undefined, 0);
+  let start: LoopExpr = loop.i32(0);
+  levels.inside(p.k, loop.i32(0), () => {
+    start = payload.offset(direct.read.index[0]!);
+  });
+  return {
+    pointer: f.of.memory.pointer(direct.read.buffer),
+    start,
+    rowStride: direct.rowStride,
+    kStride: direct.kStride,
+  };
+}
+
+/** Work of an epilogue that is worth repeating for each of the tile's vectors; above, a loop over the rows. */
+const repeatedWork = 4;
+
+function epilogue(plan: Plan, f: OpenFunc, levels: Levels, panel: Panels, acc: readonly (readonly LoopExpr[])[]): void {
+  const { p } = plan;
+  const { func } = f.of;
+  const roots = p.nest.stores.map((s) => s.value);
+  const row = levels.axis(p.m.id).value;
+  const store = (at: LoopExpr, value: (copy: number) => LoopExpr): void =>
+    levels.inside(p.m, at, () => {
+      const payload = new Payload(levels, f.of.memory, roots, p.n, 0);
+      payload.setResults((_, copy) => value(copy));
+      const scope = { levels, memory: f.of.memory, rowLevel: 0 };
+      for (const place of placesOf(panel))
+        emitStores({ scope, nest: p.nest, payload, vector: p.n }, p.nest.stores, place);
+    });
+  if (roots.reduce((sum, e) => sum + scalarCost(e), 0) <= repeatedWork) {
+    acc.forEach((vectors, r) => {
+      store(func.let("row", loop.add(row, loop.i32(r))), (copy) => vectors[copy]!);
+    });
+    return;
+  }
+  const width = panel.vectors * vectorLanes;
+  acc.forEach((vectors, r) => {
+    vectors.forEach((c, v) => {
+      func.store(f.tile, loop.i32(r * width + v * vectorLanes), c);
+    });
+  });
+  func.for("r", loop.i32(0), loop.i32(acc.length), 1, (r) => {
+    const at = func.let("row", loop.add(row, r));
+    store(at, (copy) =>
+      loop.load(f.tile, loop.add(loop.mul(r, loop.i32(width)), loop.i32(copy * vectorLanes)), vectorLanes),
+    );
+  });
+}

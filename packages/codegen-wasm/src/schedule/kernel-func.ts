@@ -1,0 +1,86 @@
+/** What functions of one kernel have in common: the buffers it touches, pointers for them, locals for row scalars. */
+import type { BufferDecl, BufferId, IndexExpr, LoopPointer, LoopVar, NestKernel, ScalarExpr } from "@sinter/ir";
+import { loop, sizeOf, staticDim, visitScalar } from "@sinter/ir";
+import { nestScalars } from "./flat.ts";
+import type { KernelMemory } from "./payload.ts";
+
+/** Buffers of a kernel, in the order its entry takes them, and which of them it writes. */
+export interface KernelBuffers {
+  readonly buffers: readonly BufferId[];
+  readonly writes: readonly BufferId[];
+  readonly rows: readonly BufferId[];
+}
+
+export function kernelBuffers(kernel: NestKernel, decls: readonly BufferDecl[]): KernelBuffers {
+  const reads = new Set<BufferId>();
+  const writes = new Set<BufferId>();
+  for (const nest of kernel.nests) {
+    const seen = new Set<ScalarExpr>();
+    const collect = (root: ScalarExpr): void =>
+      visitScalar(root, (node) => node.kind === "read" && void reads.add(node.buffer), seen);
+    nestScalars(nest).forEach(collect);
+    for (const store of nest.stores) {
+      writes.add(store.buffer);
+      for (const value of store.index.flatMap(dynValues)) collect(value);
+    }
+  }
+  const isRow = (id: BufferId): boolean => decls[id]!.kind === "row";
+  const all = [...new Set([...reads, ...writes])];
+  return {
+    buffers: all.filter((b) => !isRow(b)),
+    writes: [...writes].filter((b) => !isRow(b)),
+    rows: all.filter(isRow),
+  };
+}
+
+function dynValues(index: IndexExpr): ScalarExpr[] {
+  return index.terms.flatMap(({ atom }) => {
+    if (atom.kind === "dyn") return [atom.value];
+    if (atom.kind === "div" || atom.kind === "mod") return dynValues(atom.value);
+    return atom.kind === "min" || atom.kind === "max" ? atom.args.flatMap(dynValues) : [];
+  });
+}
+
+/** One function under construction, with the kernel's pointers declared in order. */
+export class KernelFunc {
+  readonly func: loop.FuncBuilder;
+  readonly pointers: LoopPointer[] = [];
+  private readonly byBuffer = new Map<BufferId, LoopPointer>();
+  private readonly locals = new Map<BufferId, LoopVar>();
+  private readonly decls: readonly BufferDecl[];
+  private readonly written: ReadonlySet<BufferId>;
+
+  constructor(name: string, decls: readonly BufferDecl[], used: KernelBuffers) {
+    this.func = new loop.FuncBuilder(name);
+    this.decls = decls;
+    this.written = new Set([...used.writes, ...used.rows]);
+    for (const id of used.buffers) this.declare(id, "heap");
+    for (const id of used.rows) if (!isScalarRow(decls[id]!)) this.declare(id, "scratch");
+  }
+
+  private declare(id: BufferId, space: "heap" | "scratch"): void {
+    const decl = this.decls[id]!;
+    const pointer = this.func.pointer(decl.name, decl.dtype, space);
+    this.byBuffer.set(id, pointer);
+    this.pointers.push(pointer);
+  }
+
+  /** Declares the locals that hold rank-0 row buffers. */
+  openRows(used: KernelBuffers): void {
+    for (const id of used.rows) {
+      const decl = this.decls[id]!;
+      if (isScalarRow(decl)) this.locals.set(id, this.func.local(decl.name, loop.constant(decl.dtype, 0)));
+    }
+  }
+
+  readonly memory: KernelMemory = {
+    pointer: (id) => this.byBuffer.get(id)!,
+    local: (id) => this.locals.get(id),
+    size: (id) => staticDim(sizeOf(this.decls[id]!.shape)),
+    isRow: (id) => this.written.has(id),
+  };
+}
+
+export function isScalarRow(decl: BufferDecl): boolean {
+  return staticDim(sizeOf(decl.shape)) === 1;
+}
