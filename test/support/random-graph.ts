@@ -3,6 +3,7 @@
 import {
   allOps,
   Builder,
+  dtypes,
   evalGraph,
   type Graph,
   type GraphResult,
@@ -12,10 +13,12 @@ import {
   type OpDef,
   printGraph,
   type Rng,
+  roundTo,
   type SampledOp,
   type SampledOperand,
   sameType,
   staticDim,
+  tensorType,
   typeOf,
   type Value,
 } from "../../packages/ir/src/index.ts";
@@ -47,6 +50,13 @@ export function randomGraph(rng: Rng, options: RandomGraphOptions = {}): GraphCa
   const ops = allOps.filter((def) => isSampled(def) && (options.accept?.(def) ?? true));
   const b = new Builder("random", { raw: options.simplify !== true });
   const maker = new GraphMaker(rng, b);
+  const first = rng.shape(1, 3);
+  for (const dtype of rng.bool() ? (["f32"] as const) : (["f32", rng.pick(dtypes)] as const))
+    maker.param({
+      type: tensorType(dtype, first),
+      lo: dtype === "u32" || dtype === "bool" ? 0 : -4,
+      hi: dtype === "bool" ? 1 : 4,
+    });
   for (let i = 0; i < (options.size ?? 8); i++) maker.add(rng.pick(ops));
   return { graph: b.finish(maker.results()), args: maker.args };
 }
@@ -59,18 +69,34 @@ class GraphMaker {
   private readonly used = new Set<Value>();
   private readonly states: { readonly param: number; readonly value: Value }[] = [];
 
+  /** Draws shapes that exist already more often than not: otherwise hardly any op would take what another made. */
+  private readonly samplerRng: Rng;
+
   constructor(rng: Rng, b: Builder) {
     this.rng = rng;
     this.b = b;
+    this.samplerRng = {
+      ...rng,
+      shape: (minRank, maxRank) => {
+        const known = this.pool
+          .map(shapeOf)
+          .filter((s) => s.length >= Math.max(1, minRank) && s.length <= maxRank && !s.includes(0));
+        return known.length > 0 && rng.int(0, 3) > 0 ? [...rng.pick(known)] : rng.shape(minRank, maxRank);
+      },
+    };
   }
 
   add(def: OpDef): void {
     // Of a few samples, the one that can take most from what is there.
     let best: SampledOp<Record<string, never>> | undefined;
     let bestScore = -1;
-    for (let i = 0; i < 5; i++) {
-      const sample = def.sample(this.rng) as SampledOp<Record<string, never>>;
-      const score = sample.operands.filter((o) => this.matching(o).length > 0).length;
+    for (let i = 0; i < 3; i++) {
+      const sample = def.sample(this.samplerRng) as SampledOp<Record<string, never>>;
+      let score = 0;
+      for (const operand of sample.operands) {
+        const fitting = this.matching(operand);
+        if (fitting.length > 0) score += fitting.some((v) => sameType(v.type, operand.type)) ? 2 : 1;
+      }
       if (score > bestScore) [best, bestScore] = [sample, score];
     }
     const operands = best!.operands.map((operand) => this.operand(operand));
@@ -87,7 +113,7 @@ class GraphMaker {
       value,
     }));
     for (const { param, value } of this.states) {
-      const fitting = this.pool.filter((v) => sameType(v.type, value.type));
+      const fitting = this.pool.filter((v) => v !== value && sameType(v.type, value.type));
       if (fitting.length > 0) out.push({ kind: "state", value: this.rng.pick(fitting), param });
     }
     return out;
@@ -107,6 +133,10 @@ class GraphMaker {
   }
 
   private operand(operand: SampledOperand): Value {
+    if (this.rng.int(0, 9) === 0 && operand.distinct !== true) {
+      const constant = this.specialConstant(operand);
+      if (constant !== undefined) return constant;
+    }
     const fitting = this.matching(operand);
     if (fitting.length === 0 || this.rng.int(0, 3) === 0) return this.param(operand);
     const exact = fitting.filter((v) => sameType(v.type, operand.type));
@@ -114,7 +144,8 @@ class GraphMaker {
     return this.intoRange(this.intoShape(value, operand.type.shape.map(staticDim)), operand);
   }
 
-  private param(operand: SampledOperand): Value {
+  /** A new parameter with contents as described. */
+  param(operand: SampledOperand): Value {
     const { type } = operand;
     const kind = this.rng.pick(["arg", "arg", "arg", "const", "state"] as const);
     const index = this.args.length;
@@ -123,6 +154,14 @@ class GraphMaker {
     if (kind === "state") this.states.push({ param: index, value });
     if (operand.distinct !== true) this.pool.push(value);
     return value;
+  }
+
+  /** One of the values that fold rules are about, everywhere. */
+  private specialConstant({ type, lo, hi }: SampledOperand): Value | undefined {
+    const fitting = [0, -0, 1, -1, 2, 3, 0.5].filter((x) => x >= lo && x <= hi && roundTo(type.dtype, x) === x);
+    if (fitting.length === 0) return undefined;
+    const scalar = this.b.scalar(type.dtype, this.rng.pick(fitting));
+    return type.shape.length === 0 ? scalar : this.b.emit("broadcast", [scalar], { shape: type.shape, dims: [] });
   }
 
   private intoShape(value: Value, to: readonly number[]): Value {

@@ -106,7 +106,8 @@ const sliceOp = defineOp<SliceAttrs>({
         // The last element, not the limit, is what must stay inside the first slice.
         const size = start.map((from, i) => sliceSize(from, limit[i]!, step[i]!));
         const steps = step.map((s, i) => s * outer.step[i]!);
-        const begin = at(start);
+        // An empty slice at the end of a strided one would begin past the operand.
+        const begin = at(start).map((from, i) => (size[i] === 0 ? outer.start[i]! : from));
         const end = begin.map((from, i) =>
           size[i] === 0 ? from : toDim(addIndex(addIndex(from, scaleIndex(subIndex(size[i]!, 1), steps[i]!)), 1)),
         );
