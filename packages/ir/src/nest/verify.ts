@@ -1,0 +1,167 @@
+/** Checks what every nest program must hold, whoever made it. Throws with the kernel's name and what is wrong. */
+
+import { indexAxes, ownIndices } from "./classify.ts";
+import type { BufferId, IndexExpr, ScalarExpr } from "./expr.ts";
+import { toIndex } from "./index-algebra.ts";
+import type { BufferDecl, Nest, NestKernel, NestProgram, NestStep } from "./nest.ts";
+import { visitScalar } from "./scalar-expr.ts";
+
+export class NestError extends Error {
+  override readonly name = "NestError";
+}
+
+export function verifyNests(program: NestProgram): void {
+  program.buffers.forEach((b, i) => {
+    if (b.id !== i) throw new NestError(`buffer at place ${i} says it is b${b.id}`);
+    if (b.kind === "stateOut" && program.buffers[b.replaces ?? -1]?.kind !== "state")
+      throw new NestError(`buffer ${b.name} replaces no state`);
+  });
+  const rowOwner = new Map<BufferId, string>();
+  steps(program, program.steps, rowOwner);
+}
+
+function steps(program: NestProgram, list: readonly NestStep[], rowOwner: Map<BufferId, string>): void {
+  const known = (id: BufferId, what: string): void => {
+    if (program.buffers[id] === undefined) throw new NestError(`${what} b${id} does not exist`);
+  };
+  for (const step of list) {
+    switch (step.kind) {
+      case "kernel":
+        if (step.kernel.kind === "nests") new KernelCheck(program, step.kernel, rowOwner).check();
+        else for (const b of [...step.kernel.args, ...step.kernel.writes]) known(b, `${step.kernel.name}: buffer`);
+        break;
+      case "copy": {
+        known(step.from, "copy: source");
+        known(step.to, "copy: target");
+        const [from, to] = [program.buffers[step.from]!, program.buffers[step.to]!];
+        if (from.dtype !== to.dtype || from.kind === "row" || to.kind === "row")
+          throw new NestError(`copy from ${from.name} to ${to.name}: they do not fit`);
+        break;
+      }
+      case "if":
+        known(step.index, "if: index");
+        for (const branch of step.branches) steps(program, branch, rowOwner);
+        break;
+      case "for":
+        known(step.counter, "for: counter");
+        steps(program, step.body, rowOwner);
+        break;
+      case "while":
+        known(step.predicate, "while: predicate");
+        steps(program, step.test, rowOwner);
+        steps(program, step.body, rowOwner);
+        break;
+      default:
+        step satisfies never;
+    }
+  }
+}
+
+class KernelCheck {
+  private readonly program: NestProgram;
+  private readonly kernel: NestKernel;
+  private readonly rowOwner: Map<BufferId, string>;
+
+  constructor(program: NestProgram, kernel: NestKernel, rowOwner: Map<BufferId, string>) {
+    this.program = program;
+    this.kernel = kernel;
+    this.rowOwner = rowOwner;
+  }
+
+  check(): void {
+    const { outer, nests } = this.kernel;
+    if (nests.length === 0) this.fail("has no nests");
+    if (nests.length === 1 && outer.length > 0) this.fail("has one nest and outer axes");
+    if (outer.some((a) => a.kind !== "par")) this.fail("has an outer axis that is not par");
+    for (const nest of nests) this.nest(nest);
+  }
+
+  private fail(reason: string): never {
+    throw new NestError(`kernel ${this.kernel.name} ${reason}`);
+  }
+
+  private nest(nest: Nest): void {
+    const kinds = nest.axes.map((a) => a.kind);
+    const firstTail = kinds.findIndex((k) => k !== "par");
+    if (firstTail >= 0 && kinds.lastIndexOf("par") > firstTail) this.fail("has a par axis behind a red or seq axis");
+    if (nest.accumulators.length > 0 && kinds.includes("seq")) this.fail("accumulates along a seq axis");
+    const par = new Set([...this.kernel.outer, ...nest.axes.filter((a) => a.kind === "par")].map((a) => a.id));
+    const all = new Set([...this.kernel.outer, ...nest.axes].map((a) => a.id));
+    if (all.size !== this.kernel.outer.length + nest.axes.length) this.fail("has the same axis twice");
+    const hasRed = nest.accumulators.length > 0 || kinds.includes("red");
+    for (const a of nest.accumulators) {
+      const wanted = a.combine === "argMax" || a.combine === "argMin" ? 2 : 1;
+      if (a.values.length !== wanted) this.fail(`has ${a.values.length} components for ${a.combine}`);
+      for (const v of a.values) this.value(nest, v, all, "body");
+    }
+    for (const c of nest.carries) {
+      this.value(nest, c.init, par, "body");
+      this.value(nest, c.next, all, "body");
+    }
+    for (const store of nest.stores) {
+      if (store.when === "end" && !hasRed) this.fail("has end stores but no reduction");
+      const scope = store.when === "end" ? par : all;
+      this.buffer(store.buffer, "stores to");
+      const decl = this.program.buffers[store.buffer]!;
+      if (decl.kind === "arg" || decl.kind === "const" || decl.kind === "state")
+        this.fail(`stores to ${decl.kind} ${decl.name}`);
+      if (store.value.dtype !== decl.dtype) this.fail(`stores ${store.value.dtype} to ${decl.name}: ${decl.dtype}`);
+      this.position(decl, store.index, (store.guard?.length ?? 0) > 0);
+      for (const ix of store.index) this.axes(ix, scope);
+      this.value(nest, store.value, scope, store.when);
+    }
+  }
+
+  private buffer(id: BufferId, what: string): void {
+    const decl = this.program.buffers[id];
+    if (decl === undefined) this.fail(`${what} b${id}, which does not exist`);
+    if (decl.kind !== "row") return;
+    const owner = this.rowOwner.get(id);
+    if (owner !== undefined && owner !== this.kernel.name)
+      this.fail(`${what} row buffer ${decl.name} of kernel ${owner}`);
+    this.rowOwner.set(id, this.kernel.name);
+  }
+
+  /** Positions lie inside by their intervals, unless a guard keeps memory from being touched. */
+  private position(decl: BufferDecl, index: readonly IndexExpr[], guarded: boolean): void {
+    if (index.length !== decl.shape.length)
+      this.fail(`uses ${index.length} positions for ${decl.name} of rank ${decl.shape.length}`);
+    if (guarded) return;
+    index.forEach((ix, i) => {
+      const size = toIndex(decl.shape[i]!);
+      if (ix.lo < 0 || ix.hi >= size.hi)
+        this.fail(`reaches ${ix.key} (${ix.lo}..${ix.hi}) on axis ${i} of ${decl.name}, of size ${size.key}`);
+    });
+  }
+
+  private axes(ix: IndexExpr, scope: ReadonlySet<number>): void {
+    for (const id of indexAxes(ix)) if (!scope.has(id)) this.fail(`uses axis ${id} outside its scope in ${ix.key}`);
+  }
+
+  private value(nest: Nest, root: ScalarExpr, scope: ReadonlySet<number>, when: "body" | "end"): void {
+    visitScalar(root, (e) => {
+      for (const ix of ownIndices(e)) this.axes(ix, scope);
+      if (e.kind === "acc") {
+        if (when === "body") this.fail("uses an accumulator before the end");
+        const values = nest.accumulators[e.accumulator]?.values;
+        if (values?.[e.component]?.dtype !== e.dtype) this.fail(`uses acc${e.accumulator}.${e.component}, not there`);
+      }
+      if (e.kind === "carry" && nest.carries[e.carry]?.dtype !== e.dtype) this.fail(`uses carry${e.carry}, not there`);
+      if (e.kind !== "read") return;
+      this.buffer(e.buffer, "reads");
+      const decl = this.program.buffers[e.buffer]!;
+      if (decl.dtype !== e.dtype) this.fail(`reads ${e.dtype} from ${decl.name}: ${decl.dtype}`);
+      this.position(decl, e.index, e.guard.length > 0);
+      for (const store of nest.stores) {
+        if (!this.sameMemory(store.buffer, e.buffer)) continue;
+        const same = store.index.every((ix, i) => ix.key === e.index[i]?.key);
+        if (!same) this.fail(`reads ${decl.name} at another position than it stores`);
+      }
+    });
+  }
+
+  /** The new value of a state may be stored over the old one. */
+  private sameMemory(stored: BufferId, read: BufferId): boolean {
+    return stored === read || this.program.buffers[stored]!.replaces === read;
+  }
+}

@@ -1,0 +1,154 @@
+/**
+ * Which values get memory. Goes backwards from the results: a value knows at which positions its materialised
+ * consumers pull it, so recomputation is counted before it happens. Asks costs and structure, never which op it is.
+ */
+import { axisIndex, type FusionNote, type IndexExpr } from "@sinter/ir";
+import { Dependence } from "./dependence.ts";
+import { cheapCost, type Estimate, estimate, isMap, isTooDeep } from "./estimate.ts";
+import { bytesPer, type GraphModel, infoOf, isLeaf, maxDim, maxPoints, readValue, type ValueInfo } from "./model.ts";
+import { findSinks } from "./sinks.ts";
+import { applyMap, dataInside, type Element, makeTemplate, newAxes, type Template } from "./template.ts";
+
+export interface Decisions {
+  readonly materialised: ReadonlySet<number>;
+  readonly notes: readonly FusionNote[];
+}
+
+/** One position at which a materialised value pulls another. */
+interface Pull {
+  readonly root: Template;
+  readonly index: readonly IndexExpr[];
+}
+
+/** Every op that does any work is kept: one kernel per op. */
+export function decideUnfused(model: GraphModel): Decisions {
+  return decide(model, (info) => (info.cost > 0 ? "one kernel per op" : undefined), new Map());
+}
+
+export function decideFused(model: GraphModel): Decisions {
+  const estimates = estimate(model);
+  const sinks = findSinks(model);
+  const dependence = new Dependence(model);
+  return decide(
+    model,
+    (info, pulls, note) => reasonToKeep(model, info, pulls, estimates[info.id]!, dependence, note),
+    sinks,
+  );
+}
+
+type Note = (fused: boolean, consumer: string, reason: string) => void;
+type Rule = (info: ValueInfo, pulls: readonly Pull[], note: Note) => string | undefined;
+
+function decide(model: GraphModel, rule: Rule, sinks: ReadonlyMap<number, number>): Decisions {
+  const materialised = new Set<number>();
+  const notes: FusionNote[] = [];
+  const pulls: Map<string, Pull>[] = [];
+  const pullsOf = (id: number): Map<string, Pull> => (pulls[id] ??= new Map());
+  let pulled: [number, readonly IndexExpr[]][] = [];
+  const element: Element = (id, index) => {
+    pulled.push([id, index]);
+    return readValue(infoOf(model, id), index);
+  };
+  const credit = (root: Template): void => {
+    for (const [id, index] of pulled)
+      pullsOf(id).set(`${root.id}@${index.map((ix) => ix.key).join(",")}`, { root, index });
+    pulled = [];
+  };
+  const keep = (info: ValueInfo): void => {
+    materialised.add(info.id);
+    credit(makeTemplate(info, element));
+  };
+  for (let id = model.values.length - 1; id >= 0; id--) {
+    const info = model.values[id];
+    if (info === undefined || isLeaf(info)) continue;
+    const at = [...pullsOf(id).values()];
+    const needed = model.resultUses[id]! > 0;
+    if (!needed && at.length === 0) continue;
+    if (needed || !isMap(info)) {
+      keep(info);
+      continue;
+    }
+    const note: Note = (fused, consumer, reason) => notes.push({ fused, producer: info.label, consumer, reason });
+    const sunk = sinks.get(id);
+    const reason = sunk === undefined ? rule(info, at, note) : `stored in the epilogue of ${infoOf(model, sunk).label}`;
+    if (reason !== undefined) {
+      if (sunk === undefined)
+        for (const consumer of new Set(at.map((p) => infoOf(model, p.root.id).label))) note(false, consumer, reason);
+      keep(info);
+      continue;
+    }
+    for (const { root, index } of at) {
+      applyMap(info, index, element);
+      credit(root);
+    }
+  }
+  return { materialised, notes };
+}
+
+function reasonToKeep(
+  model: GraphModel,
+  info: ValueInfo,
+  pulls: readonly Pull[],
+  found: Estimate,
+  dependence: Dependence,
+  note: Note,
+): string | undefined {
+  const throughData = pulls.some((p) => dataInside(p.index).length > 0) || readsThroughData(info);
+  const roots = [...new Map(pulls.map((p) => [p.root.id, p.root])).values()];
+  if (isTooDeep(found)) return "the expression would grow too deep";
+  const products = roots.filter((r) => r.contraction);
+  if (products.length > 0 && throughData) return "contraction operand: read through positions that come out of data";
+  if (found.view && !throughData) return undefined;
+  if (products.length > 0) {
+    const only = pulls.length === 1 ? products[0] : undefined;
+    if (only === undefined) return "contraction operand with several uses";
+    if (found.cost > cheapCost) return `contraction operand: expensive (${found.cost} flops) and re-read`;
+    note(true, infoOf(model, only.id).label, "cheap: computed while packing");
+    return undefined;
+  }
+  const times = pulls.reduce((n, p) => n + pointsOf(p.root), 0);
+  const cheap = found.cost <= cheapCost && !(throughData && roots.length > 1);
+  for (const extreme of roots.filter(isExtreme))
+    for (const other of roots)
+      if (other !== extreme && dependence.depends(other.id, extreme.id))
+        return `feeds both ${infoOf(model, extreme.id).label} and ${infoOf(model, other.id).label}, which is shifted by it`;
+  if (times <= info.points) {
+    for (const root of roots) note(true, infoOf(model, root.id).label, "computed once");
+    return undefined;
+  }
+  if (!cheap) {
+    if (roots.length > 1) return `expensive (${found.cost} flops) and used by ${roots.length} kernels`;
+    return `expensive and re-read ${Math.round(times / Math.max(1, info.points))} times`;
+  }
+  const [leaves, uses] = [found.leaves.size, roots.length];
+  if (leaves * uses > leaves + 1 + uses)
+    return `recomputing in ${uses} kernels would read ${leaves * uses * bytesPer(info.type.dtype)} bytes an element`;
+  for (const root of roots) note(true, infoOf(model, root.id).label, "cheap: recomputed");
+  return undefined;
+}
+
+/** How often the parts of a template's value are computed. */
+function pointsOf(root: Template): number {
+  return [...root.par, ...root.tail].reduce((n, a) => n * maxDim(a.extent), 1);
+}
+
+/** A reduction to a largest or smallest element. */
+function isExtreme(root: Template): boolean {
+  return root.accumulators.some((a) => ["max", "min", "argMax", "argMin"].includes(a.combine));
+}
+
+/** Whether the rule reads an operand at a position that comes out of another. */
+function readsThroughData(info: ValueInfo): boolean {
+  if (info.rule?.kind !== "map" || info.operands.length < 2) return false;
+  let found = false;
+  applyMap(info, newAxes(info.type.shape, "par").map(axisIndex), (id, index) => {
+    found ||= dataInside(index).length > 0;
+    return probe(id, index);
+  });
+  return found;
+  function probe(id: number, index: readonly IndexExpr[]): ReturnType<Element> {
+    const position = info.operands.indexOf(id);
+    const type = info.ctx!.operands[position]!;
+    return readValue({ ...info, id, type, data: undefined, points: maxPoints(type.shape) }, index);
+  }
+}

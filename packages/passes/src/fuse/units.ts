@@ -1,0 +1,23 @@
+/** Units of execution: what will be one kernel, with the values it makes. */
+import type { FormedKernel } from "./form.ts";
+import type { GraphModel } from "./model.ts";
+import type { Template } from "./template.ts";
+
+export interface Unit {
+  /** In order of their ids. */
+  readonly templates: readonly Template[];
+  readonly formed: FormedKernel;
+}
+
+/** Name for people and profiles: the ops whose results the kernel keeps. */
+export function unitName(model: GraphModel, unit: Unit, position: number): string {
+  const names = unit.templates.map((t) => model.graph.nodes[model.values[t.id]!.node]!.op);
+  const shown = names.length > 4 ? [...names.slice(0, 3), names.at(-1)!] : names;
+  return `k${position}_${shown.join("_")}`;
+}
+
+/** The node a kernel is shown beside: its contraction, else the last one. */
+export function unitNode(model: GraphModel, unit: Unit): number {
+  const main = unit.templates.find((t) => t.contraction) ?? unit.templates.at(-1)!;
+  return model.values[main.id]!.node;
+}
