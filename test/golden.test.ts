@@ -5,6 +5,7 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Graph, ParseError, parseGraph, printGraph, rebuild, VerifyError, verifyGraph } from "@sinter/ir";
+import { gradGraph } from "@sinter/passes";
 import { describe, expect, test } from "vitest";
 
 /** A pass from graph to text, by the name after `// run:`; words behind the name are its options. */
@@ -16,6 +17,13 @@ const passes: Readonly<Record<string, Pass>> = {
     const simplified = rebuild(graph, undefined, { fastMath: options.includes("fast") });
     verifyGraph(simplified);
     return printGraph(simplified);
+  },
+  // Of the first result, with respect to the parameters named.
+  grad: (graph, names) => {
+    const wrt = names.map((name) => graph.params.findIndex((param) => param.name === name));
+    const gradients = gradGraph(graph, { wrt, of: 0, keepResults: true });
+    verifyGraph(gradients);
+    return printGraph(gradients);
   },
 };
 

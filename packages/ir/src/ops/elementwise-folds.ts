@@ -114,7 +114,16 @@ const ofNegation = (op: ScalarOpName, flip: ScalarOpName): Rule =>
 const allOnes = (c: number, d: DType): boolean => (d === "bool" ? c === 1 : d === "u32" ? c === 4294967295 : c === -1);
 
 const table: Partial<Record<ScalarOpName, readonly Rule[]>> = {
-  neg: [involution("neg")],
+  neg: [
+    involution("neg"),
+    // The sign of a product is exact, and a gradient's minus disappears into the scale of a mean.
+    rule("neg of a scaled value", (b, [x], shape) => {
+      const inner = b.definition(x!);
+      const factor = inner?.op === "mul" ? constantNumber(b, inner.operands[1]!) : undefined;
+      if (inner === undefined || factor === undefined) return undefined;
+      return widen(b, b.emit("mul", [inner.operands[0]!, b.scalar(dtypeOf(x!), -factor)]), shape);
+    }),
+  ],
   not: [involution("not")],
   abs: [
     idempotent("abs"),
