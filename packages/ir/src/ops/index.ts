@@ -1,10 +1,18 @@
 /** The registry of graph ops: a plain record, in the order of families. Passes ask an entry's fields, never its name. */
 import type { OpDef } from "../define-op.ts";
 import { concatOp } from "./concat.ts";
+import { controlOps } from "./control.ts";
+import { createOps } from "./create.ts";
+import { cumulateOps } from "./cumulate.ts";
 import { dotOps } from "./dot.ts";
+import { dynamicOps } from "./dynamic.ts";
 import { elementwiseOps } from "./elementwise.ts";
+import { gatherOps } from "./gather.ts";
+import { markOps } from "./marks.ts";
 import { movementOps } from "./movement.ts";
+import { randomOps } from "./random.ts";
 import { reduceOps } from "./reduce.ts";
+import { scatterOps } from "./scatter.ts";
 import { windowOps } from "./windows.ts";
 
 /** Every op there is. */
@@ -15,6 +23,14 @@ export const allOps: readonly OpDef[] = [
   concatOp,
   ...reduceOps,
   ...dotOps,
+  ...gatherOps,
+  ...scatterOps,
+  ...dynamicOps,
+  ...cumulateOps,
+  ...createOps,
+  ...randomOps,
+  ...controlOps,
+  ...markOps,
 ];
 
 const byName: ReadonlyMap<string, OpDef> = new Map(allOps.map((op) => [op.name, op]));

@@ -36,7 +36,7 @@ import type { Dim, IndexExpr } from "../nest/expr.ts";
 import { sizeOf, staticDim, toIndex } from "../nest/index-algebra.ts";
 import { scalarIndex } from "../nest/scalar-expr.ts";
 import { scalarOps } from "../scalar-ops.ts";
-import { element, hostOf, hostTensor, product } from "./host.ts";
+import { eachIndex, element, hostOf, product } from "./host.ts";
 import { invertPermutation } from "./movement.ts";
 import { behindBatch, checkAscending, checkAxes, checkAxis, describeType, fail, mapMaybe, tensors } from "./rules.ts";
 import { numericDType, plain, someAxes } from "./sampling.ts";
@@ -63,10 +63,9 @@ function reduceHost(x: HostTensor, { op, axes }: ReduceAttrs, type: TensorType):
   const folded = axes.map((axis) => x.shape[axis]!);
   return hostOf(type, (kept) => {
     let total = combineIdentity(op, x.dtype);
-    hostTensor("bool", folded, (at) => {
+    eachIndex(folded, (at) => {
       const next = row.eval(x.dtype, total, element(x, mergeIndex(x.shape.length, axes, kept, at)));
       total = isFloat(x.dtype) ? next : roundTo(x.dtype, next);
-      return 0;
     });
     return total;
   });
