@@ -8,6 +8,7 @@ import {
   type Graph,
   type GraphResult,
   type HostTensor,
+  inlineGraph,
   isFloat,
   type Node,
   type OpDef,
@@ -18,6 +19,7 @@ import {
   type SampledOperand,
   sameType,
   staticDim,
+  type TensorType,
   tensorType,
   typeOf,
   type Value,
@@ -33,8 +35,10 @@ export interface GraphCase {
 export interface RandomGraphOptions {
   /** How many ops to draw; adapting operands adds some. */
   readonly size?: number;
-  /** Which ops may be drawn; region ops and effects never are. */
+  /** Which ops may be drawn; effects never are. */
   readonly accept?: (def: OpDef) => boolean;
+  /** Also make calls, branches and loops. Off by default. */
+  readonly regions?: boolean;
   /** Fold and merge while building. Off by default, so that there is something to simplify. */
   readonly simplify?: boolean;
 }
@@ -57,7 +61,10 @@ export function randomGraph(rng: Rng, options: RandomGraphOptions = {}): GraphCa
       lo: dtype === "u32" || dtype === "bool" ? 0 : -4,
       hi: dtype === "bool" ? 1 : 4,
     });
-  for (let i = 0; i < (options.size ?? 8); i++) maker.add(rng.pick(ops));
+  for (let i = 0; i < (options.size ?? 8); i++) {
+    if (options.regions === true && rng.int(0, 5) === 0) maker.addRegion(ops);
+    else maker.add(rng.pick(ops));
+  }
   return { graph: b.finish(maker.results()), args: maker.args };
 }
 
@@ -71,10 +78,14 @@ class GraphMaker {
 
   /** Draws shapes that exist already more often than not: otherwise hardly any op would take what another made. */
   private readonly samplerRng: Rng;
+  /** A region's parameters are given: where another value is needed it is a constant. */
+  private readonly closed: boolean;
 
-  constructor(rng: Rng, b: Builder) {
+  constructor(rng: Rng, b: Builder, given?: readonly Value[]) {
     this.rng = rng;
     this.b = b;
+    this.closed = given !== undefined;
+    this.pool.push(...(given ?? []));
     this.samplerRng = {
       ...rng,
       shape: (minRank, maxRank) => {
@@ -103,6 +114,46 @@ class GraphMaker {
     for (const v of operands) this.used.add(v);
     const results = this.b.emitNode(def.name, operands, best!.attrs);
     for (const result of results) if (elements(result) <= maxElements) this.pool.push(result);
+  }
+
+  /** A call, a branch or a loop on values that are there. */
+  addRegion(ops: readonly OpDef[]): void {
+    const { b, rng } = this;
+    const captures = [rng.pick(this.pool), rng.pick(this.pool)];
+    const carry = rng.pick(this.pool);
+    const types = captures.map(typeOf);
+    const region = (name: string, params: readonly TensorType[], results: readonly TensorType[]): Graph =>
+      randomRegion(rng, ops, name, params, results);
+    const kind = rng.pick(["call", "cond", "while", "scan"] as const);
+    for (const v of [...captures, carry]) this.used.add(v);
+    let results: readonly Value[];
+    if (kind === "call") results = b.emitRegion("call", { args: captures }, {}, [region("callee", types, types)]);
+    else if (kind === "cond") {
+      const index = this.param({ type: tensorType("i32", []), lo: -1, hi: 3 });
+      this.used.add(index);
+      const branches = ["first", "second", "third"].map((name) => region(name, types, types.slice(1)));
+      results = b.emitRegion("cond", { index: [index], captures }, {}, branches);
+    } else if (kind === "while") {
+      const counter = tensorType("i32", []);
+      const all = [...types, counter, typeOf(carry)];
+      const body = countedBody(region("step", all, [typeOf(carry)]), 2);
+      const init = [b.scalar("i32", 0), carry];
+      results = b.emitRegion("while", { captures, init }, {}, [countedTest(all, 2, rng.int(0, 3)), body]);
+    } else {
+      const length = rng.int(1, 4);
+      const xs = this.param({ type: tensorType("f32", [length, ...shapeOf(carry)]), lo: -4, hi: 4 });
+      this.used.add(xs);
+      const slice = tensorType("f32", shapeOf(carry));
+      const body = region("step", [...types, typeOf(carry), slice], [typeOf(carry), slice]);
+      const groups = { captures, init: [carry], xs: [xs] };
+      results = b.emitRegion("scan", groups, { length, reverse: rng.bool() }, [body]);
+    }
+    this.pool.push(...results);
+  }
+
+  /** The last value made of each type; one of the region's parameters where there is none. */
+  resultsOf(types: readonly TensorType[]): GraphResult[] {
+    return types.map((type) => ({ kind: "out", value: this.pool.findLast((v) => sameType(v.type, type))! }));
   }
 
   /** Values with nothing behind them, at least one; and now and then the new value of a state. */
@@ -147,6 +198,10 @@ class GraphMaker {
   /** A new parameter with contents as described. */
   param(operand: SampledOperand): Value {
     const { type } = operand;
+    if (this.closed) {
+      const { dtype, shape, data } = randomTensor(this.rng, operand);
+      return this.b.emit("const", [], { dtype, shape, data });
+    }
     const kind = this.rng.pick(["arg", "arg", "arg", "const", "state"] as const);
     const index = this.args.length;
     const value = this.b.param(kind, type, `x${index}`);
@@ -189,6 +244,37 @@ class GraphMaker {
     const unit = this.b.emit("logistic", [value]);
     return this.b.emit("add", [this.b.emit("mul", [unit, constant(hi - lo)]), constant(lo)]);
   }
+}
+
+/** A closed graph with the given types on both sides: each result type is one of the parameters' types. */
+function randomRegion(
+  rng: Rng,
+  ops: readonly OpDef[],
+  name: string,
+  params: readonly TensorType[],
+  results: readonly TensorType[],
+): Graph {
+  const b = new Builder(name, { raw: true });
+  const given = params.map((type, i) => b.param("arg", type, `p${i}`));
+  const maker = new GraphMaker(rng, b, given);
+  for (let i = rng.int(1, 3); i > 0; i--) maker.add(rng.pick(ops));
+  return b.finish(maker.resultsOf(results));
+}
+
+/** The test of a while loop: parameter `counter` is below `limit`. */
+function countedTest(params: readonly TensorType[], counter: number, limit: number): Graph {
+  const b = new Builder("test", { raw: true });
+  const given = params.map((type, i) => b.param("arg", type, `p${i}`));
+  return b.finish([{ kind: "out", value: b.emit("lt", [given[counter]!, b.scalar("i32", limit)]) }]);
+}
+
+/** A while body that counts: `step`'s results behind the counter plus one. */
+function countedBody(step: Graph, counter: number): Graph {
+  const b = new Builder("body", { raw: true });
+  const given = step.params.map((p) => b.param("arg", p.value.type, p.name));
+  const next = b.emit("add", [given[counter]!, b.scalar("i32", 1)]);
+  const results = inlineGraph(b, step, given);
+  return b.finish([next, ...results].map((value): GraphResult => ({ kind: "out", value })));
 }
 
 function shapeOf(value: Value): readonly number[] {

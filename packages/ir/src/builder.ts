@@ -260,8 +260,10 @@ export class Builder implements Emitter {
         throw new Error(`op ${def.name} has no regions`);
       },
     });
+    // Marks (barrier, stopGradient) hand their operands on: they are there to be seen, not to compute.
+    if (outputs.some((output) => inputs.includes(output))) return undefined;
     return outputs.map((output) => {
-      canonicalizeNaNs(output.data);
+      if (!inputs.some((input) => input.data === output.data)) canonicalizeNaNs(output.data);
       return this.constant(output);
     });
   }

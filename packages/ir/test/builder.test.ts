@@ -108,6 +108,11 @@ describe("rebuild", () => {
     checkRandomGraphs(expectSameResults({ relative: 1e-4, absolute: 1e-4 }), { runs: fuzzRuns(50), seed: 100_000 });
   });
 
+  test("a random graph with branches and loops keeps its results", () => {
+    const loose = { relative: 1e-4, absolute: 1e-4 };
+    checkRandomGraphs(expectSameResults(loose), { runs: fuzzRuns(50), seed: 200_000, regions: true });
+  });
+
   test("rebuilding twice changes nothing more", () => {
     checkRandomGraphs(
       ({ graph }) => {

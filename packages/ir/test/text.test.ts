@@ -44,7 +44,7 @@ describe("round trip", () => {
   test("random graphs", () => {
     fc.assert(
       fc.property(fc.integer(), fc.integer({ min: 1, max: 15 }), (seed, size) => {
-        expectRoundTrip(randomGraph(seededRng(seed), { size }).graph);
+        expectRoundTrip(randomGraph(seededRng(seed), { size, regions: true }).graph);
       }),
       { numRuns: fuzzRuns(40) },
     );
