@@ -93,13 +93,13 @@ class Parser {
         const pointer: LoopPointer = { id, name: own, element, space: this.next() as AddressSpace };
         this.pointers.set(`${own}#${id}`, pointer);
         pointers.push(pointer);
-      } else params.push(this.declare(own, id, this.type(), false));
+      } else params.push(this.define(own, id, this.type(), false));
     }
     this.next();
     return { name, pointers, params, body: this.block() };
   }
 
-  private declare(name: string, id: number, type: LoopType, mutable: boolean): LoopVar {
+  private define(name: string, id: number, type: LoopType, mutable: boolean): LoopVar {
     const variable: LoopVar = { id, name, type, mutable };
     this.variables.set(`${name}%${id}`, variable);
     return variable;
@@ -133,7 +133,7 @@ class Parser {
         const id = this.integer();
         this.expect("=");
         const value = this.expr();
-        return { kind: "let", variable: this.declare(name, id, value.type, word === "var"), value };
+        return { kind: "let", variable: this.define(name, id, value.type, word === "var"), value };
       }
       case "for": {
         const name = this.next();
@@ -145,7 +145,7 @@ class Parser {
         const to = this.expr();
         this.expect("step");
         const step = this.integer();
-        const variable = this.declare(name, id, makeType("i32"), false);
+        const variable = this.define(name, id, makeType("i32"), false);
         return { kind: "for", variable, from, to, step, body: this.block() };
       }
       case "while": {
