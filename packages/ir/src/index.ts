@@ -18,6 +18,7 @@ export * from "./math/index.ts";
 export * from "./nest/classify.ts";
 export * from "./nest/combine.ts";
 export * from "./nest/eval.ts";
+export * from "./nest/eval-program.ts";
 export type * from "./nest/expr.ts";
 export * from "./nest/index-algebra.ts";
 export type * from "./nest/nest.ts";

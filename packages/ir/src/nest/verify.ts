@@ -62,6 +62,9 @@ class KernelCheck {
   private readonly kernel: NestKernel;
   private readonly rowOwner: Map<BufferId, string>;
 
+  /** Parts of the nest at hand that run for no point at all. */
+  private unreached = { body: false, end: false };
+
   constructor(program: NestProgram, kernel: NestKernel, rowOwner: Map<BufferId, string>) {
     this.program = program;
     this.kernel = kernel;
@@ -88,6 +91,9 @@ class KernelCheck {
     const par = new Set([...this.kernel.outer, ...nest.axes.filter((a) => a.kind === "par")].map((a) => a.id));
     const all = new Set([...this.kernel.outer, ...nest.axes].map((a) => a.id));
     if (all.size !== this.kernel.outer.length + nest.axes.length) this.fail("has the same axis twice");
+    const empty = (scope: ReadonlySet<number>): boolean =>
+      [...this.kernel.outer, ...nest.axes].some((a) => scope.has(a.id) && a.extent === 0);
+    this.unreached = { body: empty(all), end: empty(par) };
     const hasRed = nest.accumulators.length > 0 || kinds.includes("red");
     for (const a of nest.accumulators) {
       const wanted = a.combine === "argMax" || a.combine === "argMin" ? 2 : 1;
@@ -106,7 +112,7 @@ class KernelCheck {
       if (decl.kind === "arg" || decl.kind === "const" || decl.kind === "state")
         this.fail(`stores to ${decl.kind} ${decl.name}`);
       if (store.value.dtype !== decl.dtype) this.fail(`stores ${store.value.dtype} to ${decl.name}: ${decl.dtype}`);
-      this.position(decl, store.index, (store.guard?.length ?? 0) > 0);
+      this.position(decl, store.index, (store.guard?.length ?? 0) > 0 || this.unreached[store.when]);
       for (const ix of store.index) this.axes(ix, scope);
       this.value(nest, store.value, scope, store.when);
     }
@@ -151,7 +157,7 @@ class KernelCheck {
       this.buffer(e.buffer, "reads");
       const decl = this.program.buffers[e.buffer]!;
       if (decl.dtype !== e.dtype) this.fail(`reads ${e.dtype} from ${decl.name}: ${decl.dtype}`);
-      this.position(decl, e.index, e.guard.length > 0);
+      this.position(decl, e.index, e.guard.length > 0 || this.unreached[when]);
       for (const store of nest.stores) {
         if (!this.sameMemory(store.buffer, e.buffer)) continue;
         const same = store.index.every((ix, i) => ix.key === e.index[i]?.key);

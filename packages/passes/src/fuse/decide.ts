@@ -54,15 +54,18 @@ function decide(model: GraphModel, rule: Rule, sinks: ReadonlyMap<number, number
       pullsOf(id).set(`${root.id}@${index.map((ix) => ix.key).join(",")}`, { root, index });
     pulled = [];
   };
+  const bases = new Set<number>();
   const keep = (info: ValueInfo): void => {
     materialised.add(info.id);
     credit(makeTemplate(info, element));
+    // An update starts from its first operand as it lies in memory.
+    if (info.rule?.kind === "update") bases.add(info.operands[0]!);
   };
   for (let id = model.values.length - 1; id >= 0; id--) {
     const info = model.values[id];
     if (info === undefined || isLeaf(info)) continue;
     const at = [...pullsOf(id).values()];
-    const needed = model.resultUses[id]! > 0;
+    const needed = model.resultUses[id]! > 0 || bases.has(id);
     if (!needed && at.length === 0) continue;
     if (needed || !isMap(info)) {
       keep(info);

@@ -82,7 +82,8 @@ function contractionReason(templates: readonly Template[], group: ReadonlyMap<nu
   const reader = templates.find((t) => t.reads.some((r) => r.id === product.id && !isIdentity(r.index, t.par)));
   if (reader !== undefined) {
     const read = reader.reads.find((r) => r.id === product.id && !isIdentity(r.index, reader.par));
-    return `contraction result: would not be read where it is stored, but at [${showIndex(read?.index ?? [])}]`;
+    const dots = product.par.map((a) => maxDim(a.extent)).join("*");
+    return `contraction result read at [${showIndex(read?.index ?? [])}]: would recompute ${dots} dots`;
   }
   if (product.reads.some((r) => group.has(r.id))) return "contraction operand: computed before blocking, not inside it";
   return "a contraction takes only an epilogue over its own result";
@@ -93,7 +94,7 @@ export function showIndex(index: readonly IndexExpr[]): string {
   return index.map((ix) => ix.key.replace(/\b([a-z]+\d*)\.\d+/g, "$1")).join(", ");
 }
 
-function pointsIn(nest: FormedNest): number {
+export function pointsIn(nest: FormedNest): number {
   return [...nest.par, ...nest.tail].reduce<number>((n, d) => n * maxDim(d), 1);
 }
 

@@ -57,43 +57,45 @@ export function planSteps(
     if (maker !== undefined) tasks[init]!.after.add(maker);
   }
 
-  // Results: stored by the kernel that makes them where that is safe, else copied.
+  // Results: copied where no kernel makes them (old states are read before anything is stored) ...
   const direct: Outlet[] = [];
-  const late: Outlet[] = [];
-  for (const outlet of outlets) {
-    const u = unitOf.get(outlet.value);
-    const alreadyUpdated =
-      infoOf(model, outlet.value).rule?.kind === "update" && direct.some((o) => o.value === outlet.value);
-    if (u === undefined || alreadyUpdated) {
-      late.push(outlet);
-      continue;
-    }
-    if (outlet.replaces === undefined) {
-      direct.push(outlet);
-      continue;
-    }
-    const writers = [u, ...(initTasks.has(outlet.value) ? [initTasks.get(outlet.value)!] : [])];
-    if (
-      storesInPlace(units[u]!, outlet) &&
-      precede(tasks, readersOf(tasks, outlet.replaces), writers, initReads(model, outlet))
-    )
-      direct.push(outlet);
-    else late.push(outlet);
-  }
-  const through: { task: number; early: number; buffer: BufferId }[] = [];
-  for (const outlet of late) {
+  const copyOut = new Map<Outlet, number>();
+  const addCopy = (outlet: Outlet): void => {
     const task = addTask({ from: outlet.value, to: { outlet } }, [outlet.value], [], 1e9 + outlet.buffer);
     const maker = unitOf.get(outlet.value);
     if (maker !== undefined) tasks[task]!.after.add(maker);
+    copyOut.set(outlet, task);
+  };
+  for (const outlet of outlets) if (!unitOf.has(outlet.value)) addCopy(outlet);
+  // ... else stored by their kernel where that is safe ...
+  for (const outlet of outlets) {
+    const u = unitOf.get(outlet.value);
+    if (u === undefined) continue;
+    const isUpdate = infoOf(model, outlet.value).rule?.kind === "update";
+    const taken = isUpdate && direct.some((o) => o.value === outlet.value);
+    const base = sharedBase.get(outlet.value);
+    const init = initTasks.get(outlet.value);
+    const maker = base === undefined ? undefined : unitOf.get(base)!;
+    const writers = [u, ...(init === undefined ? [] : [init]), ...(maker === undefined ? [] : [maker])];
+    const safe = (state: number): boolean =>
+      (maker === undefined || !tasks[maker]!.reads.includes(state)) &&
+      storesInPlace(units[u]!, outlet) &&
+      precede(tasks, readersOf(tasks, state), writers);
+    if (!taken && (outlet.replaces === undefined || safe(outlet.replaces))) direct.push(outlet);
+    else addCopy(outlet);
+  }
+  // ... and a copy over a state waits for everything that reads the state.
+  for (const [outlet, task] of copyOut) {
     if (outlet.replaces === undefined || outlet.replaces === outlet.value) continue;
-    if (precede(tasks, readersOf(tasks, outlet.replaces), [task], false)) continue;
+    if (precede(tasks, readersOf(tasks, outlet.replaces), [task])) continue;
     // States that are exchanged: the value is saved before anything is overwritten.
     const buffer = table.temp(outlet.value);
     const early = addTask({ from: outlet.value, to: { buffer } }, [outlet.value], [], -1);
+    for (const after of tasks[task]!.after) tasks[early]!.after.add(after);
+    for (const other of tasks) if (other.after.delete(task)) other.after.add(early);
     tasks[task] = { ...tasks[task]!, reads: [], after: new Set([early]) };
     copies.set(task, { from: { buffer }, to: { outlet } });
-    precede(tasks, readersOf(tasks, outlet.replaces), [task], false);
-    through.push({ task, early, buffer });
+    if (!precede(tasks, readersOf(tasks, outlet.replaces), [task])) throw new Error("states depend on each other");
   }
 
   const copied = new Set([...copies.values()].flatMap((c) => (typeof c.from === "number" ? [c.from] : [])));
@@ -147,23 +149,11 @@ function readersOf(tasks: readonly Task[], value: number): number[] {
   return tasks.flatMap((task, t) => (task.reads.includes(value) ? [t] : []));
 }
 
-/** The copy that starts an update from the very state it replaces does nothing in place, so it may read last. */
-function initReads(model: GraphModel, outlet: Outlet): boolean {
-  const info = infoOf(model, outlet.value);
-  return info.rule?.kind === "update" && info.operands[0] === outlet.replaces;
-}
-
 /** Puts every reader before every writer; false, and nothing done, where that would be a circle. */
-function precede(
-  tasks: readonly Task[],
-  readers: readonly number[],
-  writers: readonly number[],
-  own: boolean,
-): boolean {
+function precede(tasks: readonly Task[], readers: readonly number[], writers: readonly number[]): boolean {
   const pairs = writers.flatMap((w) =>
     readers.filter((r) => !writers.includes(r) && r !== w).map((r) => [r, w] as const),
   );
-  void own;
   if (pairs.some(([r, w]) => reaches(tasks, w, r))) return false;
   for (const [r, w] of pairs) tasks[w]!.after.add(r);
   return true;
