@@ -6,6 +6,7 @@ import {
   type DType,
   type Graph,
   type HostTensor,
+  isFloat,
   type OpDef,
   type Rng,
   type SampledOperand,
@@ -40,12 +41,19 @@ export function instanceOf(op: OpDef, rng: Rng, float: DType): Instance | undefi
     const results = b.emitAll(op.name, params, attrs);
     return {
       graph: b.finish(results.map((value) => ({ kind: "out", value }))),
-      args: operands.map((operand) => randomTensor(rng, operand)),
+      args: operands.map((operand, i) => apart(randomTensor(rng, operand), operand, i)),
     };
   } catch (error) {
     if (error instanceof Error && error.name === "TypeRuleError" && float !== "f32") return undefined;
     throw error;
   }
+}
+
+/** Distinct operands come from one grid each: moved a little, one operand's values differ from another's as well. */
+function apart(x: HostTensor, operand: SampledOperand, position: number): HostTensor {
+  if (operand.distinct !== true || !isFloat(x.dtype)) return x;
+  for (let i = 0; i < x.data.length; i++) x.data[i]! -= 0.00317 * position;
+  return x;
 }
 
 /** Random values around zero: tangents and cotangents. */
