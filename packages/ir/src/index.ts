@@ -19,7 +19,6 @@ export * from "./loop/verify.ts";
 export * from "./math/index.ts";
 export * from "./nest/classify.ts";
 export * from "./nest/combine.ts";
-export * from "./nest/eval.ts";
 export * from "./nest/eval-program.ts";
 export type * from "./nest/expr.ts";
 export * from "./nest/index-algebra.ts";

@@ -61,7 +61,10 @@ function acceptsDType(op: ReduceOp, dtype: DType): boolean {
 function reduceHost(x: HostTensor, { op, axes }: ReduceAttrs, type: TensorType): HostTensor {
   const row = scalarOps[op];
   const folded = axes.map((axis) => x.shape[axis]!);
+  const zeros = axes.map(() => 0);
   return hostOf(type, (kept) => {
+    // One element folds to itself, -0 too, so that the fold rules for such axes keep their bits.
+    if (product(folded) === 1) return element(x, mergeIndex(x.shape.length, axes, kept, zeros));
     let total = combineIdentity(op, x.dtype);
     eachIndex(folded, (at) => {
       const next = row.eval(x.dtype, total, element(x, mergeIndex(x.shape.length, axes, kept, at)));

@@ -134,7 +134,7 @@ function scatterJvp(b: Emitter, tangents: readonly MaybeValue[], ctx: Context): 
 
 const scatterOp = defineOp<ScatterAttrs>({
   name: "scatter",
-  doc: "base with updates written (set) or folded (add, mul, max, min) at the positions that i32 tensors give for the listed axes, in order; of several sets of one element the last wins. Indices clamp.",
+  doc: "A tensor with updates written (set) or folded (add, mul, max, min) at the positions that i32 tensors give for the listed axes, in order; of several sets of one element the last wins. Indices clamp.",
   attrs: { axes: "ints", combine: "name" },
   groups: [],
   effect: false,
