@@ -54,11 +54,11 @@ export class KernelFunc {
     this.func = new loop.FuncBuilder(name);
     this.decls = decls;
     this.written = new Set([...used.writes, ...used.rows]);
-    for (const id of used.buffers) this.declare(id, "heap");
-    for (const id of used.rows) if (!isScalarRow(decls[id]!)) this.declare(id, "scratch");
+    for (const id of used.buffers) this.addPointer(id, "heap");
+    for (const id of used.rows) if (!isScalarRow(decls[id]!)) this.addPointer(id, "scratch");
   }
 
-  private declare(id: BufferId, space: "heap" | "scratch"): void {
+  private addPointer(id: BufferId, space: "heap" | "scratch"): void {
     const decl = this.decls[id]!;
     const pointer = this.func.pointer(decl.name, decl.dtype, space);
     this.byBuffer.set(id, pointer);
