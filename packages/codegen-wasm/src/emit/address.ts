@@ -100,11 +100,15 @@ function scaled(c: FuncContext, atom: LoopExpr, scale: number): Code {
 
 /** Level of the innermost loop that changes an expression; Infinity for loads and mutable variables. */
 export function depthOf(c: FuncContext, e: LoopExpr): number {
+  if (e.kind === "const") return 0;
+  if (e.kind === "var") return c.depthOf(e.variable);
+  let depth = c.exprDepths.get(e);
+  if (depth === undefined) c.exprDepths.set(e, (depth = computeDepth(c, e)));
+  return depth;
+}
+
+function computeDepth(c: FuncContext, e: Exclude<LoopExpr, { kind: "const" | "var" }>): number {
   switch (e.kind) {
-    case "const":
-      return 0;
-    case "var":
-      return c.depthOf(e.variable);
     case "op":
     case "pack":
       return e.args.reduce((most, a) => Math.max(most, depthOf(c, a)), 0);

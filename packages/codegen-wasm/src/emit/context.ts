@@ -81,6 +81,7 @@ export class FuncContext {
   /** Nodes of `shared` in order of addition, so that a scope can forget its own. */
   private order: LoopExpr[] = [];
   readonly linear = new Map<LoopExpr, Linear>();
+  readonly exprDepths = new Map<LoopExpr, number>();
   private readonly variables: number[] = [];
   private readonly pointers: number[] = [];
   private readonly depths: number[] = [];
