@@ -68,7 +68,9 @@ export function scalarGuard(guard: readonly Range[], value: ScalarExpr, otherwis
   if (value.kind === "read" && value.guard.length === 0 && otherwise.kind === "const")
     return scalarRead(value.dtype, value.buffer, value.index, open, otherwise.value);
   const safe = rewriteScalar(value, noAxes, (node) =>
-    node.kind === "read" ? scalarRead(node.dtype, node.buffer, node.index, joinGuards(node.guard, open), node.fill) : node,
+    node.kind === "read"
+      ? scalarRead(node.dtype, node.buffer, node.index, joinGuards(node.guard, open), node.fill)
+      : node,
   );
   return {
     kind: "guard",
