@@ -328,24 +328,18 @@ function microKernel(plan: Plan, f: OpenFunc, levels: Levels, panel: Panels, sta
     Array.from({ length: panel.vectors }, (_, v) => func.local(`c${r}_${v}`, loop.constant(dtype, 0, vectorLanes))),
   );
   const a = operandA(plan, f, levels, row);
-  const aAt = func.local("a", a.start);
-  const bAt = func.local("b", start);
-  const end = func.let("end", loop.add(start, loop.i32(k * width)));
-  func.while(loop.lt(loop.use(bAt), end), () => {
+  // Addresses grow with the counter, so the emitter keeps one bumped local for A and one for B.
+  func.for("k", loop.i32(0), loop.i32(k), 1, (kk) => {
+    const bAt = loop.add(start, loop.mul(kk, loop.i32(width)));
+    const aAt = loop.add(a.start, loop.mul(kk, loop.i32(a.kStride)));
     const b = Array.from({ length: panel.vectors }, (_, v) =>
-      func.let("bv", loop.load(f.packed, loop.add(loop.use(bAt), loop.i32(v * vectorLanes)), vectorLanes)),
+      func.let("bv", loop.load(f.packed, loop.add(bAt, loop.i32(v * vectorLanes)), vectorLanes)),
     );
     for (let r = 0; r < rows; r++) {
-      const av = func.let(
-        "av",
-        loop.splat(loop.load(a.pointer, loop.add(loop.use(aAt), loop.i32(r * a.rowStride))), vectorLanes),
-      );
-      acc[r]!.forEach((c, v) => {
-        func.assign(c, loop.fma(av, b[v]!, loop.use(c)));
-      });
+      const element = loop.load(a.pointer, loop.add(aAt, loop.i32(r * a.rowStride)));
+      const av = func.let("av", loop.splat(element, vectorLanes));
+      for (const [v, c] of acc[r]!.entries()) func.assign(c, loop.fma(av, b[v]!, loop.use(c)));
     }
-    func.assign(bAt, loop.add(loop.use(bAt), loop.i32(width)));
-    func.assign(aAt, loop.add(loop.use(aAt), loop.i32(a.kStride)));
   });
   epilogue(
     plan,
