@@ -29,6 +29,7 @@ import {
   zeros,
 } from "./calculus.ts";
 import { inlineCalls } from "./inline.ts";
+import { type Forward, forwardRegion } from "./regions.ts";
 
 export interface VjpOptions {
   /** What a parameter gets that the cotangents do not reach: zeros of its type (the default), or an error. */
@@ -60,9 +61,17 @@ export function vjpInto(
   const flat = inlineCalls(graph);
   const values: Value[] = [...args];
   const read = (value: Value): Value => values[value.id]!;
+  const { varied, blocked } = findVaried(flat, wrt);
+  const forwards = new Map<Node, Forward>();
   flat.nodes.forEach((node, i) => {
     moveTo(b, flat.debug.locs[i]);
-    const made = b.emitNode(node.op, node.operands.map(read), node.attrs, node.regions, node.groups);
+    const operands = node.operands.map(read);
+    let made: readonly Value[];
+    if (node.regions.length > 0 && node.results.some((result) => varied[result.id] === true)) {
+      const forward = forwardRegion(b, node, operands, vjpInto);
+      forwards.set(node, forward);
+      made = forward.results;
+    } else made = b.emitNode(node.op, operands, node.attrs, node.regions, node.groups);
     node.results.forEach((result, k) => {
       values[result.id] = made[k]!;
     });
@@ -72,7 +81,6 @@ export function vjpInto(
   if (given.length !== results.length)
     throw new Error(`vjp of ${graph.name}: ${given.length} cotangents for ${results.length} results`);
 
-  const { varied, blocked } = findVaried(flat, wrt);
   const cotangents = new Map<number, MaybeValue>();
   const add = (value: Value, term: MaybeValue): void => {
     if (varied[value.id] === true) cotangents.set(value.id, accumulate(b, cotangents.get(value.id) ?? null, term));
@@ -85,10 +93,13 @@ export function vjpInto(
     const incoming = node.results.map((result) => cotangents.get(result.id) ?? null);
     if (incoming.every((cotangent) => cotangent === null)) continue;
     moveTo(b, flat.debug.locs[i]);
-    pullBack(b, node, node.operands.map(read), node.results.map(read), incoming, varied).forEach((term, k) => {
+    const wanted = node.operands.map((operand) => varied[operand.id] === true);
+    const pulled =
+      forwards.get(node)?.pull(incoming, wanted) ??
+      pullBack(b, node, node.operands.map(read), node.results.map(read), incoming, wanted);
+    pulled.forEach((term, k) => {
       const operand = node.operands[k]!;
-      if (varied[operand.id] === true)
-        add(operand, checkDerivative(`gradient of ${node.op} for operand ${k}`, term, operand.type));
+      if (wanted[k]) add(operand, checkDerivative(`gradient of ${node.op} for operand ${k}`, term, operand.type));
     });
   }
   const gradients = wrt.map((position) => {
@@ -136,18 +147,17 @@ export function gradGraph(graph: Graph, options: GradOptions): Graph {
   return b.finish([...kept, ...gradients.map((value): GraphResult => ({ kind: "out", value }))]);
 }
 
-/** The cotangents of a node's operands. Values are of the builder; `varied` is by id of the node's graph. */
+/** The cotangents of a node's operands. `wanted` says of which operands they are asked for. */
 function pullBack(
   b: Builder,
   node: Node,
   operands: readonly Value[],
   results: readonly Value[],
   cotangents: readonly MaybeValue[],
-  varied: readonly boolean[],
+  wanted: readonly boolean[],
 ): readonly MaybeValue[] {
   const { derivative } = getOp(node.op);
   const context = { operands, results, attrs: node.attrs };
-  const wanted = node.operands.map((operand) => varied[operand.id] === true);
   switch (derivative.kind) {
     case "elementwise": {
       const cotangent = cotangents[0]!;
@@ -177,7 +187,7 @@ function pullBack(
 }
 
 /** Which values depend on the parameters `wrt` in the sense of calculus, and the ops at which such dependence ends. */
-export function findVaried(
+function findVaried(
   graph: Graph,
   wrt: readonly number[],
 ): { readonly varied: readonly boolean[]; readonly blocked: readonly string[] } {
@@ -186,10 +196,6 @@ export function findVaried(
   for (const node of graph.nodes) {
     const depends = node.operands.some((operand) => varied[operand.id] === true);
     const { derivative } = getOp(node.op);
-    if (depends && node.regions.length > 0)
-      throw new DifferentiationError(
-        `op ${node.op} cannot be differentiated yet: its operands depend on ${wrt.map((i) => graph.params[i]!.name).join(", ")}`,
-      );
     if (depends && derivative.kind === "none") blocked.add(`${node.op} (${derivative.reason})`);
     for (const result of node.results)
       varied[result.id] = depends && derivative.kind !== "none" && isDifferentiable(result.type);

@@ -21,6 +21,7 @@ import {
   zeros,
 } from "./calculus.ts";
 import { inlineCalls } from "./inline.ts";
+import { jvpRegion } from "./regions.ts";
 
 export interface JvpResult {
   /** The graph's results, in order. */
@@ -46,14 +47,15 @@ export function jvpInto(b: Builder, graph: Graph, args: readonly Value[], tangen
   flat.nodes.forEach((node, i) => {
     moveTo(b, flat.debug.locs[i]);
     const operands = node.operands.map((operand) => values[operand.id]!);
-    const made = b.emitNode(node.op, operands, node.attrs, node.regions, node.groups);
-    const moved = pushForward(
-      b,
-      node,
-      operands,
-      made,
-      node.operands.map((operand) => directions[operand.id] ?? null),
-    );
+    const incoming = node.operands.map((operand) => directions[operand.id] ?? null);
+    let made: readonly Value[];
+    let moved: readonly MaybeValue[];
+    if (node.regions.length > 0 && incoming.some((tangent) => tangent !== null)) {
+      ({ results: made, tangents: moved } = jvpRegion(b, node, operands, incoming, jvpInto));
+    } else {
+      made = b.emitNode(node.op, operands, node.attrs, node.regions, node.groups);
+      moved = pushForward(b, node, operands, made, incoming);
+    }
     node.results.forEach((result, k) => {
       values[result.id] = made[k]!;
       const tangent = isDifferentiable(result.type) ? (moved[k] ?? null) : null;
@@ -76,7 +78,6 @@ function pushForward(
 ): readonly MaybeValue[] {
   const none = results.map(() => null);
   if (tangents.every((tangent) => tangent === null)) return none;
-  if (node.regions.length > 0) throw new DifferentiationError(`op ${node.op} cannot be differentiated yet`);
   const { derivative } = getOp(node.op);
   const context = { operands, results, attrs: node.attrs };
   switch (derivative.kind) {

@@ -1,5 +1,6 @@
 /** Batching: a graph on one example becomes the same graph on many, each op by its own `batch` rule. */
 import { type Builder, type Dim, dimText, type Graph, getOp, typeOf, typeText, type Value } from "@sinter/ir";
+import { batchRegion } from "./batch-regions.ts";
 import { moveTo } from "./calculus.ts";
 import { inlineCalls } from "./inline.ts";
 
@@ -50,9 +51,10 @@ export function vmapInto(
     const operands = node.operands.map((operand) => values[operand.id]!);
     const which = node.operands.map((operand) => batched[operand.id] === true);
     const any = which.includes(true);
-    if (any && node.regions.length > 0) throw new BatchingError(`op ${node.op} cannot be batched yet`);
     const made = any
-      ? getOp(node.op).batch(b, { operands, batched: which, size, attrs: node.attrs })
+      ? node.regions.length > 0
+        ? batchRegion(b, { node, operands, batched: which, size }, vmapInto)
+        : getOp(node.op).batch(b, { operands, batched: which, size, attrs: node.attrs })
       : b.emitNode(node.op, operands, node.attrs, node.regions, node.groups);
     node.results.forEach((result, k) => {
       values[result.id] = made[k]!;
