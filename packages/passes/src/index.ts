@@ -4,5 +4,6 @@ export { type LowerOptions, lower } from "./fuse/index.ts";
 export { type GradOptions, gradGraph, type VjpOptions, type VjpResult, vjpInto } from "./grad.ts";
 export { inlineCalls } from "./inline.ts";
 export { type JvpResult, jvpInto } from "./jvp.ts";
+export { type PlanOptions, planMemory, verifyPlan } from "./plan/index.ts";
 export { type SimplifyOptions, simplify } from "./simplify.ts";
 export { BatchingError, placeBatchAxis, type VmapResult, vmapInto } from "./vmap.ts";

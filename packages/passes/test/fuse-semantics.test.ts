@@ -6,7 +6,8 @@ import { resultsDifference } from "../../../test/support/random.ts";
 import { checkRandomGraphs, type GraphCase } from "../../../test/support/random-graph.ts";
 import { lower } from "../src/index.ts";
 
-const tolerance = { ulp: 8, relative: 1e-5, absolute: 1e-6 };
+// Sums are taken in another order: what cancels afterwards is only as near as what it came from.
+const tolerance = { ulp: 8, relative: 1e-4, absolute: 2e-5 };
 
 function checkNests({ graph, args }: GraphCase, fuse: boolean): void {
   const expected = evalGraph(graph, args);

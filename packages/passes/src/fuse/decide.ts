@@ -26,8 +26,8 @@ export function decideUnfused(model: GraphModel): Decisions {
 }
 
 export function decideFused(model: GraphModel): Decisions {
-  const estimates = estimate(model);
   const sinks = findSinks(model);
+  const estimates = estimate(model, sinks);
   const dependence = new Dependence(model);
   return decide(
     model,
@@ -106,6 +106,9 @@ function reasonToKeep(
     const only = pulls.length === 1 ? products[0] : undefined;
     if (only === undefined) return "contraction operand with several uses";
     if (found.cost > cheapCost) return `contraction operand: expensive (${found.cost} flops) and re-read`;
+    // What it is made of may then stay inside a row.
+    const computed = [...found.leaves].find((id) => isMap(infoOf(model, id)) && !isLeaf(infoOf(model, id)));
+    if (computed !== undefined) return `contraction operand: kept instead of ${infoOf(model, computed).label}`;
     note(true, infoOf(model, only.id).label, "cheap: computed while packing");
     return undefined;
   }
@@ -115,10 +118,8 @@ function reasonToKeep(
     for (const other of roots)
       if (other !== extreme && dependence.depends(other.id, extreme.id))
         return `feeds both ${infoOf(model, extreme.id).label} and ${infoOf(model, other.id).label}, which is shifted by it`;
-  if (times <= info.points) {
-    for (const root of roots) note(true, infoOf(model, root.id).label, "computed once");
-    return undefined;
-  }
+  // Substitution into the only place that needs it is the rule and leaves no note.
+  if (times <= info.points) return undefined;
   if (!cheap) {
     if (roots.length > 1) return `expensive (${found.cost} flops) and used by ${roots.length} kernels`;
     return `expensive and re-read ${Math.round(times / Math.max(1, info.points))} times`;

@@ -24,8 +24,8 @@ export function isMap(info: ValueInfo): boolean {
   return info.rule?.kind === "map";
 }
 
-/** By value id. Values that are kept whatever happens (parameters, reductions) cost nothing to read. */
-export function estimate(model: GraphModel): readonly (Estimate | undefined)[] {
+/** By value id. Values that are kept whatever happens (parameters, reductions, epilogues) cost nothing to read. */
+export function estimate(model: GraphModel, sinks: ReadonlyMap<number, number>): readonly (Estimate | undefined)[] {
   const out: (Estimate | undefined)[] = [];
   const kept: Estimate = { cost: 0, depth: 0, view: true, leaves: new Set() };
   for (const info of model.values) {
@@ -41,7 +41,7 @@ export function estimate(model: GraphModel): readonly (Estimate | undefined)[] {
     for (const id of info.operands) {
       const operand = infoOf(model, id);
       const below = out[id]!;
-      const stays = isLeaf(operand) || !isMap(operand) || isLikelyKept(model, operand, below);
+      const stays = isLeaf(operand) || !isMap(operand) || sinks.has(id) || isLikelyKept(model, operand, below);
       if (stays) {
         if (operand.points >= info.points) own.add(id);
         continue;

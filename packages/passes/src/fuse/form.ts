@@ -70,6 +70,13 @@ export function formKernel(templates: readonly Template[]): FormedKernel | Refus
   return flat.nests.length > mostNests ? { refused: `more than ${mostNests} nests` } : flat;
 }
 
+/** Why the templates have no rows in common. */
+export function rowMisfit(templates: readonly Template[]): string {
+  const noAxis = "the loops have no common outer axis";
+  if (templates.some((t) => t.par.length === 0)) return noAxis;
+  return misaligned(templates, new Map(templates.map((t) => [t.id, t])), 1) ?? noAxis;
+}
+
 function contractionFirst(templates: readonly Template[]): readonly Template[] {
   const first = templates.filter((t) => t.contraction);
   return first.length === 1 ? [...first, ...templates.filter((t) => !t.contraction)] : templates;

@@ -3,7 +3,7 @@
  * merged loops can be formed and nothing in between is left waiting for itself.
  */
 import type { FusionNote } from "@sinter/ir";
-import { formKernel, isIdentity, isRefused, pointsIn } from "./form.ts";
+import { formKernel, isIdentity, isRefused, pointsIn, rowMisfit } from "./form.ts";
 import { bytesPer, type GraphModel, infoOf } from "./model.ts";
 import type { Template } from "./template.ts";
 import type { Unit } from "./units.ts";
@@ -190,7 +190,6 @@ class Merger {
 
   /** Why two units cannot be one, or undefined. */
   private refusal(first: Unit, second: Unit, a: number, b: number): string | undefined {
-    if (first.templates.length + second.templates.length > mostMembers) return `more than ${mostMembers} results`;
     const edge = this.reads(first, second) || this.reads(second, first);
     const product = [first, second].some((u) => u.templates.some((t) => t.contraction));
     if (!edge && product) return "a contraction takes only an epilogue over its own result";
@@ -201,6 +200,9 @@ class Merger {
     const nests = Math.max(first.formed.nests.length, second.formed.nests.length);
     if (!edge && formed.nests.length > nests && !(isTiny(first) && isTiny(second)))
       return "nothing to share but the order";
+    if (formed.nests.length > 1 && formed.outer === 0 && Math.max(first.formed.outer, second.formed.outer) > 0)
+      return rowMisfit([...first.templates, ...second.templates]);
+    if (first.templates.length + second.templates.length > mostMembers) return `more than ${mostMembers} results`;
     return undefined;
   }
 

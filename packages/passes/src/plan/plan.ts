@@ -1,0 +1,140 @@
+/**
+ * Places temp buffers and scratch in one arena: in place at a last use where the kernel allows it, else the best
+ * fitting gap, largest first. Everything else comes in through a slot of the call table.
+ */
+import { type BufferDecl, bytesOf, type LoopProgram, type Place, type Plan, sizeOf, staticDim } from "@sinter/ir";
+import { findLifetimes, type Lifetime } from "./lifetimes.ts";
+
+export interface PlanOptions {
+  /** Bytes that every offset is a multiple of. */
+  readonly alignment: number;
+}
+
+/** Slot order of the call table: the arena first, then these kinds, each in order. */
+const slotKinds = ["const", "arg", "state", "stateOut", "result"] as const;
+
+/** Something that needs a range of the arena while it is live. */
+interface Item {
+  readonly bytes: number;
+  readonly live: readonly Lifetime[];
+  offset: number;
+}
+
+export function planMemory(program: LoopProgram, options: PlanOptions): Plan {
+  const { alignment } = options;
+  const { buffers: lifetimes, calls } = findLifetimes(program);
+  const same = shareInPlace(program, lifetimes);
+  const items = new Map<number, Item>();
+  for (const decl of program.buffers) {
+    const life = lifetimes[decl.id];
+    if (decl.kind !== "temp" || life === undefined || same.has(decl.id)) continue;
+    items.set(decl.id, { bytes: roundUp(bytesOfBuffer(decl), alignment), live: [life], offset: 0 });
+  }
+  const scratch = program.kernels.map((kernel, k) =>
+    kernel.scratch.map(
+      ({ bytes }): Item => ({
+        bytes: roundUp(bytes, alignment),
+        live: calls[k]!.map((step) => ({ first: step, last: step })),
+        offset: 0,
+      }),
+    ),
+  );
+  const arenaBytes = placeAll([...items.values(), ...scratch.flat()]);
+  const slots = slotNumbers(program);
+  const places = program.buffers.map((decl): Place => {
+    const slot = slots.get(decl.id);
+    if (slot !== undefined) return { kind: "slot", slot, bytes: bytesOfBuffer(decl) };
+    const as = same.get(decl.id);
+    if (as !== undefined) return { kind: "same", as };
+    const item = items.get(decl.id);
+    if (item === undefined) return { kind: "none" };
+    const life = item.live[0]!;
+    const bytes = bytesOfBuffer(decl);
+    return { kind: "arena", offset: item.offset, bytes, firstStep: life.first, lastStep: life.last };
+  });
+  return { arenaBytes, alignment, places, scratch: scratch.map((list) => list.map((item) => item.offset)) };
+}
+
+export function bytesOfBuffer(decl: BufferDecl): number {
+  return staticDim(sizeOf(decl.shape)) * bytesOf(decl.dtype);
+}
+
+function roundUp(bytes: number, alignment: number): number {
+  return Math.ceil(bytes / alignment) * alignment;
+}
+
+function slotNumbers(program: LoopProgram): Map<number, number> {
+  const out = new Map<number, number>();
+  for (const kind of slotKinds) {
+    const mine = program.buffers.filter((b) => b.kind === kind).sort((a, b) => a.slot - b.slot);
+    for (const decl of mine) out.set(decl.id, out.size + 1);
+  }
+  return out;
+}
+
+/**
+ * Buffers that live in another's memory: what a kernel writes takes over what it reads there for the last time. A temp
+ * also moves into the result that ends it: nobody reads a result's memory before it is written. Lifetimes of what stays
+ * grow. From a buffer to the one that has the place.
+ */
+function shareInPlace(program: LoopProgram, lifetimes: readonly (Lifetime | undefined)[]): Map<number, number> {
+  const parents = new Map<number, number>();
+  const find = (id: number): number => {
+    let at = id;
+    for (let up = parents.get(at); up !== undefined; up = parents.get(at)) at = up;
+    return at;
+  };
+  const { calls } = findLifetimes(program);
+  program.kernels.forEach((kernel, k) => {
+    const [step, again] = calls[k]!;
+    if (step === undefined || again !== undefined) return;
+    for (const [read, written] of kernel.aliasable) {
+      const [source, target] = [find(read), find(written)];
+      const [from, to] = [program.buffers[source]!, program.buffers[target]!];
+      const [before, after] = [lifetimes[source], lifetimes[target]];
+      if (source === target || from.kind !== "temp" || before?.last !== step || after?.first !== step) continue;
+      if (lifetimes[read]!.last !== step || lifetimes[written]!.first !== step) continue;
+      if (bytesOfBuffer(from) !== bytesOfBuffer(to)) continue;
+      if (to.kind === "temp") {
+        parents.set(target, source);
+        before.last = after.last;
+      } else if (to.kind === "result") {
+        parents.set(source, target);
+        after.first = before.first;
+      }
+    }
+  });
+  return new Map([...parents.keys()].map((id) => [id, find(id)]));
+}
+
+/** Gives every item an offset and returns the bytes used. */
+function placeAll(items: readonly Item[]): number {
+  const order = [...items].sort((a, b) => b.bytes - a.bytes || (a.live[0]?.first ?? 0) - (b.live[0]?.first ?? 0));
+  const placed: Item[] = [];
+  let end = 0;
+  for (const item of order) {
+    const busy = placed.filter((other) => other.bytes > 0 && liveTogether(item, other));
+    busy.sort((a, b) => a.offset - b.offset);
+    item.offset = bestGap(busy, item.bytes);
+    placed.push(item);
+    end = Math.max(end, item.offset + item.bytes);
+  }
+  return end;
+}
+
+function liveTogether(a: Item, b: Item): boolean {
+  return a.live.some((x) => b.live.some((y) => x.first <= y.last && y.first <= x.last));
+}
+
+/** The start of the smallest gap between the busy ranges (sorted by offset) that takes `bytes`, else their end. */
+function bestGap(busy: readonly Item[], bytes: number): number {
+  let best: number | undefined;
+  let bestSize = Number.POSITIVE_INFINITY;
+  let at = 0;
+  for (const { offset, bytes: taken } of busy) {
+    const gap = offset - at;
+    if (gap >= bytes && gap < bestSize) [best, bestSize] = [at, gap];
+    at = Math.max(at, offset + taken);
+  }
+  return best ?? at;
+}
