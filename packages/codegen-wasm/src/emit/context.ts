@@ -63,6 +63,9 @@ export function registerType(type: LoopType): WasmType {
   return type.scalar === "f32" || type.scalar === "f64" || type.scalar === "i64" ? type.scalar : "i32";
 }
 
+const zeros = new Uint8Array(16);
+const ones = new Uint8Array(16).fill(255);
+
 type EmitExpr = (c: FuncContext, e: LoopExpr) => Code[];
 
 export class FuncContext {
@@ -200,29 +203,36 @@ export class FuncContext {
     return codes.length === 2 ? this.asm.shuffle(codes[0]!, codes[1]!, [0, 2, 4, 6]) : codes[0]!;
   }
 
-  /** A vector constant; all but zero and all-ones are made once, at the start of the function. */
-  vector(bytes: Uint8Array): Code {
-    if (bytes.every((x) => x === bytes[0]) && (bytes[0] === 0 || bytes[0] === 255)) return this.asm.v128(bytes);
-    const key = bytes.join();
+  /** A vector constant; all but zero and all-ones are made once, at the start of the function. `key` is its text. */
+  vector(key: string, bytes: () => ArrayBuffer): Code {
     let local = this.vectorConstants.get(key);
     if (local === undefined) {
       local = this.local("v128");
       this.vectorConstants.set(key, local);
-      this.prologue.push(this.asm.set(local, this.asm.v128(bytes)));
+      this.prologue.push(this.asm.set(local, this.asm.v128(new Uint8Array(bytes()))));
     }
     return this.asm.get(local, "v128");
   }
   splatF32(value: number): Code {
-    return this.vector(new Uint8Array(new Float32Array(4).fill(value).buffer));
+    if (Object.is(value, 0)) return this.zero();
+    return this.vector(`f${Object.is(value, -0) ? "-0" : value}`, () => new Float32Array(4).fill(value).buffer);
   }
   splatF64(value: number): Code {
-    return this.vector(new Uint8Array(new Float64Array(2).fill(value).buffer));
+    if (Object.is(value, 0)) return this.zero();
+    return this.vector(`d${Object.is(value, -0) ? "-0" : value}`, () => new Float64Array(2).fill(value).buffer);
   }
   splatI32(value: number): Code {
-    return this.vector(new Uint8Array(new Int32Array(4).fill(value).buffer));
+    if (value === 0) return this.zero();
+    return value === -1 ? this.asm.v128(ones) : this.vector(`i${value}`, () => new Int32Array(4).fill(value).buffer);
   }
   splatI64(value: bigint): Code {
-    return this.vector(new Uint8Array(new BigInt64Array(2).fill(value).buffer));
+    if (value === 0n) return this.zero();
+    return value === -1n
+      ? this.asm.v128(ones)
+      : this.vector(`l${value}`, () => new BigInt64Array(2).fill(value).buffer);
+  }
+  zero(): Code {
+    return this.asm.v128(zeros);
   }
 
   /** A binary op, for reading order. */

@@ -71,7 +71,7 @@ function emitNode(c: FuncContext, e: Exclude<LoopExpr, Node<"const"> | Node<"var
     case "splat":
       return emitSplat(c, e);
     case "ramp": {
-      const counts = c.vector(new Uint8Array(Int32Array.of(0, 1, 2, 3).buffer));
+      const counts = c.vector("ramp", () => Int32Array.of(0, 1, 2, 3).buffer);
       return [c.op("AddVecI32x4", c.asm.unary("SplatVecI32x4", c.one(e.base)), counts)];
     }
     case "pack":

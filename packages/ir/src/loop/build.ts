@@ -8,16 +8,13 @@
  */
 import { isFloat, roundTo, type ScalarType } from "../dtype.ts";
 import type { AddressSpace, LoopExpr, LoopFunc, LoopPointer, LoopStmt, LoopType, LoopVar } from "./loop.ts";
-import { foldOps, type LoopOp, loopOpType } from "./machine-ops.ts";
+import { foldOps, type LoopOp, loopOpScalar, loopOpType } from "./machine-ops.ts";
 
-const types = new Map<string, LoopType>();
+const types: Record<ScalarType, LoopType[]> = { f32: [], f64: [], i32: [], u32: [], bool: [], i64: [] };
 
 /** The one object of each type. */
 export function type(scalar: ScalarType, lanes = 1): LoopType {
-  const key = `${scalar}${lanes}`;
-  let found = types.get(key);
-  if (found === undefined) types.set(key, (found = { scalar, lanes }));
-  return found;
+  return (types[scalar][lanes] ??= { scalar, lanes });
 }
 
 export const describeType = (t: LoopType): string => (t.lanes === 1 ? t.scalar : `${t.scalar}x${t.lanes}`);
@@ -54,17 +51,31 @@ export function constValue(e: LoopExpr): number | undefined {
   return e.kind === "const" && typeof e.value === "number" ? e.value : undefined;
 }
 
+/** Result scalars of ops on operand scalars, by text: inference is what building large expressions spends its time on. */
+const results = new Map<string, ScalarType>();
+
+function resultScalar(name: LoopOp, args: readonly LoopExpr[]): ScalarType {
+  let key: string = name;
+  for (const a of args) key += `,${a.type.scalar}`;
+  let found = results.get(key);
+  if (found === undefined) {
+    found = loopOpScalar(
+      name,
+      args.map((a) => a.type.scalar),
+    );
+    if (found === undefined)
+      throw new Error(`loop op ${name} does not take (${args.map((a) => describeType(a.type)).join(", ")})`);
+    results.set(key, found);
+  }
+  return found;
+}
+
 /** An op on operands that agree in lanes; one-lane operands beside wider ones are splat. */
 export function op(name: LoopOp, ...args: readonly LoopExpr[]): LoopExpr {
-  const lanes = args.reduce((most, a) => Math.max(most, a.type.lanes), 1);
-  const wide = args.map((a) => splat(a, lanes));
-  const result = loopOpType(
-    name,
-    wide.map((a) => a.type),
-  );
-  if (result === undefined)
-    throw new Error(`loop op ${name} does not take (${args.map((a) => describeType(a.type)).join(", ")})`);
-  return { kind: "op", type: type(result.scalar, result.lanes), op: name, args: wide };
+  let lanes = 1;
+  for (const a of args) if (a.type.lanes > lanes) lanes = a.type.lanes;
+  const wide = args.every((a) => a.type.lanes === lanes) ? args : args.map((a) => splat(a, lanes));
+  return { kind: "op", type: type(resultScalar(name, wide), lanes), op: name, args: wide };
 }
 
 export function cast(x: LoopExpr, to: ScalarType): LoopExpr {
