@@ -83,9 +83,7 @@ export async function loadAssembler(): Promise<void> {
   loaded ??= (await import("binaryen")).default as BinaryenModule & CFunctions;
 }
 
-export function assemblerLoaded(): boolean {
-  return loaded !== undefined;
-}
+export const assemblerLoaded = (): boolean => loaded !== undefined;
 
 function library(): BinaryenModule & CFunctions {
   if (loaded === undefined)

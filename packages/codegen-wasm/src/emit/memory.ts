@@ -5,7 +5,7 @@
 import type { LoopExpr, LoopPointer, ScalarType } from "@sinter/ir";
 import type { Code, OpCode } from "../asm.ts";
 import { address } from "./address.ts";
-import { type FuncContext, registerType } from "./context.ts";
+import { type FuncContext, isPair, registerType } from "./context.ts";
 
 type Load = Extract<LoopExpr, { kind: "load" }>;
 
@@ -30,7 +30,7 @@ export function emitLoad(c: FuncContext, e: Load): Code[] {
 }
 
 function emptyLoad(c: FuncContext, e: Load): Code[] {
-  if (e.type.lanes > 1) return e.type.scalar === "f64" ? [c.splatI32(0), c.splatI32(0)] : [c.splatI32(0)];
+  if (e.type.lanes > 1) return isPair(e.type) ? [c.splatI32(0), c.splatI32(0)] : [c.splatI32(0)];
   const type = registerType(e.type);
   if (type === "f32") return [c.asm.f32(0)];
   if (type === "f64") return [c.asm.f64(0)];
