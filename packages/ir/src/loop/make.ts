@@ -1,6 +1,7 @@
 /**
- * Constructors of Loop IR expressions, folding integer arithmetic on the way; see build.ts for statements. Expressions are a DAG by object identity: an expression used twice in one statement is computed once. Use `let` to
- * fix the moment at which loads happen.
+ * Constructors of Loop IR expressions, folding integer arithmetic on the way; build.ts has statements and functions.
+ * Expressions are a DAG by object identity: one used twice in a statement is computed once. Use `let` to fix the moment
+ * at which loads happen.
  */
 import { isFloat, roundTo, type ScalarType } from "../dtype.ts";
 import type { LoopExpr, LoopPointer, LoopType, LoopVar } from "./loop.ts";
