@@ -47,6 +47,7 @@ test.each<[string, readonly string[], Attrs, string]>([
     "concat: joins tensors that differ in axis 1 only, got f32[2, 3] and f32[3, 3]",
   ],
   ["reduce", ["f32[2,3]"], { op: "add", axes: [2] }, "reduce: axis 2 is outside f32[2, 3], which has 2 axes"],
+  ["reduce", ["f32[2]"], { op: "xor", axes: [0] }, "reduce: xor is not one of add, mul, max, min, and, or"],
   ["reduce", ["bool[2]"], { op: "add", axes: [0] }, "reduce: add does not work on bool[2]"],
   ["argReduce", ["f32[0]"], { op: "max", axis: 0 }, "argReduce: axis 0 of f32[0] has no elements"],
   [

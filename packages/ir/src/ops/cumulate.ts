@@ -27,7 +27,7 @@ import { staticDim } from "../nest/index-algebra.ts";
 import { scalarApply, scalarConst } from "../nest/scalar-expr.ts";
 import { scalarOps } from "../scalar-ops.ts";
 import { eachIndex, element, hostOf, offsetOf } from "./host.ts";
-import { checkAxis, describeType, fail, mapMaybe, tensors } from "./rules.ts";
+import { checkAxis, checkName, describeType, fail, mapMaybe, tensors } from "./rules.ts";
 import { numericDType, plain } from "./sampling.ts";
 
 export type CumulateAttrs = {
@@ -110,6 +110,7 @@ const cumulateOp = defineOp<CumulateAttrs>({
   cost: () => 2,
   type(operands, { op, axis }) {
     const [x] = tensors("cumulate", operands, 1);
+    checkName("cumulate", op, ["add", "mul", "max", "min"]);
     checkAxis("cumulate", axis, x!);
     if (x!.dtype === "bool") fail("cumulate", `${op} does not work on ${describeType(x!)}`);
     return [x!];

@@ -38,7 +38,17 @@ import { scalarIndex } from "../nest/scalar-expr.ts";
 import { scalarOps } from "../scalar-ops.ts";
 import { eachIndex, element, hostOf, product } from "./host.ts";
 import { invertPermutation } from "./movement.ts";
-import { behindBatch, checkAscending, checkAxes, checkAxis, describeType, fail, mapMaybe, tensors } from "./rules.ts";
+import {
+  behindBatch,
+  checkAscending,
+  checkAxes,
+  checkAxis,
+  checkName,
+  describeType,
+  fail,
+  mapMaybe,
+  tensors,
+} from "./rules.ts";
 import { numericDType, plain, someAxes } from "./sampling.ts";
 
 export type ReduceAttrs = { readonly op: ReduceOp; readonly axes: readonly number[] };
@@ -125,6 +135,7 @@ const reduceOp = defineOp<ReduceAttrs>({
   cost: ({ attrs, operands }) => sizeHint(attrs.axes.map((axis) => operands[0]!.shape[axis]!)),
   type(operands, { op, axes }) {
     const [x] = tensors("reduce", operands, 1);
+    checkName("reduce", op, ["add", "mul", "max", "min", "and", "or"]);
     checkAxes("reduce", axes, x!);
     checkAscending("reduce", axes, "axes");
     if (!acceptsDType(op, x!.dtype)) fail("reduce", `${op} does not work on ${describeType(x!)}`);
@@ -204,8 +215,9 @@ const argReduceOp = defineOp<ArgReduceAttrs>({
   groups: [],
   effect: false,
   cost: ({ attrs, operands }) => 2 * sizeHint([operands[0]!.shape[attrs.axis]!]),
-  type(operands, { axis }) {
+  type(operands, { op, axis }) {
     const [x] = tensors("argReduce", operands, 1);
+    checkName("argReduce", op, ["max", "min"]);
     checkAxis("argReduce", axis, x!);
     if (x!.dtype === "bool") fail("argReduce", `takes numbers, got ${describeType(x!)}`);
     if (x!.shape[axis] === 0) fail("argReduce", `axis ${axis} of ${describeType(x!)} has no elements`);

@@ -51,6 +51,10 @@ export function checkLength(op: string, list: readonly unknown[], type: TensorTy
   if (list.length !== type.shape.length)
     fail(op, `${what} has ${list.length} entries, but ${describeType(type)} has ${type.shape.length} axes`);
 }
+/** A name out of a list: attributes may come from text. */
+export function checkName(op: string, name: string, known: readonly string[]): void {
+  if (!known.includes(name)) fail(op, `${name} is not one of ${known.join(", ")}`);
+}
 export function checkScalar(op: string, type: TensorType, dtype: DType, what: string): void {
   if (type.shape.length !== 0 || type.dtype !== dtype)
     fail(op, `${what} must be a scalar ${dtype}, got ${describeType(type)}`);

@@ -29,7 +29,7 @@ import { sizeOf } from "../nest/index-algebra.ts";
 import { scalarOps } from "../scalar-ops.ts";
 import { batchedIndices, checkIndices, gatheredShape, sampleIndices, sourceIndex } from "./gather.ts";
 import { clamp, eachIndex, element, offsetOf } from "./host.ts";
-import { behindBatch, describeShape, describeType, fail, tensors, withBatch } from "./rules.ts";
+import { behindBatch, checkName, describeShape, describeType, fail, tensors, withBatch } from "./rules.ts";
 import { anyDType, numericDType, plain } from "./sampling.ts";
 
 export type ScatterAttrs = { readonly axes: readonly number[]; readonly combine: ScatterCombine };
@@ -141,6 +141,7 @@ const scatterOp = defineOp<ScatterAttrs>({
   cost: () => 2,
   type(operands, { axes, combine }) {
     const [base, updates, ...indices] = tensors("scatter", operands, 3, true);
+    checkName("scatter", combine, ["set", "add", "mul", "max", "min"]);
     const want = tensorType(
       base!.dtype,
       gatheredShape(base!.shape, axes, checkIndices("scatter", base!, indices, axes)),
