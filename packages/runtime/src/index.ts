@@ -1,1 +1,13 @@
-export {};
+/** One heap, the program cache and execution. */
+
+export { assemblerLoaded, loadAssembler } from "@sinter/codegen-wasm";
+export type { LoopProgram, MemoryKind, Plan, Slot, WasmFeatures, WasmProgram } from "@sinter/ir";
+export { Buffer, type Device } from "./buffer.ts";
+export { ByteCache } from "./cache.ts";
+export { type Backend, type Compiled, type CompileOptions, compileGraph, compilerStats } from "./compile.ts";
+export type { Cost } from "./cost.ts";
+export { type Block, Heap, type HeapOptions, OutOfMemoryError } from "./exec/heap.ts";
+export { type Executable, instantiate, Machine } from "./exec/program.ts";
+export { slotsOf } from "./reference.ts";
+export { configureHeap, theMachine } from "./session.ts";
+export { type StageName, type Stages, stageNames, stagesOf } from "./stages.ts";

@@ -1,0 +1,115 @@
+/**
+ * Runs finished wasm programs: instantiates them over the heap, fills the call table, calls `run`. Imports nothing of
+ * the compiler, so that a bundle can carry it.
+ */
+import { bytesOf, type Slot, type WasmProgram } from "@sinter/ir/program";
+import { Arena } from "./arena.ts";
+import { type Block, Heap, type HeapOptions } from "./heap.ts";
+
+/** Heap, arena and call table that programs run in. */
+export class Machine {
+  readonly heap: Heap;
+  readonly arena: Arena;
+  private table: Block;
+  private tableSlots: number;
+  private tableUsed = 0;
+  private words: Uint32Array;
+
+  constructor(options: HeapOptions = {}) {
+    this.heap = new Heap(options);
+    this.arena = new Arena(this.heap);
+    this.tableSlots = 4096;
+    this.table = this.heap.allocate(this.tableSlots * 4);
+    this.words = new Uint32Array(this.heap.memory.buffer);
+  }
+
+  /**
+   * Calls `run` with a table of `pointers`, one per slot; the slot `arenaSlot` (if not negative) gets the arena. The
+   * table is a stack too: a program may run inside a call of another.
+   */
+  run(run: (table: number) => void, pointers: ArrayLike<number>, arenaSlot: number, arenaBytes: number): void {
+    const count = pointers.length;
+    if (this.tableUsed + count > this.tableSlots) this.growTable(count);
+    const arena = this.arena.enter(arenaBytes);
+    const start = this.table.address + this.tableUsed * 4;
+    // The only view that is kept: it is replaced as soon as the memory's buffer is another one.
+    if (this.words.buffer !== this.heap.memory.buffer) this.words = new Uint32Array(this.heap.memory.buffer);
+    const { words } = this;
+    const base = start >>> 2;
+    for (let i = 0; i < count; i++) words[base + i] = pointers[i]!;
+    if (arenaSlot >= 0) words[base + arenaSlot] = arena;
+    this.tableUsed += count;
+    try {
+      run(start | 0);
+    } finally {
+      this.tableUsed -= count;
+      this.arena.leave(arenaBytes);
+    }
+  }
+
+  private growTable(count: number): void {
+    if (this.tableUsed > 0) throw new Error("call table: nested calls need more slots than there are");
+    this.heap.release(this.table);
+    this.tableSlots = count * 2;
+    this.table = this.heap.allocate(this.tableSlots * 4);
+  }
+}
+
+/** A program that can run: pointers in slot order, without a word per op in JavaScript. */
+export interface Executable {
+  readonly slots: readonly Slot[];
+  /** Position of the arena among the slots, or -1. */
+  readonly arenaSlot: number;
+  /** Addresses of embedded constants by slot, to be put in the pointers of every run. */
+  readonly embedded: readonly { readonly slot: number; readonly address: number }[];
+  /** Bytes it holds: code and embedded constants. */
+  readonly bytes: number;
+  /** Runs with one pointer per slot; embedded constants and the arena are filled in. */
+  execute(pointers: number[]): void;
+  /** Gives back its constants. It must not run any more. */
+  dispose(): void;
+}
+
+/** Compiles and instantiates a program over the machine's memory. Synchronous. */
+export function instantiate(machine: Machine, program: WasmProgram): Executable {
+  if (program.memory !== machine.heap.kind)
+    throw new Error(`program ${program.name} is for ${program.memory} memory, the heap is ${machine.heap.kind}`);
+  const module = new WebAssembly.Module(program.bytes as BufferSource);
+  const run = runExport(module, machine, program.name);
+  const blocks: Block[] = [];
+  const embedded = program.constants.map(({ slot, data }) => {
+    const dtype = program.slots[slot]!.dtype;
+    const block = machine.heap.place(dtype, data);
+    blocks.push(block);
+    return { slot, address: block.address };
+  });
+  const arenaSlot = program.slots.findIndex((s) => s.kind === "arena");
+  const constantBytes = program.constants.reduce(
+    (n, c) => n + c.data.length * bytesOf(program.slots[c.slot]!.dtype),
+    0,
+  );
+  return {
+    slots: program.slots,
+    arenaSlot,
+    embedded,
+    bytes: program.bytes.length + constantBytes,
+    execute(pointers) {
+      for (let i = 0; i < embedded.length; i++) pointers[embedded[i]!.slot] = embedded[i]!.address;
+      machine.run(run, pointers, arenaSlot, program.arenaBytes);
+    },
+    dispose() {
+      for (const block of blocks.splice(0)) machine.heap.release(block);
+    },
+  };
+}
+
+function runExport(module: WebAssembly.Module, machine: Machine, name: string): (table: number) => void {
+  const imports: WebAssembly.Imports = {};
+  for (const wanted of WebAssembly.Module.imports(module)) {
+    if (wanted.kind !== "memory") throw new Error(`program ${name} imports ${wanted.module}.${wanted.name}`);
+    imports[wanted.module] = { ...imports[wanted.module], [wanted.name]: machine.heap.memory };
+  }
+  const { run } = new WebAssembly.Instance(module, imports).exports;
+  if (typeof run !== "function") throw new Error(`program ${name} does not export run`);
+  return run as (table: number) => void;
+}
