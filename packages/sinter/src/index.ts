@@ -1,1 +1,15 @@
-export {};
+/** Sinter: eager TypeScript functions, traced and compiled to one WebAssembly program. */
+import { loadAssembler } from "@sinter/runtime";
+
+export type { DType, Loc, TypedArray } from "@sinter/ir";
+export { type Cost, configureHeap, OutOfMemoryError, type StageName } from "@sinter/runtime";
+export * from "@sinter/tracer";
+
+const inNode = typeof process === "object" && typeof process.versions?.node === "string";
+
+/** Resolves when compiled functions can be called. In Node they can at once; elsewhere await it before the first call. */
+export async function ready(): Promise<void> {
+  await loadAssembler();
+}
+
+if (inNode) await ready();

@@ -1,1 +1,26 @@
-export {};
+/** Tensors, tracing, variables, gradients: what a user of Sinter calls. */
+import { runScope } from "./scope.ts";
+import { handlesIn } from "./trees.ts";
+import "./methods.ts";
+
+export { currentBackend, listBackends, setBackend } from "./backend.ts";
+export { eagerStats } from "./eager.ts";
+export { DisposedError, DTypeError, ShapeError, SinterError, TraceError } from "./errors.ts";
+export { VariableCell } from "./frame.ts";
+export { type CompiledFunction, compile, type FunctionOptions, withEager } from "./function.ts";
+export * from "./lib/index.ts";
+export { Lowered } from "./lowered.ts";
+export { type MemoryReport, memory } from "./memory.ts";
+export { methodNames } from "./methods.ts";
+export * as random from "./random.ts";
+export { Spec, spec } from "./spec.ts";
+export { type NestedArray, Tensor, type TensorLike } from "./tensor.ts";
+export type { TensorMethods } from "./tensor-methods.ts";
+export type { Nested } from "./text.ts";
+export { type Gradient, type GradOptions, grad, gradients, stopGradient, valueAndGrad } from "./transforms.ts";
+export { Variable, type VariableOptions, variable } from "./variable.ts";
+
+/** Runs `body` and frees every handle made inside, except those in what it returns (a tree of tensors). */
+export function scope<T>(body: () => T): T {
+  return runScope(body, handlesIn);
+}

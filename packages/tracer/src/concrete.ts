@@ -1,0 +1,286 @@
+/**
+ * One trace of a function, compiled: which argument, constant and variable goes into which slot of the call table, and
+ * what comes out. Calling it does no work per operation.
+ */
+import type { Graph, GraphResult, Value } from "@sinter/ir";
+import { type Backend, Buffer, type Compiled, compileGraph, OutOfMemoryError, theMachine } from "@sinter/runtime";
+import { force } from "./eager.ts";
+import { SinterError, type Site } from "./errors.ts";
+import type { TraceFrame, VariableCell } from "./frame.ts";
+import { Lazy, lazyFromData, type Ref, type Traced } from "./lazy.ts";
+import { explainOutOfMemory } from "./memory.ts";
+import { Tensor } from "./tensor.ts";
+import { hostDType, type Leaf, type Tree } from "./trees.ts";
+
+/** Where a value that leaves the program comes from. Values that come in and go out unchanged are shared, not copied. */
+type Source =
+  | { readonly kind: "arg" | "const" | "state"; readonly index: number }
+  | { readonly kind: "result"; readonly index: number }
+  | { readonly kind: "stateOut"; readonly index: number };
+
+interface StateSlot {
+  readonly variable: VariableCell;
+  /** Index of its new value among the program's state results, or -1. */
+  readonly out: number;
+  /** Takes over another value instead of one that the program writes. */
+  readonly from: Source | undefined;
+  /** Its old value leaves the program too, so that it must not be overwritten. */
+  readonly pinned: boolean;
+}
+
+export interface TracedFunction {
+  readonly frame: TraceFrame;
+  /** Arguments in leaf order. */
+  readonly args: readonly Traced[];
+  /** Values of the tensors in the result. */
+  readonly outs: readonly Traced[];
+}
+
+/** The graph of a finished trace and how its ends are connected. */
+export interface Wiring {
+  readonly graph: Graph;
+  readonly consts: readonly Lazy[];
+  readonly states: readonly StateSlot[];
+  readonly outs: readonly Source[];
+  readonly outTypes: readonly { readonly dtype: Lazy["dtype"]; readonly shape: readonly number[] }[];
+}
+
+export function wire({ frame, args, outs }: TracedFunction): Wiring {
+  const sources = new Map<Value, Source>();
+  args.forEach((arg, index) => {
+    sources.set(arg.value, { kind: "arg", index });
+  });
+  frame.captures.forEach((capture, index) => {
+    sources.set(capture.own.value, { kind: "const", index });
+  });
+  const uses = [...frame.states.values()];
+  uses.forEach((use, index) => {
+    sources.set(use.entry.value, { kind: "state", index });
+  });
+  const results: GraphResult[] = [];
+  let stateOuts = 0;
+  const slots = uses.map((use) => {
+    if (use.now.value === use.entry.value) return { variable: use.variable, out: -1, from: undefined };
+    const known = sources.get(use.now.value);
+    if (known !== undefined) return { variable: use.variable, out: -1, from: known };
+    const out = stateOuts++;
+    sources.set(use.now.value, { kind: "stateOut", index: out });
+    results.push({ kind: "state", value: use.now.value, param: use.param });
+    return { variable: use.variable, out, from: undefined };
+  });
+  const outTypes: { dtype: Lazy["dtype"]; shape: readonly number[] }[] = [];
+  const from = outs.map(({ value, dtype, shape }): Source => {
+    let source = sources.get(value);
+    if (source === undefined) {
+      source = { kind: "result", index: outTypes.length };
+      sources.set(value, source);
+      outTypes.push({ dtype, shape });
+      results.push({ kind: "out", value });
+    }
+    return source;
+  });
+  const leaving = new Set(
+    [...from, ...slots.map((s) => s.from)].flatMap((s) => (s?.kind === "state" ? [s.index] : [])),
+  );
+  return {
+    graph: frame.finish(results),
+    consts: frame.captures.map((capture) => capture.ref as Lazy),
+    states: slots.map((slot, i) => ({ ...slot, pinned: leaving.has(i) })),
+    outs: from,
+    outTypes,
+  };
+}
+
+type PointerSource =
+  | { readonly kind: "fixed" }
+  | { readonly kind: "arg" | "const" | "state" | "stateOut" | "result"; readonly index: number };
+
+export class Concrete {
+  readonly tree: Tree;
+  readonly signature: string;
+  readonly wiring: Wiring;
+  readonly bytes: number;
+  private readonly compiled: Compiled | undefined;
+  private readonly build: (leaf: (index: number) => unknown) => unknown;
+  private readonly pointerSources: readonly PointerSource[];
+  private readonly pointers: number[];
+  /** State positions by index of their state result. */
+  private readonly stateOfOut: readonly number[];
+
+  constructor(
+    tree: Tree,
+    signature: string,
+    wiring: Wiring,
+    build: (leaf: (index: number) => unknown) => unknown,
+    options: { readonly backend: Backend; readonly fastMath: boolean },
+  ) {
+    this.tree = tree;
+    this.signature = signature;
+    this.wiring = wiring;
+    this.build = build;
+    this.compiled = wiring.graph.results.length === 0 ? undefined : compileGraph(wiring.graph, options);
+    const slots = this.compiled?.executable.slots ?? [];
+    this.pointerSources = slots.map((slot) =>
+      // Constants of the code follow the captured ones; the executable knows where they are.
+      slot.kind === "arena" || (slot.kind === "const" && slot.index >= wiring.consts.length)
+        ? { kind: "fixed" }
+        : { kind: slot.kind, index: slot.index },
+    );
+    this.pointers = new Array<number>(slots.length).fill(0);
+    const stateOfOut: number[] = [];
+    wiring.states.forEach((state, i) => {
+      if (state.out >= 0) stateOfOut[state.out] = i;
+    });
+    this.stateOfOut = stateOfOut;
+    for (const lazy of wiring.consts) lazy.retain();
+    this.bytes = (this.compiled?.executable.bytes ?? 0) + wiring.consts.reduce((n, c) => n + c.bytes, 0);
+  }
+
+  /** Lets go of captured tensors. */
+  dispose(): void {
+    for (const lazy of this.wiring.consts) lazy.release();
+  }
+
+  /** Runs the program on the leaves of the argument tree. */
+  call(leaves: readonly Leaf[], site: Site | undefined): unknown {
+    const { wiring } = this;
+    const args: Lazy[] = new Array<Lazy>(leaves.length);
+    let temporary: Lazy[] | undefined;
+    let pending: Lazy[] | undefined;
+    for (let i = 0; i < leaves.length; i++) {
+      const leaf = leaves[i]!;
+      let lazy: Lazy;
+      if (leaf instanceof Tensor) lazy = eagerRef(leaf);
+      else {
+        lazy = fromHost(leaf).retain();
+        if (temporary === undefined) temporary = [];
+        temporary.push(lazy);
+      }
+      if (lazy.buffer === undefined) (pending ??= []).push(lazy);
+      args[i] = lazy;
+    }
+    const { states } = wiring;
+    const entries: Lazy[] = new Array<Lazy>(states.length);
+    for (let i = 0; i < states.length; i++) {
+      const lazy = states[i]!.variable.current();
+      if (lazy.buffer === undefined) (pending ??= []).push(lazy);
+      entries[i] = lazy;
+    }
+    if (pending !== undefined) force(...pending);
+    const result = this.execute(args, entries, site);
+    if (temporary !== undefined) for (const lazy of temporary) lazy.release();
+    return result;
+  }
+
+  private execute(args: readonly Lazy[], entries: readonly Lazy[], site: Site | undefined): unknown {
+    const { wiring, stateOfOut, pointers, pointerSources } = this;
+    const { states, outTypes } = wiring;
+    const { heap } = theMachine();
+    const fresh: (Lazy | undefined)[] = new Array<Lazy | undefined>(stateOfOut.length);
+    const results: Lazy[] = new Array<Lazy>(outTypes.length);
+    let inPlace = false;
+    try {
+      for (let k = 0; k < stateOfOut.length; k++) {
+        const at = stateOfOut[k]!;
+        const entry = entries[at]!;
+        // Nobody else sees the old value: the new one may take its place.
+        if (!states[at]!.pinned && entry.uses === 1 && entry.buffer!.refs === 1) {
+          fresh[k] = undefined;
+          inPlace = true;
+        } else fresh[k] = withBuffer(heap, entry.dtype, entry.shape);
+      }
+      for (let k = 0; k < outTypes.length; k++) results[k] = withBuffer(heap, outTypes[k]!.dtype, outTypes[k]!.shape);
+    } catch (error) {
+      for (const lazy of fresh) lazy?.buffer?.release();
+      for (const lazy of results) lazy?.buffer?.release();
+      throw error instanceof OutOfMemoryError ? explainOutOfMemory(error) : error;
+    }
+    if (this.compiled !== undefined) {
+      for (let i = 0; i < pointerSources.length; i++) {
+        const source = pointerSources[i]!;
+        switch (source.kind) {
+          case "arg":
+            pointers[i] = args[source.index]!.buffer!.address;
+            break;
+          case "const":
+            pointers[i] = this.constant(source.index);
+            break;
+          case "state":
+            pointers[i] = entries[source.index]!.buffer!.address;
+            break;
+          case "stateOut":
+            pointers[i] = (fresh[source.index] ?? entries[stateOfOut[source.index]!]!).buffer!.address;
+            break;
+          case "result":
+            pointers[i] = results[source.index]!.buffer!.address;
+            break;
+          case "fixed":
+            pointers[i] = 0;
+            break;
+          default:
+            source satisfies never;
+        }
+      }
+      try {
+        this.compiled.executable.execute(pointers);
+      } catch (error) {
+        for (const lazy of fresh) lazy?.buffer?.release();
+        for (const lazy of results) lazy.buffer!.release();
+        if (error instanceof OutOfMemoryError) throw explainOutOfMemory(error);
+        if (inPlace && error instanceof WebAssembly.RuntimeError)
+          stateOfOut.forEach((at, k) => {
+            if (fresh[k] === undefined) entries[at]!.lost = true;
+          });
+        throw error;
+      }
+    }
+    const read = (source: Source): Lazy => {
+      switch (source.kind) {
+        case "arg":
+          return args[source.index]!;
+        case "const":
+          return wiring.consts[source.index]!;
+        case "state":
+          return entries[source.index]!;
+        case "stateOut":
+          return fresh[source.index] ?? entries[stateOfOut[source.index]!]!;
+        default:
+          return results[source.index]!;
+      }
+    };
+    const { outs } = wiring;
+    const handles: Tensor[] = new Array<Tensor>(outs.length);
+    for (let i = 0; i < outs.length; i++) handles[i] = new Tensor(read(outs[i]!), site);
+    const moved: { readonly variable: VariableCell; readonly value: Lazy }[] = [];
+    for (const state of states)
+      if (state.from !== undefined) moved.push({ variable: state.variable, value: read(state.from).retain() });
+    for (let k = 0; k < fresh.length; k++)
+      if (fresh[k] !== undefined) states[stateOfOut[k]!]!.variable.rebind(fresh[k]!);
+    for (const { variable, value } of moved) {
+      variable.rebind(value);
+      value.release();
+    }
+    return this.build((index) => handles[index]!);
+  }
+
+  private constant(index: number): number {
+    return this.wiring.consts[index]!.buffer!.address;
+  }
+}
+
+function withBuffer(heap: ReturnType<typeof theMachine>["heap"], dtype: Lazy["dtype"], shape: readonly number[]): Lazy {
+  const lazy = new Lazy(dtype, shape);
+  lazy.buffer = new Buffer(heap, lazy.bytes);
+  return lazy;
+}
+
+function eagerRef(tensor: Tensor): Lazy {
+  const ref: Ref = tensor.ref("the call");
+  if (ref.kind === "traced") throw new SinterError("a traced tensor reached a call outside its trace");
+  return ref;
+}
+
+function fromHost(leaf: Exclude<Leaf, Tensor>): Lazy {
+  if (!ArrayBuffer.isView(leaf)) throw new SinterError(`a description ${leaf} was given where a tensor is needed`);
+  return lazyFromData(theMachine().heap, hostDType(leaf), [leaf.length], leaf);
+}

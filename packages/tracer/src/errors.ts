@@ -1,0 +1,128 @@
+/**
+ * Errors a user sees: they name the public function, the argument, shapes and element types, and the user's line. Also
+ * how that line is found cheaply: the stack is captured at once and read only when somebody asks.
+ */
+import type { DType, Loc } from "@sinter/ir";
+
+/** Misuse of a public function. `where` is the user's line. */
+export class SinterError extends Error {
+  override readonly name: string = "SinterError";
+  readonly where: string | undefined;
+
+  constructor(message: string, where: string | undefined = userLine()) {
+    super(where === undefined ? message : `${message}\n    at ${where}`);
+    this.where = where;
+  }
+}
+/** Sizes that do not fit. */
+export class ShapeError extends SinterError {
+  override readonly name = "ShapeError";
+}
+/** An element type that does not fit. */
+export class DTypeError extends SinterError {
+  override readonly name = "DTypeError";
+}
+/** A traced tensor used as though it had a value, or outside its trace. */
+export class TraceError extends SinterError {
+  override readonly name = "TraceError";
+}
+/** A tensor or variable whose memory was given back. */
+export class DisposedError extends SinterError {
+  override readonly name = "DisposedError";
+}
+
+/** Any function: what a stack is captured above. */
+export type AnyFunction = (...args: never[]) => unknown;
+
+/** A captured stack, read lazily. */
+export class Site {
+  private holder: { stack?: string } | undefined;
+  private line: Loc | undefined;
+
+  constructor(above: AnyFunction, frames: number) {
+    const holder: { stack?: string } = {};
+    const limit = Error.stackTraceLimit;
+    Error.stackTraceLimit = frames;
+    Error.captureStackTrace(holder, above);
+    Error.stackTraceLimit = limit;
+    this.holder = holder;
+  }
+
+  /** The user's line, if there is one among the frames. */
+  loc(): Loc | undefined {
+    if (this.holder !== undefined) {
+      this.line = parseStack(this.holder.stack ?? "");
+      this.holder = undefined;
+    }
+    return this.line;
+  }
+}
+
+const canCapture = typeof Error.captureStackTrace === "function";
+
+/** The stack above a public function; undefined where the engine cannot capture one. */
+export function site(above: AnyFunction, frames = 6): Site | undefined {
+  return canCapture ? new Site(above, frames) : undefined;
+}
+
+/** Folders whose lines are ours, not the user's: the packages these sources are in, from the workspace or installed. */
+const ownSources = ownFolders();
+
+function ownFolders(): readonly string[] {
+  const here = import.meta.url.replace(/\/[^/]*$/, "/");
+  const path = here.startsWith("file://") ? decodeURIComponent(here.slice("file://".length)) : here;
+  const packages = /^(.*\/)tracer\/src\/$/.exec(path) ?? /^(.*\/)tracer\/$/.exec(path);
+  if (packages === null) return [path];
+  const names = ["ir", "passes", "codegen-wasm", "runtime", "tracer", "nn", "sinter"];
+  const inside = path.endsWith("/src/") ? "src/" : "";
+  return names.map((name) => `${packages[1]}${name}/${inside}`);
+}
+
+function parseStack(stack: string): Loc | undefined {
+  for (const text of stack.split("\n")) {
+    const match = /\(?((?:file:\/\/|https?:\/\/|webpack[^:]*:\/\/|[A-Za-z]:[\\/]|\/)[^()]*?):(\d+):(\d+)\)?$/.exec(
+      text.trim(),
+    );
+    if (match === null) continue;
+    let file = match[1]!.replace(/\?.*$/, "");
+    if (file.startsWith("file://")) file = decodeURIComponent(file.slice("file://".length));
+    if (ownSources.some((own) => file.startsWith(own)) || file.startsWith("node:")) continue;
+    if (/\/node_modules\/sinter\//.test(file)) continue;
+    return { file, line: Number(match[2]), column: Number(match[3]) };
+  }
+  return undefined;
+}
+
+/** The user's line of the current call, as text. */
+export function userLine(): string | undefined {
+  return locText(userLoc());
+}
+
+export function userLoc(): Loc | undefined {
+  const holder: { stack?: string } = {};
+  if (!canCapture) return parseStack(new Error("where").stack ?? "");
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = 40;
+  Error.captureStackTrace(holder, userLoc);
+  Error.stackTraceLimit = limit;
+  return parseStack(holder.stack ?? "");
+}
+
+export function locText(loc: Loc | undefined): string | undefined {
+  return loc === undefined ? undefined : `${loc.file}:${loc.line}:${loc.column}`;
+}
+
+/** `f32[2,3]` */
+export function describe(of: { readonly dtype: DType; readonly shape: readonly number[] }): string {
+  return `${of.dtype}[${of.shape.join(",")}]`;
+}
+
+/** What a value of any kind is, for messages. */
+export function describeValue(value: unknown): string {
+  if (value === null) return "null";
+  if (typeof value === "string") return `the string ${JSON.stringify(value.slice(0, 40))}`;
+  if (typeof value === "function") return `a function${value.name ? ` (${value.name})` : ""}`;
+  if (Array.isArray(value)) return `an array of length ${value.length}`;
+  if (typeof value === "object") return `an object (${value.constructor?.name ?? "no prototype"})`;
+  return String(value);
+}

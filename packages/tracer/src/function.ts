@@ -1,0 +1,265 @@
+/**
+ * `compile`: wraps a function so that it is traced once per signature and runs as one program. Signatures, traces and
+ * their explanation; running is `concrete.ts`.
+ */
+import { type Backend, ByteCache } from "@sinter/runtime";
+import { checkBackend, currentBackend } from "./backend.ts";
+import { suspiciousBranch } from "./branches.ts";
+import { Concrete } from "./concrete.ts";
+import { type AnyFunction, describeValue, SinterError, site, userLine } from "./errors.ts";
+import { currentTrace } from "./frame.ts";
+import { tensor } from "./lib/create.ts";
+import { Lowered } from "./lowered.ts";
+import type { Spec } from "./spec.ts";
+import { Tensor, type TensorLike } from "./tensor.ts";
+import { parameterNames, traceFunction, type UserFunction } from "./trace.ts";
+import { type Leaf, matches, type Tree, treeOf, treeText } from "./trees.ts";
+
+export interface FunctionOptions {
+  /** For dumps and errors; the function's own name by default. */
+  readonly name?: string;
+  /** What each argument must be. Numbers and arrays given for them become tensors of the dtype. */
+  readonly signature?: readonly Spec[];
+  /** Default: what `setBackend` chose. */
+  readonly backend?: Backend;
+  /** Allows rewrites that can change a float result. */
+  readonly fastMath?: boolean;
+  /** false: the function's branches are meant as they are; no warning. */
+  readonly autograph?: boolean;
+  /** Traces after which one warning says why it keeps tracing; 8 unless said. */
+  readonly retraceLimit?: number;
+  /** Makes any trace after the first an error. */
+  readonly frozen?: boolean;
+}
+
+/** A function that runs as a compiled program. */
+export interface CompiledFunction<A extends readonly unknown[], R> {
+  (...args: A): R;
+  /** How often the function has been traced. */
+  readonly traces: number;
+  /** The signatures traced so far, and for each what differed from the nearest one before. */
+  explain(): string;
+  /** The stages of compilation for arguments or specs, without running. */
+  lower(...args: { [K in keyof A]: A[K] | Spec }): Lowered;
+}
+
+interface TraceRecord {
+  readonly signature: string;
+  readonly tree: Tree;
+  readonly where: string | undefined;
+  readonly milliseconds: number;
+}
+
+/** Bytes of programs and captured tensors that one function may hold. */
+const cacheBytes = 256 * 1024 * 1024;
+const defaultRetraceLimit = 8;
+
+let eagerDepth = 0;
+
+/** Runs `body` with compiled functions called as they were written, operation by operation: for a debugger. */
+export function withEager<T>(body: () => T): T {
+  eagerDepth++;
+  try {
+    return body();
+  } finally {
+    eagerDepth--;
+  }
+}
+
+/**
+ * Wraps `fn`. The first call with a signature (the tree of arguments, shapes, dtypes, and the values of numbers, strings,
+ * booleans and other objects) traces it; later calls run the program. Called while another function is traced, it
+ * becomes part of that one.
+ */
+export function compile<A extends readonly unknown[], R>(
+  fn: (...args: A) => R,
+  options: FunctionOptions = {},
+): CompiledFunction<A, R> {
+  if (typeof fn !== "function") throw new SinterError(`compile: fn must be a function, not ${describeValue(fn)}`);
+  if (options.backend !== undefined) checkBackend("compile", options.backend);
+  const traced = new TracedFunction(fn as unknown as UserFunction, options);
+  const call = (...args: A): R => {
+    if (eagerDepth > 0 || currentTrace() !== undefined) return fn(...args);
+    return traced.call(args, call) as R;
+  };
+  Object.defineProperty(call, "name", { value: traced.name, configurable: true });
+  Object.defineProperty(call, "traces", { get: () => traced.records.length });
+  return Object.assign(call, {
+    explain: () => traced.explain(),
+    lower: (...args: { [K in keyof A]: A[K] | Spec }) => traced.lower(args),
+  }) as CompiledFunction<A, R>;
+}
+
+class TracedFunction {
+  readonly name: string;
+  readonly records: TraceRecord[] = [];
+  private readonly fn: UserFunction;
+  private readonly options: FunctionOptions;
+  private readonly names: readonly string[];
+  private readonly cache = new ByteCache<Concrete>(cacheBytes);
+  private last: Concrete | undefined;
+  private lastBackend: Backend | undefined;
+  private warned = false;
+
+  constructor(fn: UserFunction, options: FunctionOptions) {
+    this.fn = fn;
+    this.options = options;
+    this.name = options.name ?? (fn.name || "anonymous");
+    this.names = parameterNames(fn);
+    if (options.autograph !== false) warnOfBranches(fn, this.name);
+  }
+
+  call(args: readonly unknown[], self: AnyFunction): unknown {
+    const backend = this.options.backend ?? currentBackend();
+    const given = this.options.signature === undefined ? args : this.conform(args);
+    const leaves: Leaf[] = [];
+    const { last } = this;
+    if (last !== undefined && this.lastBackend === backend && matches(last.tree, given, leaves))
+      return last.call(leaves, site(self));
+    leaves.length = 0;
+    const tree = treeOf(given, leaves, "args");
+    const concrete = this.find(tree, backend);
+    this.last = concrete;
+    this.lastBackend = backend;
+    return concrete.call(leaves, site(self));
+  }
+
+  lower(args: readonly unknown[]): Lowered {
+    const leaves: Leaf[] = [];
+    const tree = treeOf(args, leaves, "args");
+    const backend = this.options.backend ?? currentBackend();
+    const { fastMath = false } = this.options;
+    const { wiring, build } = traceFunction(this.fn, this.name, tree, this.names, {
+      fastMath,
+      creation: this.records.length === 0 ? "allowed" : "forbidden",
+    });
+    return new Lowered(wiring.graph, { backend, fastMath }, () => {
+      const concrete = new Concrete(tree, treeText(tree), wiring, build, { backend, fastMath });
+      return (...actual) => {
+        const found: Leaf[] = [];
+        if (!matches(tree, actual, found))
+          throw new SinterError(
+            `${this.name}: lowered for ${treeText(tree)}, called with ${treeText(treeOf(actual, [], "args"))}`,
+          );
+        return concrete.call(found, undefined);
+      };
+    });
+  }
+
+  explain(): string {
+    const head = `${this.name}: ${this.records.length} ${this.records.length === 1 ? "trace" : "traces"}`;
+    const lines = this.records.map((record, i) => {
+      const why = i === 0 ? "first call" : this.reason(i);
+      const where = record.where === undefined ? "" : `\n     called at ${record.where}`;
+      return `  ${i + 1}. ${record.signature}  (${record.milliseconds.toFixed(1)} ms)\n     ${why}${where}`;
+    });
+    return [head, ...lines].join("\n");
+  }
+
+  private find(tree: Tree, backend: Backend): Concrete {
+    const signature = treeText(tree);
+    const key = `${backend} ${signature}`;
+    const known = this.cache.get(key);
+    if (known !== undefined) return known;
+    if (this.options.frozen === true && this.records.length > 0) {
+      const { nearest, text } = this.nearest(tree, this.records.length);
+      throw new SinterError(
+        `${this.name} is frozen after its first trace, but was called with ${signature}. Nearest: trace ${nearest + 1}; ${text}`,
+      );
+    }
+    const started = performance.now();
+    const concrete = this.trace(tree, signature, backend);
+    this.records.push({ signature, tree, where: userLine(), milliseconds: performance.now() - started });
+    this.cache.set(key, { value: concrete, bytes: concrete.bytes, evict: () => concrete.dispose() });
+    this.warnOfRetraces();
+    return concrete;
+  }
+
+  private trace(tree: Tree, signature: string, backend: Backend): Concrete {
+    const { fastMath = false } = this.options;
+    const first = this.records.length === 0;
+    const trace = (creation: "allowed" | "forbidden") =>
+      traceFunction(this.fn, this.name, tree, this.names, { fastMath, creation });
+    let result = trace(first ? "allowed" : "forbidden");
+    // A function that makes variables must make them once: a second trace shows whether it does.
+    if (result.created > 0) result = trace("forbidden");
+    return new Concrete(tree, signature, result.wiring, result.build, { backend, fastMath });
+  }
+
+  private warnOfRetraces(): void {
+    const limit = this.options.retraceLimit ?? defaultRetraceLimit;
+    if (this.warned || this.records.length <= limit) return;
+    this.warned = true;
+    console.warn(
+      `sinter: ${this.name} has been traced ${this.records.length} times. Last: ${this.reason(this.records.length - 1)}. ` +
+        "Pass numbers that change as tensors, and pad or batch arguments to few shapes; explain() lists all traces.",
+    );
+  }
+
+  private reason(index: number): string {
+    const { nearest, text } = this.nearest(this.records[index]!.tree, index);
+    return `differs from trace ${nearest + 1}: ${text}`;
+  }
+
+  /** The earlier trace with fewest differences, and what they are. */
+  private nearest(tree: Tree, before: number): { readonly nearest: number; readonly text: string } {
+    let best: { nearest: number; text: string; count: number } | undefined;
+    this.records.slice(0, before).forEach((record, nearest) => {
+      const found: string[] = [];
+      differences(record.tree, tree, "arguments", found);
+      const named = found.map((d) =>
+        d.replace(/arguments\[(\d+)\]/, (_, i: string) => `argument ${this.names[Number(i)] ?? i}`),
+      );
+      if (best === undefined || found.length < best.count)
+        best = { nearest, text: named.slice(0, 3).join("; ") || "another backend", count: found.length };
+    });
+    return best ?? { nearest: 0, text: "nothing before" };
+  }
+
+  /** Brings arguments to the signature: numbers and arrays become tensors; what does not fit is an error. */
+  private conform(args: readonly unknown[]): unknown[] {
+    const signature = this.options.signature!;
+    if (args.length !== signature.length)
+      throw new SinterError(`${this.name}: ${args.length} arguments for a signature of ${signature.length}`);
+    return args.map((arg, i) => {
+      const wanted = signature[i]!;
+      const name = this.names[i] ?? `argument ${i}`;
+      const value = arg instanceof Tensor ? arg : tensor(arg as TensorLike, { dtype: wanted.dtype });
+      const fits =
+        value.dtype === wanted.dtype &&
+        value.shape.length === wanted.shape.length &&
+        value.shape.every((d, k) => wanted.shape[k] === null || wanted.shape[k] === d);
+      if (!fits)
+        throw new SinterError(
+          `${this.name}: ${name} is ${value.dtype}[${value.shape.join(",")}], the signature says ${wanted}`,
+        );
+      return value;
+    });
+  }
+}
+
+function differences(a: Tree, b: Tree, path: string, out: string[]): void {
+  if (a.kind === "array" && b.kind === "array" && a.items.length === b.items.length) {
+    a.items.forEach((item, i) => {
+      differences(item, b.items[i]!, `${path}[${i}]`, out);
+    });
+    return;
+  }
+  if (a.kind === "object" && b.kind === "object" && a.keys.join() === b.keys.join()) {
+    a.items.forEach((item, i) => {
+      differences(item, b.items[i]!, `${path}.${a.keys[i]}`, out);
+    });
+    return;
+  }
+  const [x, y] = [treeText(a), treeText(b)];
+  if (x !== y) out.push(`${path} was ${x}, is ${y}`);
+}
+
+function warnOfBranches(fn: UserFunction, name: string): void {
+  const condition = suspiciousBranch(Function.prototype.toString.call(fn));
+  if (condition === undefined) return;
+  console.warn(
+    `sinter: ${name} branches on ${condition}. If that is a tensor the branch is taken always, because JavaScript cannot ask a tensor for its truth: ` +
+      "use where(condition, a, b). If it is not, compile(fn, { autograph: false }) says so.",
+  );
+}

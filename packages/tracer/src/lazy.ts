@@ -1,0 +1,123 @@
+/**
+ * What a handle refers to: an eager value (`Lazy`, computed or still pending), or a value of a graph being traced
+ * (`Traced`). Counts who needs an eager value, so that its memory is freed exactly. Knows nothing of handles.
+ */
+import { type Attrs, allocate, bytesOf, type DType, type Loc, type TypedArray, type Value } from "@sinter/ir";
+import { Buffer, type Heap } from "@sinter/runtime";
+import type { Site } from "./errors.ts";
+
+export type Ref = Lazy | Traced;
+
+/**
+ * An eager value. `uses` counts the handles, variables, pending operations and captures that need it; at zero the
+ * buffer and the operands are let go.
+ */
+export class Lazy {
+  readonly kind = "lazy";
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  readonly bytes: number;
+  uses = 0;
+  /** How many of the uses are variables that hold it as their value. */
+  rooted = 0;
+  buffer: Buffer | undefined;
+  /** The operation that computes it while there is no buffer. */
+  pending: PendingOp | undefined;
+  /** Where it was made, for reports. */
+  site: Site | undefined;
+  /** Set where the program that held it in place stopped midway. */
+  lost = false;
+
+  constructor(dtype: DType, shape: readonly number[], size = sizeOf(shape)) {
+    this.dtype = dtype;
+    this.shape = shape;
+    this.bytes = size * bytesOf(dtype);
+  }
+
+  retain(): this {
+    this.uses++;
+    return this;
+  }
+
+  release(): void {
+    if (--this.uses === 0) this.drop();
+  }
+
+  /** Lets go of what it holds if nobody needs it. */
+  sweep(): void {
+    if (this.uses === 0) this.drop();
+  }
+
+  /** It has been computed: the operands are no longer needed. */
+  settle(buffer: Buffer): void {
+    this.buffer = buffer;
+    this.forgetOperation();
+  }
+
+  private drop(): void {
+    // An explicit stack: chains of pending operations may be as long as the budget.
+    const stack: Lazy[] = [this];
+    for (let lazy = stack.pop(); lazy !== undefined; lazy = stack.pop()) {
+      lazy.buffer?.release();
+      lazy.buffer = undefined;
+      const { pending } = lazy;
+      lazy.pending = undefined;
+      if (pending === undefined) continue;
+      pending.list.delete(lazy);
+      for (const operand of pending.operands) if (--operand.uses === 0) stack.push(operand);
+    }
+  }
+
+  private forgetOperation(): void {
+    const { pending } = this;
+    if (pending === undefined) return;
+    this.pending = undefined;
+    pending.list.delete(this);
+    for (const operand of pending.operands) operand.release();
+  }
+}
+
+/** An operation that has not run. */
+export interface PendingOp {
+  readonly op: string;
+  readonly operands: readonly Lazy[];
+  readonly attrs: Attrs;
+  readonly loc: Loc | undefined;
+  /** The pending graph that still lists it; it leaves the list when it is flushed, computed or dropped. */
+  readonly list: Set<Lazy>;
+  /** Counts operations as they are added. */
+  readonly serial: number;
+}
+
+/** A value of a graph that is being traced. `owner` is the frame. */
+export interface Traced {
+  readonly kind: "traced";
+  readonly owner: object;
+  readonly value: Value;
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+}
+
+export function sizeOf(shape: readonly number[]): number {
+  let size = 1;
+  for (const dim of shape) size *= dim;
+  return size;
+}
+
+/** An eager value that holds a copy of `data`. */
+export function lazyFromData(heap: Heap, dtype: DType, shape: readonly number[], data: ArrayLike<number>): Lazy {
+  const lazy = new Lazy(dtype, shape);
+  lazy.buffer = new Buffer(heap, lazy.bytes);
+  heap.view(dtype, lazy.buffer.address, data.length).set(data);
+  return lazy;
+}
+
+/** A copy of the contents of a computed value. */
+export function readLazy(heap: Heap, lazy: Lazy): TypedArray {
+  const length = sizeOf(lazy.shape);
+  if (length === 0) return allocate(lazy.dtype, 0);
+  if (lazy.buffer === undefined) throw new Error("a value was read before it was computed");
+  const out = allocate(lazy.dtype, length);
+  out.set(heap.view(lazy.dtype, lazy.buffer.address, length));
+  return out;
+}

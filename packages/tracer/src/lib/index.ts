@@ -1,0 +1,7 @@
+/** Every array function. */
+export * from "./create.ts";
+export * from "./elementwise.ts";
+export * from "./indexing.ts";
+export * from "./linalg.ts";
+export * from "./movement.ts";
+export * from "./reduce.ts";

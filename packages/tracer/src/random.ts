@@ -1,0 +1,3 @@
+/** The namespace `random`. */
+export { Generator } from "./generator.ts";
+export * from "./lib/random.ts";

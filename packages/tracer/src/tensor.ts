@@ -1,0 +1,191 @@
+/**
+ * The Tensor class: a handle on a value, eager or being traced. Array functions live in `lib/` and are installed as
+ * methods by `methods.ts`; their signatures are all declared here, in one interface.
+ */
+import { allocate, type DType, type TypedArray } from "@sinter/ir";
+import { theMachine } from "@sinter/runtime";
+import { force } from "./eager.ts";
+import { DisposedError, describe, type Site, TraceError } from "./errors.ts";
+import { currentTrace, finishedTrace, type TraceFrame, type VariableCell } from "./frame.ts";
+import { type Lazy, type Ref, readLazy, sizeOf } from "./lazy.ts";
+import { type HandleRecord, letGo, track, yieldUnderPressure } from "./memory.ts";
+import { noteHandle } from "./scope.ts";
+import type { TensorMethods } from "./tensor-methods.ts";
+import { type Nested, nest, tensorText } from "./text.ts";
+
+/** What may be given where a tensor is wanted. */
+export type TensorLike = Tensor | VariableCell | TypedArray | number | boolean | NestedArray<number | boolean>;
+export type NestedArray<T> = readonly (T | NestedArray<T>)[];
+
+// The methods are installed on the prototype by methods.ts, which checks them against the interface.
+export interface Tensor extends TensorMethods<Tensor, TensorLike> {}
+
+/**
+ * An array of numbers or booleans with a shape and an element type. Immutable. Made by `tensor`, `zeros`, ... and by
+ * every array function. Inside a traced function it stands for a value that exists only when the program runs.
+ */
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: see above
+export class Tensor {
+  /** Sizes of the axes; empty for a scalar. */
+  readonly shape: readonly number[];
+  readonly dtype: DType;
+  private readonly traced: Ref | undefined;
+  private readonly record: HandleRecord | undefined;
+
+  /** Not for direct use: `tensor()` makes tensors. */
+  constructor(ref: Ref, site?: Site) {
+    this.shape = ref.shape;
+    this.dtype = ref.dtype;
+    if (ref.kind === "lazy") {
+      this.traced = undefined;
+      this.record = track(this, ref, site);
+      noteHandle(this);
+    } else {
+      this.traced = ref;
+      this.record = undefined;
+    }
+  }
+
+  /** Sizes as Sinter computes with them; the same as `shape` while no size is symbolic. */
+  get dims(): readonly number[] {
+    return this.shape;
+  }
+  get rank(): number {
+    return this.shape.length;
+  }
+  get size(): number {
+    return sizeOf(this.shape);
+  }
+  /** Whether the memory was given back by `dispose`. */
+  get disposed(): boolean {
+    return this.record !== undefined && this.record.lazy === undefined;
+  }
+
+  /** A copy of the elements in row-major order; bool as 0 and 1. Lets the collector work where much memory is live. */
+  async data(): Promise<TypedArray> {
+    const out = this.dataSync();
+    await yieldUnderPressure();
+    return out;
+  }
+
+  /** As `data()`, at once. */
+  dataSync(): TypedArray {
+    return readLazy(theMachine().heap, this.computed("dataSync"));
+  }
+
+  /** The elements as nested arrays of numbers or booleans; a plain one for a scalar. */
+  async array(): Promise<Nested> {
+    return nest(await this.data(), this.shape, this.dtype);
+  }
+
+  /** As `array()`, at once. */
+  arraySync(): Nested {
+    return nest(this.dataSync(), this.shape, this.dtype);
+  }
+
+  /** The only element. Throws unless the size is 1. */
+  item(): number | boolean {
+    const lazy = this.computed("item");
+    if (this.size !== 1) throw new TraceError(`item: the tensor ${describe(this)} has ${this.size} elements, not 1`);
+    const value = readLazy(theMachine().heap, lazy)[0]!;
+    return this.dtype === "bool" ? value !== 0 : value;
+  }
+
+  /** The elements without a copy: a borrow, valid until the next Sinter call. Writing to it is undefined behaviour. */
+  view(): TypedArray {
+    const lazy = this.computed("view");
+    if (this.size === 0) return allocate(this.dtype, 0);
+    return theMachine().heap.view(this.dtype, lazy.buffer!.address, this.size);
+  }
+
+  /** Type, shape and elements, long ones cut short. */
+  toString(): string {
+    const lazy = this.record?.lazy;
+    if (this.traced !== undefined) return `Tensor ${describe(this)} (traced)`;
+    if (lazy === undefined) return `Tensor ${describe(this)} (disposed)`;
+    return tensorText(this.dataSync(), this.shape, this.dtype);
+  }
+
+  /** Gives the memory back now. Using the tensor afterwards is an error; disposing twice is not. */
+  dispose(): void {
+    if (this.record !== undefined) letGo(this.record);
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /** What the handle refers to. For Sinter's own packages. */
+  ref(caller: string): Ref {
+    if (this.traced !== undefined) {
+      const { owner } = this.traced as { readonly owner: TraceFrame };
+      if (owner.sealed) throw finishedTrace(this.traced as Parameters<typeof finishedTrace>[0]);
+      return this.traced;
+    }
+    const lazy = this.record!.lazy;
+    if (lazy === undefined) throw new DisposedError(`${caller}: the tensor ${describe(this)} has been disposed`);
+    return lazy;
+  }
+
+  private computed(caller: string): Lazy {
+    const ref = this.ref(caller);
+    if (ref.kind === "traced")
+      throw new TraceError(
+        `${caller}: the tensor ${describe(this)} has no value while ${(ref.owner as TraceFrame).name} is being traced${madeAt(ref)}. ` +
+          "Return it and read it from the result.",
+      );
+    force(ref);
+    return ref;
+  }
+
+  /** `x + 1`, `x > 0`, `${x}`: an error that says what to write, except for text of a tensor that has a value. */
+  [Symbol.toPrimitive](hint: string): string {
+    if (hint === "string" && this.traced === undefined) return this.toString();
+    const how = hint === "string" ? "as text" : hint === "number" ? "as a number" : "with a JavaScript operator";
+    throw new TraceError(
+      `the tensor ${describe(this)} was used ${how}${this.state()}. ` +
+        (hint === "string"
+          ? "Read it from the result of the call."
+          : "Write x.add(y), x.gt(y), x.neg() for x + y, x > y, -x; x.item() is the number of a tensor of size 1."),
+    );
+  }
+
+  [Symbol.iterator](): Iterator<Tensor> {
+    throw new TraceError(
+      `the tensor ${describe(this)} was iterated over${this.state()}. Take parts with x.at(i), x.slice(...) or x.split(n).`,
+    );
+  }
+
+  toJSON(): Nested {
+    if (this.traced !== undefined)
+      throw new TraceError(`the tensor ${describe(this)} was turned into JSON${this.state()}.`);
+    return this.arraySync();
+  }
+
+  /** Not a promise. A traced tensor that is awaited says so. */
+  // biome-ignore lint/suspicious/noThenProperty: trapping it is the point
+  get then(): undefined {
+    if (this.traced !== undefined && currentTrace() !== undefined)
+      throw new TraceError(
+        `the tensor ${describe(this)} was awaited${this.state()}: a function that is compiled cannot be async.`,
+      );
+    return undefined;
+  }
+
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    return this.toString();
+  }
+
+  private state(): string {
+    if (this.traced === undefined) return "";
+    const { owner } = this.traced as { readonly owner: TraceFrame };
+    return ` while ${owner.name} is being traced, when it has no value yet${madeAt(this.traced)}`;
+  }
+}
+
+/** Which operation made a traced value, for messages. */
+function madeAt(ref: Ref): string {
+  if (ref.kind !== "traced") return "";
+  const node = (ref.owner as TraceFrame).builder.definition(ref.value);
+  return node === undefined ? " (it is an input)" : ` (made by ${node.op})`;
+}

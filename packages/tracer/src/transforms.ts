@@ -1,0 +1,364 @@
+/**
+ * Gradients. A function is traced into a graph of its own, the graph is differentiated, and the result is emitted where
+ * the caller is: into the trace that is going on, or eagerly.
+ */
+import { type Graph, type GraphResult, inlineGraph, type Value } from "@sinter/ir";
+import { DifferentiationError, gradGraph } from "@sinter/passes";
+import { Buffer, compileGraph, theMachine } from "@sinter/runtime";
+import { currentBackend } from "./backend.ts";
+import { eager, force, nodeBudget } from "./eager.ts";
+import { type AnyFunction, DTypeError, describe, describeValue, ShapeError, SinterError, site } from "./errors.ts";
+import { currentFrame, currentTrace, type Frame, TraceFrame, VariableCell } from "./frame.ts";
+import { emit, make, readVariable, run, toRef } from "./kit.ts";
+import { Lazy, type Ref, type Traced } from "./lazy.ts";
+import { tensor } from "./lib/create.ts";
+import { Tensor, type TensorLike } from "./tensor.ts";
+import { traceBody, type UserFunction } from "./trace.ts";
+import { buildTree, eachTensor, type Leaf, type Tree, treeOf, treeText } from "./trees.ts";
+
+export interface GradOptions {
+  /** Positions of the arguments to differentiate with respect to; 0 unless said. A list gives a tuple. */
+  readonly argnums?: number | readonly number[];
+  /** The function returns [value, aux]; aux is passed through. */
+  readonly hasAux?: boolean;
+}
+
+/** A tree with the shape of T whose tensors are gradients. */
+export type Gradient<T> = T extends number ? Tensor : T extends VariableCell ? Tensor : T;
+
+interface Differentiated {
+  readonly value: Ref;
+  readonly aux: unknown;
+  /** In the order of `wrt`. */
+  readonly gradients: readonly Ref[];
+}
+
+/** What is differentiated: leaves of the arguments, or variables. */
+type Target =
+  | { readonly kind: "leaves"; readonly indices: readonly number[] }
+  | { readonly kind: "variables"; readonly list: readonly VariableCell[] };
+
+function differentiate(
+  caller: string,
+  fn: UserFunction,
+  name: string,
+  tree: Tree,
+  refs: readonly Ref[],
+  hasAux: boolean,
+  target: Target | undefined,
+): Differentiated & { readonly variables: readonly VariableCell[] } {
+  const outer = currentFrame();
+  const enclosing = currentTrace();
+  const frame = new TraceFrame(name, outer, { creation: enclosing?.creation ?? "allowed" });
+  const args: Traced[] = [];
+  eachTensor(tree, ({ index, dtype, shape, path }) => {
+    args[index] = frame.argument(dtype, shape, path.replace(/^args/, "arg"));
+  });
+  const given = buildTree(tree, (index) => new Tensor(args[index]!)) as unknown[];
+  let aux:
+    | { readonly build: (leaf: (index: number) => unknown) => unknown; readonly outs: readonly Traced[] }
+    | undefined;
+  const body = traceBody(frame, fn, given);
+  enclosing?.created.push(...frame.created);
+  const parts = body.build((index) => body.outs[index]);
+  const value = hasAux
+    ? Array.isArray(parts) && parts.length === 2
+      ? (parts[0] as Traced)
+      : undefined
+    : (parts as Traced);
+  if (hasAux && !(Array.isArray(parts) && parts.length === 2))
+    throw new SinterError(`${caller}: with hasAux ${name} must return [value, aux]`);
+  if (value === undefined || value === null || value.kind !== "traced")
+    throw new SinterError(
+      `${caller}: ${name} must return a scalar tensor to differentiate, not ${describeValue(value)}`,
+    );
+  if (value.shape.some((d) => d !== 1) || !value.dtype.startsWith("f"))
+    throw new ShapeError(
+      `${caller}: ${name} must return a float scalar to differentiate, not ${describe(value)}; reduce it with .sum() or .mean()`,
+    );
+  aux = { build: body.build, outs: body.outs };
+  const scalar =
+    value.shape.length === 0 ? value : frame.own(frame.builder.emit("reshape", [value.value], { shape: [] }));
+
+  const states = [...frame.states.values()];
+  const variables =
+    target?.kind === "variables" ? target.list : states.map((s) => s.variable).filter((v) => v.trainable);
+  const results: GraphResult[] = [
+    { kind: "out", value: scalar.value },
+    ...aux.outs.map((out): GraphResult => ({ kind: "out", value: out.value })),
+  ];
+  const written = states.filter((s) => s.now.value !== s.entry.value);
+  for (const use of written) results.push({ kind: "state", value: use.now.value, param: use.param });
+  const positions = argumentPositions(tree);
+  const params =
+    target?.kind === "leaves"
+      ? target.indices.map((i) => positions.get(i)!)
+      : variables.map((v) => frame.states.get(v)?.param);
+  const graph = frame.finish(results);
+  const reached = params.filter((p): p is number => p !== undefined);
+  let derived: Graph;
+  try {
+    derived = gradGraph(graph, { wrt: reached, of: 0, keepResults: true });
+  } catch (error) {
+    if (error instanceof DifferentiationError) throw new DTypeError(`${caller}: ${error.message}`);
+    throw error;
+  }
+  const inputs = paramRefs(
+    frame,
+    graph,
+    args,
+    refs,
+    states.map((s) => ({ param: s.param, ref: readVariable(s.variable) })),
+  );
+  const emitted = emitGraph(outer, derived, inputs);
+  written.forEach((use, i) => {
+    write(use.variable, emitted[1 + aux.outs.length + i]!);
+  });
+  const first = results.length;
+  let next = first;
+  const gradients = params.map((param, i): Ref => {
+    if (param !== undefined) return emitted[next++]!;
+    const { dtype, shape } = variables[i]!;
+    return emit("broadcast", [outer.scalar(dtype, 0)], { shape, dims: [] });
+  });
+  const auxiliary = hasAux ? (aux.build((index) => new Tensor(emitted[1 + index]!)) as unknown[])[1] : undefined;
+  return { value: emitted[0]!, aux: auxiliary, gradients, variables };
+}
+
+/** Argument leaves are the first parameters, in leaf order. */
+function argumentPositions(tree: Tree): Map<number, number> {
+  const out = new Map<number, number>();
+  eachTensor(tree, ({ index }) => out.set(index, out.size));
+  return out;
+}
+
+function paramRefs(
+  frame: TraceFrame,
+  graph: Graph,
+  args: readonly Traced[],
+  refs: readonly Ref[],
+  states: readonly { param: number; ref: Ref }[],
+): Ref[] {
+  const out = new Array<Ref>(graph.params.length);
+  args.forEach((_, i) => {
+    out[i] = refs[i]!;
+  });
+  for (const capture of frame.captures) out[capture.param] = capture.ref;
+  for (const { param, ref } of states) out[param] = ref;
+  return out;
+}
+
+function write(variable: VariableCell, ref: Ref): void {
+  const trace = currentTrace();
+  if (trace !== undefined) trace.write(variable, ref);
+  else variable.rebind(ref as Lazy);
+}
+
+/** Emits a graph where the caller is. A large one runs at once when there is no trace to be part of. */
+export function emitGraph(frame: Frame, graph: Graph, inputs: readonly Ref[]): Ref[] {
+  if (frame instanceof TraceFrame) {
+    const values = inlineGraph(
+      frame.builder,
+      graph,
+      inputs.map((ref) => frame.lift(ref).value),
+    );
+    return values.map((value) => frame.own(value));
+  }
+  const lazies = inputs.map((ref) => ref as Lazy);
+  if (graph.nodes.length > nodeBudget / 2 || graph.nodes.some((n) => n.regions.length > 0))
+    return runGraph(graph, lazies);
+  eager.reserve(graph.nodes.length);
+  const values = new Map<Value, Ref>();
+  graph.params.forEach((param, i) => {
+    values.set(param.value, lazies[i]!);
+  });
+  graph.nodes.forEach((node) => {
+    const operands = node.operands.map((v) => values.get(v)!);
+    const result =
+      node.op === "const"
+        ? eager.constant({
+            dtype: node.attrs["dtype"] as Lazy["dtype"],
+            shape: node.attrs["shape"] as readonly number[],
+            data: node.attrs["data"] as Float32Array,
+          })
+        : eager.emit(node.op, operands, node.attrs);
+    values.set(node.results[0]!, result);
+  });
+  return graph.results.map((result) => values.get(result.value)!);
+}
+
+function runGraph(graph: Graph, inputs: readonly Lazy[]): Lazy[] {
+  force(...inputs);
+  const plain: Graph = {
+    ...graph,
+    params: graph.params.map((param) => ({ ...param, kind: "arg" })),
+    results: graph.results.map((result): GraphResult => ({ kind: "out", value: result.value })),
+  };
+  const { executable } = compileGraph(plain, { backend: currentBackend() });
+  const { heap } = theMachine();
+  const outputs = plain.results.map((result) => {
+    const type = result.value.type as { readonly dtype: Lazy["dtype"]; readonly shape: readonly number[] };
+    const lazy = new Lazy(type.dtype, type.shape);
+    lazy.buffer = new Buffer(heap, lazy.bytes);
+    return lazy;
+  });
+  executable.execute(
+    executable.slots.map((slot) =>
+      slot.kind === "arg"
+        ? inputs[slot.index]!.buffer!.address
+        : slot.kind === "result"
+          ? outputs[slot.index]!.buffer!.address
+          : 0,
+    ),
+  );
+  return outputs;
+}
+
+interface Call {
+  readonly caller: string;
+  readonly fn: UserFunction;
+  readonly options: GradOptions;
+}
+
+function gradientCall(
+  { caller, fn, options }: Call,
+  self: AnyFunction,
+  args: readonly unknown[],
+): { value: Tensor; aux: unknown; gradient: unknown } {
+  return run(caller, self, () => {
+    const argnums = options.argnums ?? 0;
+    const list = typeof argnums === "number" ? [argnums] : argnums;
+    for (const position of list)
+      if (!Number.isInteger(position) || position < 0 || position >= args.length)
+        throw new SinterError(`${caller}: argnums names argument ${position}, the call has ${args.length}`);
+    const made: Tensor[] = [];
+    const actual = args.map((arg, i) => (list.includes(i) ? numbersToTensors(arg, made) : arg));
+    const leaves: Leaf[] = [];
+    const tree = treeOf(actual, leaves, "args");
+    const items = (tree as Extract<Tree, { kind: "array" }>).items;
+    const wanted = list.map((position) => {
+      const indices: number[] = [];
+      eachTensor(items[position]!, ({ index, dtype, shape }) => {
+        if (!dtype.startsWith("f"))
+          throw new DTypeError(
+            `${caller}: argument ${position} has ${dtype}[${shape.join(",")}]: a gradient exists only for floats`,
+          );
+        indices.push(index);
+      });
+      if (indices.length === 0)
+        throw new SinterError(
+          `${caller}: argument ${position} has no tensor to differentiate with respect to, only ${treeText(items[position]!)}`,
+        );
+      return indices;
+    });
+    const refs = leaves.map((leaf, i) =>
+      leaf instanceof Tensor ? leaf.ref(caller) : toRef(caller, `argument leaf ${i}`, leaf as TensorLike),
+    );
+    const name = fn.name || "the function";
+    const done = differentiate(caller, fn, name, tree, refs, options.hasAux === true, {
+      kind: "leaves",
+      indices: wanted.flat(),
+    });
+    const at = currentFrame().kind === "eager" ? site(self) : undefined;
+    const byLeaf = new Map(wanted.flat().map((index, k) => [index, done.gradients[k]!]));
+    const trees = list.map((position) => buildTree(items[position]!, (index) => new Tensor(byLeaf.get(index)!, at)));
+    const value = new Tensor(done.value, at);
+    for (const temporary of made) temporary.dispose();
+    return { value, aux: done.aux, gradient: typeof argnums === "number" ? trees[0] : trees };
+  });
+}
+
+/** Numbers that are differentiated with respect to become scalars. */
+function numbersToTensors(value: unknown, made: Tensor[]): unknown {
+  if (typeof value === "number") {
+    const scalar = tensor(value);
+    made.push(scalar);
+    return scalar;
+  }
+  return value instanceof VariableCell ? new Tensor(readVariable(value)) : value;
+}
+
+/**
+ * The gradient of a function that returns a scalar: `grad(f)(...args)` has the tree of argument 0 (or of those in
+ * `argnums`, as a tuple). With `hasAux` it is [gradient, aux]. Composes: grad(grad(f)), and inside compile.
+ */
+export function grad<A extends readonly unknown[]>(
+  fn: (...args: A) => unknown,
+  options: GradOptions = {},
+): (...args: A) => Gradient<A[0]> {
+  checkFunction("grad", fn);
+  const call = (...args: A): Gradient<A[0]> => {
+    const { value, aux, gradient } = gradientCall(
+      { caller: "grad", fn: fn as unknown as UserFunction, options },
+      call,
+      args,
+    );
+    value.dispose();
+    return (options.hasAux === true ? [gradient, aux] : gradient) as Gradient<A[0]>;
+  };
+  return call;
+}
+
+/** As `grad`, with the value: [value, gradient], or [[value, aux], gradient] with `hasAux`. */
+export function valueAndGrad<A extends readonly unknown[]>(
+  fn: (...args: A) => unknown,
+  options: GradOptions = {},
+): (...args: A) => [Tensor, Gradient<A[0]>] {
+  checkFunction("valueAndGrad", fn);
+  const call = (...args: A): [Tensor, Gradient<A[0]>] => {
+    const { value, aux, gradient } = gradientCall(
+      { caller: "valueAndGrad", fn: fn as unknown as UserFunction, options },
+      call,
+      args,
+    );
+    return [options.hasAux === true ? [value, aux] : value, gradient] as [Tensor, Gradient<A[0]>];
+  };
+  return call;
+}
+
+/**
+ * The value of a loss and its gradients with respect to variables it reads: those listed (in that order), or all trainable
+ * ones. A variable that the loss does not depend on has the gradient 0. Assignments inside happen once.
+ */
+export function gradients<V extends VariableCell>(
+  lossFn: () => Tensor,
+  variables?: readonly V[],
+): { value: Tensor; grads: Tensor[]; variables: V[] } {
+  checkFunction("gradients", lossFn);
+  return run("gradients", gradients, () => {
+    variables?.forEach((v, i) => {
+      if (!(v instanceof VariableCell))
+        throw new SinterError(`gradients: variables[${i}] must be a variable, not ${describeValue(v)}`);
+      if (!v.dtype.startsWith("f"))
+        throw new DTypeError(
+          `gradients: variables[${i}], ${v.name}, is ${describe(v)}: a gradient exists only for floats`,
+        );
+    });
+    const empty: Tree = { kind: "array", items: [] };
+    const target = variables === undefined ? undefined : ({ kind: "variables", list: variables } as const);
+    const done = differentiate(
+      "gradients",
+      lossFn as UserFunction,
+      lossFn.name || "the loss",
+      empty,
+      [],
+      false,
+      target,
+    );
+    const at = currentFrame().kind === "eager" ? site(gradients) : undefined;
+    return {
+      value: new Tensor(done.value, at),
+      grads: done.gradients.map((ref) => new Tensor(ref, at)),
+      variables: done.variables as V[],
+    };
+  });
+}
+
+/** The same value, through which no gradient flows. */
+export function stopGradient(x: TensorLike): Tensor {
+  return make("stopGradient", stopGradient, () => emit("stopGradient", [toRef("stopGradient", "x", x)]));
+}
+
+function checkFunction(caller: string, fn: unknown): void {
+  if (typeof fn !== "function") throw new SinterError(`${caller}: fn must be a function, not ${describeValue(fn)}`);
+}

@@ -1,0 +1,199 @@
+/**
+ * Trees of arguments and results: arrays and plain objects with tensors at the leaves. Everything else is static: it is
+ * part of the signature, by value for primitives (`Object.is`) and by identity for objects.
+ */
+import type { DType } from "@sinter/ir";
+import { describeValue, SinterError } from "./errors.ts";
+import { VariableCell } from "./frame.ts";
+import { Spec } from "./spec.ts";
+import { Tensor } from "./tensor.ts";
+
+export type Tree =
+  | {
+      readonly kind: "tensor";
+      readonly index: number;
+      readonly dtype: DType;
+      readonly shape: readonly number[];
+      readonly path: string;
+    }
+  | { readonly kind: "static"; readonly value: unknown }
+  | { readonly kind: "array"; readonly items: readonly Tree[] }
+  | { readonly kind: "object"; readonly keys: readonly string[]; readonly items: readonly Tree[] };
+
+/** A tensor of the argument tree: a handle, host data, or only a description. */
+export type Leaf = Tensor | HostLeaf | Spec;
+export type HostLeaf = Float32Array | Float64Array | Int32Array | Uint32Array;
+
+function isHost(value: unknown): value is HostLeaf {
+  return (
+    value instanceof Float32Array ||
+    value instanceof Float64Array ||
+    value instanceof Int32Array ||
+    value instanceof Uint32Array
+  );
+}
+
+export function hostDType(value: HostLeaf): DType {
+  if (value instanceof Float32Array) return "f32";
+  if (value instanceof Float64Array) return "f64";
+  return value instanceof Int32Array ? "i32" : "u32";
+}
+
+export function isPlainObject(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== "object" || value === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
+}
+
+/** The tree of a value; its tensors are appended to `leaves`. */
+export function treeOf(value: unknown, leaves: Leaf[], path: string): Tree {
+  if (value instanceof Tensor) {
+    leaves.push(value);
+    return { kind: "tensor", index: leaves.length - 1, dtype: value.dtype, shape: value.shape, path };
+  }
+  if (value instanceof Spec) {
+    if (value.shape.includes(null)) throw new SinterError(`${path}: ${value} has a size that is not given`);
+    leaves.push(value);
+    return {
+      kind: "tensor",
+      index: leaves.length - 1,
+      dtype: value.dtype,
+      shape: value.shape as readonly number[],
+      path,
+    };
+  }
+  if (isHost(value)) {
+    leaves.push(value);
+    return { kind: "tensor", index: leaves.length - 1, dtype: hostDType(value), shape: [value.length], path };
+  }
+  if (Array.isArray(value))
+    return { kind: "array", items: value.map((item, i) => treeOf(item, leaves, `${path}[${i}]`)) };
+  if (isPlainObject(value)) {
+    const keys = Object.keys(value).sort();
+    return { kind: "object", keys, items: keys.map((key) => treeOf(value[key], leaves, `${path}.${key}`)) };
+  }
+  return { kind: "static", value };
+}
+
+/** Whether a value has this tree; if so its tensors are in `leaves`. Makes no strings: this is on the path of each call. */
+export function matches(tree: Tree, value: unknown, leaves: Leaf[]): boolean {
+  switch (tree.kind) {
+    case "tensor": {
+      if (value instanceof Tensor) {
+        if (value.dtype !== tree.dtype) return false;
+        const { shape } = value;
+        if (shape !== tree.shape) {
+          if (shape.length !== tree.shape.length) return false;
+          for (let i = 0; i < shape.length; i++) if (shape[i] !== tree.shape[i]) return false;
+        }
+      } else if (
+        !isHost(value) ||
+        tree.shape.length !== 1 ||
+        tree.shape[0] !== value.length ||
+        tree.dtype !== hostDType(value)
+      )
+        return false;
+      leaves.push(value);
+      return true;
+    }
+    case "static":
+      return Object.is(tree.value, value) && !(value instanceof Tensor);
+    case "array": {
+      if (!Array.isArray(value) || value.length !== tree.items.length) return false;
+      for (let i = 0; i < tree.items.length; i++) if (!matches(tree.items[i]!, value[i], leaves)) return false;
+      return true;
+    }
+    case "object": {
+      if (!isPlainObject(value)) return false;
+      let count = 0;
+      for (const _ in value) count++;
+      if (count !== tree.keys.length) return false;
+      for (let i = 0; i < tree.keys.length; i++) {
+        const key = tree.keys[i]!;
+        if (!Object.hasOwn(value, key) || !matches(tree.items[i]!, value[key], leaves)) return false;
+      }
+      return true;
+    }
+    default:
+      return tree satisfies never;
+  }
+}
+
+const identities = new WeakMap<object, number>();
+let nextIdentity = 1;
+
+function identity(value: object): number {
+  let id = identities.get(value);
+  if (id === undefined) identities.set(value, (id = nextIdentity++));
+  return id;
+}
+
+/** The tree as text: equal for equal signatures. */
+export function treeText(tree: Tree): string {
+  switch (tree.kind) {
+    case "tensor":
+      return `${tree.dtype}[${tree.shape.join(",")}]`;
+    case "static":
+      return staticText(tree.value);
+    case "array":
+      return `[${tree.items.map(treeText).join(", ")}]`;
+    case "object":
+      return `{${tree.keys.map((key, i) => `${JSON.stringify(key)}: ${treeText(tree.items[i]!)}`).join(", ")}}`;
+    default:
+      return tree satisfies never;
+  }
+}
+
+function staticText(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value);
+  if (Object.is(value, -0)) return "-0";
+  if (typeof value === "bigint") return `${value}n`;
+  if (value instanceof VariableCell) return `variable ${value.name}#${identity(value)}`;
+  if (typeof value === "function") return `function ${value.name}#${identity(value)}`;
+  if (typeof value === "symbol") return String(value);
+  if (typeof value === "object" && value !== null) return `${value.constructor?.name ?? "object"}#${identity(value)}`;
+  return String(value);
+}
+
+/** The value a tree stands for, with `leaf` for each tensor. */
+export function buildTree(tree: Tree, leaf: (index: number) => unknown): unknown {
+  switch (tree.kind) {
+    case "tensor":
+      return leaf(tree.index);
+    case "static":
+      return tree.value;
+    case "array":
+      return tree.items.map((item) => buildTree(item, leaf));
+    case "object": {
+      const out: Record<string, unknown> = {};
+      tree.keys.forEach((key, i) => {
+        out[key] = buildTree(tree.items[i]!, leaf);
+      });
+      return out;
+    }
+    default:
+      return tree satisfies never;
+  }
+}
+
+/** Calls `visit` for each tensor leaf of the tree. */
+export function eachTensor(tree: Tree, visit: (leaf: Extract<Tree, { kind: "tensor" }>) => void): void {
+  if (tree.kind === "tensor") visit(tree);
+  else if (tree.kind !== "static") for (const item of tree.items) eachTensor(item, visit);
+}
+
+/** Handles in a value: tensors in arrays, plain objects, and as they are. */
+export function handlesIn(value: unknown): Set<object> {
+  const leaves: Leaf[] = [];
+  treeOf(value, leaves, "");
+  return new Set(leaves.filter((leaf) => leaf instanceof Tensor));
+}
+
+/** An argument that cannot be part of a tree. */
+export function checkResult(caller: string, value: unknown): void {
+  if (!(value instanceof Tensor) && typeof (value as { then?: unknown } | null | undefined)?.then === "function")
+    throw new SinterError(
+      `${caller}: the function returned a promise: a traced function cannot be async. Await before or after the call.`,
+    );
+  if (typeof value === "function") throw new SinterError(`${caller}: the function returned ${describeValue(value)}`);
+}

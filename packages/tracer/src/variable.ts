@@ -1,0 +1,217 @@
+/**
+ * Variables: named cells whose value changes. Eagerly an assignment only rebinds; inside a trace reads and writes are in
+ * program order, and the program returns the new value.
+ */
+import type { DType, TypedArray } from "@sinter/ir";
+import { force } from "./eager.ts";
+import { DisposedError, DTypeError, describe, ShapeError, SinterError, site, TraceError } from "./errors.ts";
+import { currentFrame, currentTrace, VariableCell } from "./frame.ts";
+import { broadcastShapes, cast, emit, promoteArgs, readVariable, run, stretch, toArg, toRef } from "./kit.ts";
+import type { Lazy, Ref } from "./lazy.ts";
+import { lift } from "./liftout.ts";
+import { Tensor, type TensorLike } from "./tensor.ts";
+import type { TensorMethods } from "./tensor-methods.ts";
+import type { Nested } from "./text.ts";
+
+export interface VariableOptions {
+  readonly name?: string;
+  /** Whether optimisers and `gradients` without a list train it; true unless said. */
+  readonly trainable?: boolean;
+  readonly dtype?: DType;
+}
+
+let made = 0;
+
+// The methods are installed on the prototype by methods.ts, which checks them against the interface.
+export interface Variable extends TensorMethods<Tensor, TensorLike> {}
+
+/** A cell with a fixed shape and dtype. Usable wherever a tensor is: it stands for its value at that moment. */
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: see above
+export class Variable extends VariableCell {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  readonly trainable: boolean;
+  private lazy: Lazy;
+  private gone = false;
+
+  /** Not for direct use: `variable()` makes variables. */
+  constructor(lazy: Lazy, name: string, trainable: boolean) {
+    super();
+    this.name = name;
+    this.dtype = lazy.dtype;
+    this.shape = lazy.shape;
+    this.trainable = trainable;
+    this.lazy = lazy.retain();
+    lazy.rooted++;
+  }
+
+  get rank(): number {
+    return this.shape.length;
+  }
+  get size(): number {
+    return this.shape.reduce((n, d) => n * d, 1);
+  }
+  get dims(): readonly number[] {
+    return this.shape;
+  }
+
+  /** The value now. A later assignment does not change it. */
+  get value(): Tensor {
+    return run(`${this.name}.value`, readValue, () => {
+      const ref = readVariable(this);
+      return new Tensor(ref, ref.kind === "lazy" ? site(site, 10) : undefined);
+    });
+  }
+
+  /** Makes `value` the new value. Throws, and changes nothing, where shape or dtype differ. */
+  assign(value: TensorLike): this {
+    return this.change("assign", value, (fresh) => fresh);
+  }
+
+  /** Adds `value`, which broadcasts. */
+  assignAdd(value: TensorLike): this {
+    return this.change("assignAdd", value, (fresh) => emit("add", [readVariable(this), fresh]));
+  }
+
+  /** Subtracts `value`, which broadcasts. */
+  assignSub(value: TensorLike): this {
+    return this.change("assignSub", value, (fresh) => emit("sub", [readVariable(this), fresh]));
+  }
+
+  async data(): Promise<TypedArray> {
+    using now = this.value;
+    return await now.data();
+  }
+  dataSync(): TypedArray {
+    using now = this.value;
+    return now.dataSync();
+  }
+  item(): number | boolean {
+    using now = this.value;
+    return now.item();
+  }
+  async array(): Promise<Nested> {
+    using now = this.value;
+    return await now.array();
+  }
+  arraySync(): Nested {
+    using now = this.value;
+    return now.arraySync();
+  }
+  override toString(): string {
+    return `Variable ${this.name} ${describe(this)}`;
+  }
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    return this.toString();
+  }
+
+  [Symbol.toPrimitive](hint: string): string {
+    if (hint === "string" && currentTrace() === undefined) return this.toString();
+    throw new TraceError(
+      `the variable ${this.name}, ${describe(this)}, was used as a number or text. Write w.add(y), w.gt(y) for w + y, w > y; w.item() is the number of a variable of size 1.`,
+    );
+  }
+
+  /** Gives the memory back. Using the variable afterwards is an error. */
+  dispose(): void {
+    if (this.gone) return;
+    this.gone = true;
+    this.lazy.rooted--;
+    this.lazy.release();
+  }
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  override current(): Lazy {
+    if (this.gone) throw new DisposedError(`the variable ${this.name}, ${describe(this)}, has been disposed`);
+    if (this.lazy.lost)
+      throw new DisposedError(
+        `the value of variable ${this.name} was lost: the program that was updating it stopped with an error. Assign a new one.`,
+      );
+    return this.lazy;
+  }
+
+  override rebind(lazy: Lazy): void {
+    const old = this.lazy;
+    if (old === lazy) return;
+    this.lazy = lazy.retain();
+    lazy.rooted++;
+    old.rooted--;
+    old.release();
+  }
+
+  private change(how: "assign" | "assignAdd" | "assignSub", value: TensorLike, next: (fresh: Ref) => Ref): this {
+    const caller = `${this.name}.${how}`;
+    run(caller, this.change, () => {
+      if (this.gone) throw new DisposedError(`${caller}: the variable has been disposed`);
+      const given = toArg(caller, "value", value);
+      const fresh = typeof given === "number" ? this.weak(caller, given) : this.strong(caller, value, given);
+      const exact = fresh.shape.length === this.shape.length && fresh.shape.every((d, i) => d === this.shape[i]);
+      const spread = broadcastShapes(fresh.shape, this.shape);
+      const fits =
+        how === "assign"
+          ? exact || typeof given === "number"
+          : spread?.length === this.shape.length && spread.every((d, i) => d === this.shape[i]);
+      if (!fits)
+        throw new ShapeError(
+          `${caller}: the variable is ${describe(this)}, the value is ${describe(fresh)}${how === "assign" ? "" : ", which does not broadcast to it"}`,
+        );
+      const result = next(exact ? fresh : stretch(fresh, this.shape));
+      const trace = currentTrace();
+      if (trace !== undefined) trace.write(this, result);
+      else this.rebind(result as Lazy);
+    });
+    return this;
+  }
+
+  private weak(caller: string, value: number): Ref {
+    if (this.dtype === "i32" || this.dtype === "u32" || this.dtype === "bool")
+      if (!Number.isInteger(value))
+        throw new DTypeError(`${caller}: the variable is ${describe(this)}, the value ${value} is not whole`);
+    return currentFrame().number(this.dtype, value);
+  }
+
+  /** Host arrays take the variable's dtype; tensors must have it. */
+  private strong(caller: string, value: TensorLike, ref: Ref): Ref {
+    if (ref.dtype === this.dtype) return ref;
+    if (!(value instanceof Tensor) && !(value instanceof VariableCell) && this.dtype.startsWith("f"))
+      return cast(ref, this.dtype);
+    throw new DTypeError(
+      `${caller}: the variable is ${describe(this)}, the value is ${describe(ref)}; cast it with .cast("${this.dtype}")`,
+    );
+  }
+}
+
+function readValue(): void {}
+
+/**
+ * A variable that starts as `init`. Inside a compiled function variables can be made only during its first call, and
+ * `init` must not depend on the arguments.
+ */
+export function variable(init: TensorLike, options: VariableOptions = {}): Variable {
+  return run("variable", variable, () => {
+    const trace = currentTrace();
+    if (trace !== undefined && trace.creation === "forbidden")
+      throw new TraceError(
+        `variable: variables can be made only on the first call of a compiled function, not in a later trace of ${trace.name}. Make them outside, or once: w ??= variable(...).`,
+      );
+    const ref = toRef("variable", "init", init);
+    const typed = options.dtype === undefined ? ref : promoted(ref, options.dtype);
+    const lazy = typed.kind === "lazy" ? typed : lift(trace!, typed, "variable: init");
+    const name = options.name ?? `variable_${made++}`;
+    if (typeof name !== "string" || name === "")
+      throw new SinterError("variable: name must be a text with at least one letter");
+    const cell = new Variable(lazy, name, options.trainable ?? lazy.dtype.startsWith("f"));
+    if (trace !== undefined) {
+      trace.created.push(cell);
+      force(lazy);
+    }
+    return cell;
+  });
+}
+
+function promoted(ref: Ref, dtype: DType): Ref {
+  return promoteArgs([ref]).map((r) => cast(r, dtype))[0]!;
+}
