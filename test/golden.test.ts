@@ -4,8 +4,19 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type Graph, ParseError, parseGraph, printGraph, rebuild, VerifyError, verifyGraph } from "@sinter/ir";
-import { gradGraph } from "@sinter/passes";
+import {
+  expressionScope,
+  type Graph,
+  ParseError,
+  parseGraph,
+  printGraph,
+  printNests,
+  rebuild,
+  VerifyError,
+  verifyGraph,
+  verifyNests,
+} from "@sinter/ir";
+import { gradGraph, lower } from "@sinter/passes";
 import { describe, expect, test } from "vitest";
 
 /** A pass from graph to text, by the name after `// run:`; words behind the name are its options. */
@@ -25,6 +36,12 @@ const passes: Readonly<Record<string, Pass>> = {
     verifyGraph(gradients);
     return printGraph(gradients);
   },
+  fuse: (graph, options) =>
+    expressionScope(() => {
+      const program = lower(graph);
+      verifyNests(program);
+      return printNests(program, { notes: !options.includes("quiet") });
+    }),
 };
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "golden");

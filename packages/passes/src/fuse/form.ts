@@ -3,7 +3,7 @@
  * nests run one after the other inside common outer axes, each reading of the others only the row it is at. Decided
  * on the templates' index expressions; costs play no part here.
  */
-import { axisIndex, type Dim, type IndexExpr, sameIndex } from "@sinter/ir";
+import { axisIndex, type Dim, type IndexExpr, indexAxes, isConst, sameIndex } from "@sinter/ir";
 import { maxDim } from "./model.ts";
 import type { Template } from "./template.ts";
 
@@ -186,7 +186,9 @@ function join(nest: Growing, template: Template, outer: number): boolean {
   const product = nest.members.some((m) => m.template.contraction);
   if (template.kind === "map") {
     const all = folds ? [...nest.par, ...nest.tail] : nest.par;
-    if (!product && sameSizes(par, all) && accepts(nest, template, "point")) return add(nest, template, "point");
+    if (!product && sameSizes(par, all) && accepts(nest, template, "point")) {
+      if (!nest.members.some((m) => foldsColumns(m.template))) return add(nest, template, "point");
+    }
     if (folds && sameSizes(par, nest.par) && accepts(nest, template, "end")) return add(nest, template, "end");
     return false;
   }
@@ -199,7 +201,7 @@ function join(nest: Growing, template: Template, outer: number): boolean {
       add(nest, template, "fold")
     );
   // A nest of points takes a fold over its last axes (points stay points), or over further axes (points move to the end).
-  if (sameSizes([...par, ...tail], nest.par) && accepts(nest, template, "fold")) {
+  if (sameSizes([...par, ...tail], nest.par) && accepts(nest, template, "fold") && !foldsColumns(template)) {
     nest.par = par;
     nest.tail = tail;
     return add(nest, template, "fold");
@@ -212,6 +214,17 @@ function join(nest: Growing, template: Template, outer: number): boolean {
   return false;
 }
 
+/** A fold that reads memory along its result's axes: points stored along the folded axis would run across it. */
+function foldsColumns(template: Template): boolean {
+  const last = template.tail.findLast((a) => a.extent !== 1);
+  if (template.kind !== "reduce" || last === undefined) return false;
+  return template.reads.some(({ index, atEnd }) => {
+    const minor = index.findLast((ix) => !isConst(ix));
+    const moved = new Set(index.flatMap((ix) => [...indexAxes(ix)]));
+    return !atEnd && minor !== undefined && moved.has(last.id) && !indexAxes(minor).has(last.id);
+  });
+}
+
 function add(nest: Growing, template: Template, role: Role): boolean {
   nest.members.push({ template, role });
   return true;
@@ -222,6 +235,7 @@ function accepts(nest: Growing, template: Template, role: Role): boolean {
   for (const read of template.reads) {
     const source = nest.members.find((m) => m.template.id === read.id);
     if (source === undefined) continue;
+    if (!isIdentity(source.template.index, source.template.par)) return false;
     const atEnd = role === "end" || read.atEnd;
     if (atEnd !== (source.role === "fold" || source.role === "end")) return false;
     const axes = role === "fold" && !atEnd ? [...template.par, ...template.tail] : template.par;

@@ -1,5 +1,7 @@
 /** Graph to nests: `lower` is the pipeline of fusion, one readable list. */
 import type { Graph, NestProgram, NestStep } from "@sinter/ir";
+import { absorbPermutations } from "./absorb.ts";
+import { alignToReductions } from "./align.ts";
 import { buildKernel } from "./build.ts";
 import { decideFused, decideUnfused } from "./decide.ts";
 import { formKernel, isRefused } from "./form.ts";
@@ -16,9 +18,10 @@ export interface LowerOptions {
 
 /** Call inside an `expressionScope` that lasts until the program is emitted. */
 export function lower(graph: Graph, options: LowerOptions = {}): NestProgram {
-  const model = buildModel(graph);
+  const model = absorbPermutations(buildModel(graph));
   const { materialised, notes } = options.fuse === false ? decideUnfused(model) : decideFused(model);
   const templates = makeTemplates(model, materialised);
+  if (options.fuse !== false) alignToReductions(model, templates);
   const singles = [...templates.values()].map((template): Unit => {
     const formed = formKernel([template]);
     if (isRefused(formed)) throw new Error(`value %${template.id} cannot be a kernel: ${formed.refused}`);

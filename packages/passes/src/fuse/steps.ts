@@ -174,7 +174,13 @@ function storesInPlace(unit: Unit, outlet: Outlet): boolean {
           continue;
         }
         if (role !== writer.role && !(role === "fold" && writer.role === "point" && !read.atEnd)) return false;
-        if (writer.template.kind === "cumulate" || !isIdentity(read.index, pointAxes(template, role))) return false;
+        if (writer.template.kind === "cumulate") return false;
+        const same =
+          template === writer.template
+            ? read.index.every((ix, i) => ix.key === template.index[i]?.key)
+            : isIdentity(writer.template.index, writer.template.par) &&
+              isIdentity(read.index, pointAxes(template, role));
+        if (!same) return false;
       }
   return true;
 }

@@ -164,7 +164,7 @@ export function dataInside(index: readonly IndexExpr[]): ScalarExpr[] {
   return out;
 }
 
-function readsOf(parts: Omit<Template, "reads">): TemplateRead[] {
+export function readsOf(parts: Omit<Template, "reads">): TemplateRead[] {
   const reads: TemplateRead[] = [];
   const collect = (roots: readonly ScalarExpr[], atEnd: boolean): void => {
     const seen = new Set<ScalarExpr>();
