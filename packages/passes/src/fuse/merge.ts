@@ -3,7 +3,7 @@
  * merged loops can be formed and nothing in between is left waiting for itself.
  */
 import type { FusionNote } from "@sinter/ir";
-import { formKernel, isIdentity, isRefused, pointsIn, rowMisfit } from "./form.ts";
+import { type FormedKernel, formKernel, isIdentity, isRefused, pointsIn, type Refused, rowMisfit } from "./form.ts";
 import { bytesPer, type GraphModel, infoOf } from "./model.ts";
 import type { Template } from "./template.ts";
 import type { Unit } from "./units.ts";
@@ -40,7 +40,10 @@ class Merger {
   private readonly owner = new Map<number, number>();
   /** From any value to the kept values that need it. */
   private readonly readers = new Map<number, number[]>();
-  private readonly candidates = new Map<string, Candidate>();
+  /** By the smaller id of the pair, then the larger. */
+  private readonly candidates = new Map<number, Map<number, Candidate>>();
+  /** From a unit to those that read it; forgotten at each merge. */
+  private readonly successors = new Map<number, ReadonlySet<number>>();
   private readonly fused: FusionNote[] = [];
 
   constructor(model: GraphModel, units: readonly Unit[]) {
@@ -84,9 +87,9 @@ class Merger {
       if (from === undefined) continue;
       for (const to of new Set(list.map((id) => this.owner.get(id)!))) {
         if (to === from) continue;
-        const reason = this.refusal(this.units.get(from)!, this.units.get(to)!, from, to);
+        const found = this.check(this.units.get(from)!, this.units.get(to)!, from, to);
         const reader = list.find((id) => this.owner.get(id) === to)!;
-        if (reason !== undefined) out.push(this.note(false, source, reader, reason));
+        if (isRefused(found)) out.push(this.note(false, source, reader, found.refused));
       }
     }
     return out;
@@ -103,28 +106,31 @@ class Merger {
 
   private best(): Candidate | undefined {
     let best: Candidate | undefined;
-    for (const c of this.candidates.values()) if (best === undefined || comesBefore(c, best)) best = c;
+    for (const list of this.candidates.values())
+      for (const c of list.values()) if (best === undefined || comesBefore(c, best)) best = c;
     return best;
   }
 
   private attempt(candidate: Candidate): void {
     const { a, b } = candidate;
-    this.candidates.delete(`${a},${b}`);
+    this.candidates.get(a)?.delete(b);
     const [first, second] = [this.units.get(a)!, this.units.get(b)!];
-    if (this.refusal(first, second, a, b) !== undefined) return;
-    const templates = [...first.templates, ...second.templates].sort((x, y) => x.id - y.id);
-    const formed = formKernel(templates);
+    const formed = this.check(first, second, a, b);
     if (isRefused(formed)) return;
+    const templates = [...first.templates, ...second.templates].sort((x, y) => x.id - y.id);
     this.explain(first, second, formed.nests.length, candidate.saved);
     const id = templates[0]!.id;
     this.units.delete(a);
     this.units.delete(b);
     this.units.set(id, { templates, formed });
     for (const t of templates) this.owner.set(t.id, id);
-    for (const key of [...this.candidates.keys()]) {
-      const pair = key.split(",").map(Number);
-      if (pair.includes(a) || pair.includes(b)) this.candidates.delete(key);
+    this.candidates.delete(a);
+    this.candidates.delete(b);
+    for (const list of this.candidates.values()) {
+      list.delete(a);
+      list.delete(b);
     }
+    this.successors.clear();
     this.propose(id);
   }
 
@@ -158,7 +164,8 @@ class Merger {
     for (const other of others) {
       const [a, b] = [Math.min(id, other), Math.max(id, other)];
       const saved = this.saved(this.units.get(a)!, this.units.get(b)!);
-      this.candidates.set(`${a},${b}`, { a, b, saved });
+      const list = this.candidates.get(a) ?? new Map<number, Candidate>();
+      this.candidates.set(a, list.set(b, { a, b, saved }));
     }
   }
 
@@ -188,22 +195,23 @@ class Merger {
     return total;
   }
 
-  /** Why two units cannot be one, or undefined. */
-  private refusal(first: Unit, second: Unit, a: number, b: number): string | undefined {
+  /** The kernel that two units can be, or why they cannot be one. */
+  private check(first: Unit, second: Unit, a: number, b: number): FormedKernel | Refused {
     const edge = this.reads(first, second) || this.reads(second, first);
     const product = [first, second].some((u) => u.templates.some((t) => t.contraction));
-    if (!edge && product) return "a contraction takes only an epilogue over its own result";
+    if (!edge && product) return { refused: "a contraction takes only an epilogue over its own result" };
     const through = this.between(a, b) ?? this.between(b, a);
-    if (through !== undefined) return `cycle through ${infoOf(this.model, through).label}`;
+    if (through !== undefined) return { refused: `cycle through ${infoOf(this.model, through).label}` };
     const formed = formKernel([...first.templates, ...second.templates].sort((x, y) => x.id - y.id));
-    if (isRefused(formed)) return formed.refused;
+    if (isRefused(formed)) return formed;
     const nests = Math.max(first.formed.nests.length, second.formed.nests.length);
     if (!edge && formed.nests.length > nests && !(isTiny(first) && isTiny(second)))
-      return "nothing to share but the order";
+      return { refused: "nothing to share but the order" };
     if (formed.nests.length > 1 && formed.outer === 0 && Math.max(first.formed.outer, second.formed.outer) > 0)
-      return rowMisfit([...first.templates, ...second.templates]);
-    if (first.templates.length + second.templates.length > mostMembers) return `more than ${mostMembers} results`;
-    return undefined;
+      return { refused: rowMisfit([...first.templates, ...second.templates]) };
+    if (first.templates.length + second.templates.length > mostMembers)
+      return { refused: `more than ${mostMembers} results` };
+    return formed;
   }
 
   private reads(reader: Unit, maker: Unit): boolean {
@@ -211,24 +219,27 @@ class Merger {
     return maker.templates.some((t) => sources.has(t.id));
   }
 
+  private after(id: number): ReadonlySet<number> {
+    let out = this.successors.get(id);
+    if (out === undefined) {
+      const readers = this.units.get(id)!.templates.flatMap((t) => this.readers.get(t.id) ?? []);
+      out = new Set(readers.map((reader) => this.owner.get(reader)!));
+      this.successors.set(id, out);
+    }
+    return out;
+  }
+
   /** A unit on a way from one unit to another that is not the direct one. */
   private between(from: number, to: number): number | undefined {
-    const after = (id: number): Set<number> =>
-      new Set(
-        this.units
-          .get(id)!
-          .templates.flatMap((t) => this.readers.get(t.id) ?? [])
-          .map((reader) => this.owner.get(reader)!),
-      );
     const seen = new Set([from, to]);
-    for (const start of after(from)) {
+    for (const start of this.after(from)) {
       if (start === to || start === from) continue;
       const stack = [start];
       while (stack.length > 0) {
         const at = stack.pop()!;
         if (seen.has(at)) continue;
         seen.add(at);
-        for (const next of after(at)) {
+        for (const next of this.after(at)) {
           if (next === to) return start;
           stack.push(next);
         }
