@@ -1,7 +1,7 @@
 /** What a nest is, read off its structure: which axes a value depends on, and whether a nest is a contraction. */
 import type { Axis, IndexExpr, ScalarExpr } from "./expr.ts";
 import { visitAtoms } from "./index-algebra.ts";
-import type { Accumulator, Nest } from "./nest.ts";
+import type { Accumulator, Combine, Nest } from "./nest.ts";
 import { visitScalar } from "./scalar-expr.ts";
 
 /** Adds the ids of the axes that an index depends on, through data too. */
@@ -78,4 +78,9 @@ export function contractionOfAccumulators(
   return first !== undefined && onlyY.includes(first)
     ? { batch, m: onlyY, n: onlyX, k, lhs: y, rhs: x }
     : { batch, m: onlyX, n: onlyY, k, lhs: x, rhs: y };
+}
+
+/** Whether the fold picks one of the values it is given (a maximum), rather than making a new one (a sum). */
+export function picksOne(combine: Combine): boolean {
+  return combine === "max" || combine === "min" || combine === "argMax" || combine === "argMin";
 }

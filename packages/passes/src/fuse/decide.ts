@@ -2,7 +2,7 @@
  * Which values get memory. Goes backwards from the results: a value knows at which positions its materialised
  * consumers pull it, so recomputation is counted before it happens. Asks costs and structure, never which op it is.
  */
-import { axisIndex, type FusionNote, type IndexExpr } from "@sinter/ir";
+import { axisIndex, type FusionNote, type IndexExpr, picksOne } from "@sinter/ir";
 import { Dependence } from "./dependence.ts";
 import { cheapCost, type Estimate, estimate, isMap, isTooDeep } from "./estimate.ts";
 import { bytesPer, type GraphModel, infoOf, isLeaf, maxDim, maxPoints, readValue, type ValueInfo } from "./model.ts";
@@ -138,7 +138,7 @@ function pointsOf(root: Template): number {
 
 /** A reduction to a largest or smallest element. */
 function isExtreme(root: Template): boolean {
-  return root.accumulators.some((a) => ["max", "min", "argMax", "argMin"].includes(a.combine));
+  return root.accumulators.some((a) => picksOne(a.combine));
 }
 
 /** Whether the rule reads an operand at a position that comes out of another. */

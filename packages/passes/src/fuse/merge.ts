@@ -42,6 +42,7 @@ class Merger {
   private readonly readers = new Map<number, number[]>();
   /** By the smaller id of the pair, then the larger. */
   private readonly candidates = new Map<number, Map<number, Candidate>>();
+  private readonly sources = new WeakMap<Unit, ReadonlySet<number>>();
   /** From a unit to those that read it; forgotten at each merge. */
   private readonly successors = new Map<number, ReadonlySet<number>>();
   private readonly fused: FusionNote[] = [];
@@ -52,7 +53,7 @@ class Merger {
       const id = unit.templates[0]!.id;
       this.units.set(id, unit);
       this.owner.set(id, id);
-      for (const source of needs(model, unit)) {
+      for (const source of this.needs(unit)) {
         const list = this.readers.get(source) ?? [];
         list.push(id);
         this.readers.set(source, list);
@@ -151,7 +152,7 @@ class Merger {
   private propose(id: number): void {
     const unit = this.units.get(id)!;
     const others = new Set<number>();
-    const sources = needs(this.model, unit);
+    const sources = this.needs(unit);
     for (const source of sources) {
       const maker = this.owner.get(source);
       if (maker !== undefined) others.add(maker);
@@ -174,6 +175,18 @@ class Merger {
     return info.points * bytesPer(info.type.dtype);
   }
 
+  /** Values that must exist before the unit runs, or that it makes itself. */
+  private needs(unit: Unit): ReadonlySet<number> {
+    let out = this.sources.get(unit);
+    if (out === undefined) {
+      const ids = unit.templates.flatMap((t) => t.reads.map((r) => r.id));
+      for (const t of unit.templates) if (t.kind === "update") ids.push(infoOf(this.model, t.id).operands[0]!);
+      out = new Set(ids);
+      this.sources.set(unit, out);
+    }
+    return out;
+  }
+
   /** Bytes that need not be moved: reads of what the other has at hand, and writes that nobody else reads. */
   private saved(a: Unit, b: Unit): number {
     const members = new Set([...a.templates, ...b.templates].map((t) => t.id));
@@ -182,7 +195,7 @@ class Merger {
       [a, b],
       [b, a],
     ] as const) {
-      const wanted = needs(this.model, to);
+      const wanted = this.needs(to);
       for (const t of from.templates) {
         if (!wanted.has(t.id)) continue;
         const inside = this.readers.get(t.id)!.every((r) => members.has(r)) && this.model.resultUses[t.id] === 0;
@@ -190,7 +203,7 @@ class Merger {
         if (t.kind === "reduce" && to.templates.some((u) => readsInPlace(u, t.id))) total += epilogueBonus;
       }
     }
-    const [x, y] = [needs(this.model, a), needs(this.model, b)];
+    const [x, y] = [this.needs(a), this.needs(b)];
     for (const id of x) if (y.has(id) && !members.has(id)) total += this.bytes(id);
     return total;
   }
@@ -215,7 +228,7 @@ class Merger {
   }
 
   private reads(reader: Unit, maker: Unit): boolean {
-    const sources = needs(this.model, reader);
+    const sources = this.needs(reader);
     return maker.templates.some((t) => sources.has(t.id));
   }
 
@@ -255,13 +268,6 @@ function comesBefore(x: Candidate, y: Candidate): boolean {
   const [near, far] = [x.b - x.a, y.b - y.a];
   if (near !== far) return near < far;
   return x.a !== y.a ? x.a < y.a : x.b < y.b;
-}
-
-/** Values that must exist before the unit runs, or that it makes itself. */
-function needs(model: GraphModel, unit: Unit): Set<number> {
-  const out = new Set(unit.templates.flatMap((t) => t.reads.map((r) => r.id)));
-  for (const t of unit.templates) if (t.kind === "update") out.add(infoOf(model, t.id).operands[0]!);
-  return out;
 }
 
 function readsInPlace(template: Template, id: number): boolean {
