@@ -59,8 +59,9 @@ export interface Carry {
 
 /**
  * For every point of the `par` axes: fold the `red` axes into the accumulators (or step the `seq` axes in order), then
- * the end stores. Axes are outermost first, par before red and seq. Reads of a buffer that the nest also stores to are
- * legal only at the very index that the same point stores.
+ * the end stores. Axes are outermost first, par before red and seq. All values of a point are computed before any of its
+ * stores happens. Reads of a buffer that the nest also stores to (or of the state that it replaces) are legal only at the
+ * very index that the same point stores.
  */
 export interface Nest {
   readonly axes: readonly Axis[];
@@ -71,7 +72,8 @@ export interface Nest {
 
 /**
  * `outer` axes (par) enclose all `nests`, which run one after the other for each point of `outer`; values flow between
- * the nests through `row` buffers. A kernel of one nest has no outer axes.
+ * the nests through `row` buffers. A kernel of one nest has no outer axes; small nests may follow each other in one
+ * kernel without any.
  */
 export interface NestKernel {
   readonly kind: "nests";
