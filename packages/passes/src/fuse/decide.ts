@@ -73,7 +73,10 @@ function decide(model: GraphModel, rule: Rule, sinks: ReadonlyMap<number, number
     }
     const note: Note = (fused, consumer, reason) => notes.push({ fused, producer: info.label, consumer, reason });
     const sunk = sinks.get(id);
-    const reason = sunk === undefined ? rule(info, at, note) : `stored in the epilogue of ${infoOf(model, sunk).label}`;
+    const reason =
+      sunk === undefined
+        ? (tooManyPositions(at) ?? rule(info, at, note))
+        : `stored in the epilogue of ${infoOf(model, sunk).label}`;
     if (reason !== undefined) {
       if (sunk === undefined)
         for (const consumer of new Set(at.map((p) => infoOf(model, p.root.id).label))) note(false, consumer, reason);
@@ -86,6 +89,16 @@ function decide(model: GraphModel, rule: Rule, sinks: ReadonlyMap<number, number
     }
   }
   return { materialised, notes };
+}
+
+/** Positions at which one kernel may read a value that is not kept: expressions double at each value read twice. */
+const mostPositions = 16;
+
+function tooManyPositions(pulls: readonly Pull[]): string | undefined {
+  const counts = new Map<number, number>();
+  for (const { root } of pulls) counts.set(root.id, (counts.get(root.id) ?? 0) + 1);
+  const most = Math.max(0, ...counts.values());
+  return most > mostPositions ? `read at ${most} positions by one kernel` : undefined;
 }
 
 function reasonToKeep(

@@ -93,7 +93,9 @@ export function buildModel(graph: Graph): GraphModel {
     node.results.forEach((value, result) => {
       users[value.id] = [];
       resultUses[value.id] = 0;
-      if (value.type.kind === "tensor") values[value.id] = nodeInfo(node, position, result);
+      if (value.type.kind === "token")
+        throw new Error(`${node.op} is ordered by a token: it cannot be lowered to a kernel`);
+      values[value.id] = nodeInfo(node, position, result);
     });
   });
   for (const result of graph.results) resultUses[result.value.id] = resultUses[result.value.id]! + 1;
@@ -120,6 +122,7 @@ function nodeInfo(node: Node, position: number, result: number): ValueInfo {
   const value = node.results[result]!;
   const type = typeOf(value);
   const def = getOp(node.op);
+  if (def.effect) throw new Error(`%${value.id} ${node.op} has an effect: it cannot be lowered to a kernel`);
   const tensors = node.operands.every((v) => v.type.kind === "tensor") && node.regions.length === 0;
   const ctx: NestContext<Attrs> | undefined = tensors
     ? { attrs: node.attrs, operands: node.operands.map(typeOf), results: node.results.map(typeOf) }
