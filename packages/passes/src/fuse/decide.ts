@@ -31,7 +31,7 @@ export function decideFused(model: GraphModel): Decisions {
   const dependence = new Dependence(model);
   return decide(
     model,
-    (info, pulls, note) => reasonToKeep(model, info, pulls, estimates[info.id]!, dependence, note),
+    (info, pulls, note) => reasonToKeep(model, info, pulls, estimates[info.id]!, { dependence, sinks }, note),
     sinks,
   );
 }
@@ -106,7 +106,7 @@ function reasonToKeep(
   info: ValueInfo,
   pulls: readonly Pull[],
   found: Estimate,
-  dependence: Dependence,
+  { dependence, sinks }: { readonly dependence: Dependence; readonly sinks: ReadonlyMap<number, number> },
   note: Note,
 ): string | undefined {
   const throughData = pulls.some((p) => dataInside(p.index).length > 0) || readsThroughData(info);
@@ -120,7 +120,8 @@ function reasonToKeep(
     if (only === undefined) return "contraction operand with several uses";
     if (found.cost > cheapCost) return `contraction operand: expensive (${found.cost} flops) and re-read`;
     // What it is made of may then stay inside a row.
-    const computed = [...found.leaves].find((id) => isMap(infoOf(model, id)) && !isLeaf(infoOf(model, id)));
+    const isComputed = (leaf: ValueInfo): boolean => isMap(leaf) && !isLeaf(leaf) && !sinks.has(leaf.id);
+    const computed = [...found.leaves].find((id) => isComputed(infoOf(model, id)));
     if (computed !== undefined) return `contraction operand: kept instead of ${infoOf(model, computed).label}`;
     note(true, infoOf(model, only.id).label, "cheap: computed while packing");
     return undefined;
