@@ -5,9 +5,9 @@
 import type { Graph, GraphResult, Value } from "@sinter/ir";
 import { type Backend, Buffer, type Compiled, compileGraph, OutOfMemoryError, theMachine } from "@sinter/runtime";
 import { force } from "./eager.ts";
-import { SinterError, type Site } from "./errors.ts";
+import { type AnyFunction, SinterError, type Site, site } from "./errors.ts";
 import type { TraceFrame, VariableCell } from "./frame.ts";
-import { Lazy, lazyFromData, type Ref, type Traced } from "./lazy.ts";
+import { Lazy, lazyFromData, type Ref, sizeOf, type Traced } from "./lazy.ts";
 import { explainOutOfMemory } from "./memory.ts";
 import { Tensor } from "./tensor.ts";
 import { hostDType, type Leaf, type Tree } from "./trees.ts";
@@ -95,6 +95,9 @@ type PointerSource =
   | { readonly kind: "fixed" }
   | { readonly kind: "arg" | "const" | "state" | "stateOut" | "result"; readonly index: number };
 
+const siteInterval = 64;
+const exactSiteBytes = 1 << 20;
+
 export class Concrete {
   readonly tree: Tree;
   readonly signature: string;
@@ -104,6 +107,11 @@ export class Concrete {
   private readonly build: (leaf: (index: number) => unknown) => unknown;
   private readonly pointerSources: readonly PointerSource[];
   private readonly pointers: number[];
+  private readonly resultBytes: number;
+  /** Function and argument by leaf, for errors. */
+  private readonly labels: readonly string[];
+  private calls = 0;
+  private lastSite: Site | undefined;
   /** State positions by index of their state result. */
   private readonly stateOfOut: readonly number[];
 
@@ -133,7 +141,19 @@ export class Concrete {
     });
     this.stateOfOut = stateOfOut;
     for (const lazy of wiring.consts) lazy.retain();
+    const { name, params } = wiring.graph;
+    this.labels = params.flatMap((p) => (p.kind === "arg" ? [`${name}: ${p.name}`] : []));
+    this.resultBytes = wiring.outTypes.reduce((n, type) => n + sizeOf(type.shape) * 4, 0);
     this.bytes = (this.compiled?.executable.bytes ?? 0) + wiring.consts.reduce((n, c) => n + c.bytes, 0);
+  }
+
+  /**
+   * The line of this call, for the memory report. Capturing a stack costs more than a small program, so only calls with
+   * large results capture each time; others now and then, and count for the line captured last.
+   */
+  site(self: AnyFunction): Site | undefined {
+    if (this.calls++ % siteInterval === 0 || this.resultBytes >= exactSiteBytes) this.lastSite = site(self);
+    return this.lastSite;
   }
 
   /** Lets go of captured tensors. */
@@ -142,7 +162,7 @@ export class Concrete {
   }
 
   /** Runs the program on the leaves of the argument tree. */
-  call(leaves: readonly Leaf[], site: Site | undefined): unknown {
+  call(leaves: readonly Leaf[], where: Site | undefined): unknown {
     const { wiring } = this;
     const args: Lazy[] = new Array<Lazy>(leaves.length);
     let temporary: Lazy[] | undefined;
@@ -150,9 +170,9 @@ export class Concrete {
     for (let i = 0; i < leaves.length; i++) {
       const leaf = leaves[i]!;
       let lazy: Lazy;
-      if (leaf instanceof Tensor) lazy = eagerRef(leaf);
+      if (leaf instanceof Tensor) lazy = eagerRef(leaf, this.labels[i]!);
       else {
-        lazy = fromHost(leaf).retain();
+        lazy = fromHost(leaf, this.labels[i]!).retain();
         if (temporary === undefined) temporary = [];
         temporary.push(lazy);
       }
@@ -167,12 +187,12 @@ export class Concrete {
       entries[i] = lazy;
     }
     if (pending !== undefined) force(...pending);
-    const result = this.execute(args, entries, site);
+    const result = this.execute(args, entries, where);
     if (temporary !== undefined) for (const lazy of temporary) lazy.release();
     return result;
   }
 
-  private execute(args: readonly Lazy[], entries: readonly Lazy[], site: Site | undefined): unknown {
+  private execute(args: readonly Lazy[], entries: readonly Lazy[], where: Site | undefined): unknown {
     const { wiring, stateOfOut, pointers, pointerSources } = this;
     const { states, outTypes } = wiring;
     const { heap } = theMachine();
@@ -250,7 +270,7 @@ export class Concrete {
     };
     const { outs } = wiring;
     const handles: Tensor[] = new Array<Tensor>(outs.length);
-    for (let i = 0; i < outs.length; i++) handles[i] = new Tensor(read(outs[i]!), site);
+    for (let i = 0; i < outs.length; i++) handles[i] = new Tensor(read(outs[i]!), where);
     const moved: { readonly variable: VariableCell; readonly value: Lazy }[] = [];
     for (const state of states)
       if (state.from !== undefined) moved.push({ variable: state.variable, value: read(state.from).retain() });
@@ -274,13 +294,13 @@ function withBuffer(heap: ReturnType<typeof theMachine>["heap"], dtype: Lazy["dt
   return lazy;
 }
 
-function eagerRef(tensor: Tensor): Lazy {
-  const ref: Ref = tensor.ref("the call");
-  if (ref.kind === "traced") throw new SinterError("a traced tensor reached a call outside its trace");
+function eagerRef(tensor: Tensor, label: string): Lazy {
+  const ref: Ref = tensor.ref(label);
+  if (ref.kind === "traced") throw new SinterError(`${label} is a traced tensor, but the call is outside its trace`);
   return ref;
 }
 
-function fromHost(leaf: Exclude<Leaf, Tensor>): Lazy {
-  if (!ArrayBuffer.isView(leaf)) throw new SinterError(`a description ${leaf} was given where a tensor is needed`);
+function fromHost(leaf: Exclude<Leaf, Tensor>, label: string): Lazy {
+  if (!ArrayBuffer.isView(leaf)) throw new SinterError(`${label} must be a tensor, not only its description ${leaf}`);
   return lazyFromData(theMachine().heap, hostDType(leaf), [leaf.length], leaf);
 }

@@ -6,11 +6,11 @@ import { type Backend, ByteCache } from "@sinter/runtime";
 import { checkBackend, currentBackend } from "./backend.ts";
 import { suspiciousBranch } from "./branches.ts";
 import { Concrete } from "./concrete.ts";
-import { type AnyFunction, describeValue, SinterError, site, userLine } from "./errors.ts";
+import { type AnyFunction, checkOptions, describeValue, SinterError, userLine } from "./errors.ts";
 import { currentTrace } from "./frame.ts";
 import { tensor } from "./lib/create.ts";
 import { Lowered } from "./lowered.ts";
-import type { Spec } from "./spec.ts";
+import { Spec } from "./spec.ts";
 import { Tensor, type TensorLike } from "./tensor.ts";
 import { parameterNames, traceFunction, type UserFunction } from "./trace.ts";
 import { type Leaf, matches, type Tree, treeOf, treeText } from "./trees.ts";
@@ -53,6 +53,15 @@ interface TraceRecord {
 /** Bytes of programs and captured tensors that one function may hold. */
 const cacheBytes = 256 * 1024 * 1024;
 const defaultRetraceLimit = 8;
+const optionNames: readonly string[] = [
+  "name",
+  "signature",
+  "backend",
+  "fastMath",
+  "autograph",
+  "retraceLimit",
+  "frozen",
+] satisfies readonly (keyof FunctionOptions)[];
 
 let eagerDepth = 0;
 
@@ -76,7 +85,12 @@ export function compile<A extends readonly unknown[], R>(
   options: FunctionOptions = {},
 ): CompiledFunction<A, R> {
   if (typeof fn !== "function") throw new SinterError(`compile: fn must be a function, not ${describeValue(fn)}`);
+  checkOptions("compile", options, optionNames);
   if (options.backend !== undefined) checkBackend("compile", options.backend);
+  options.signature?.forEach((entry: unknown, i) => {
+    if (!(entry instanceof Spec))
+      throw new SinterError(`compile: signature[${i}] must be a spec, such as spec([32, 784]), not ${describeValue(entry)}`);
+  });
   const traced = new TracedFunction(fn as unknown as UserFunction, options);
   const call = (...args: A): R => {
     if (eagerDepth > 0 || currentTrace() !== undefined) return fn(...args);
@@ -115,13 +129,13 @@ class TracedFunction {
     const leaves: Leaf[] = [];
     const { last } = this;
     if (last !== undefined && this.lastBackend === backend && matches(last.tree, given, leaves))
-      return last.call(leaves, site(self));
+      return last.call(leaves, last.site(self));
     leaves.length = 0;
     const tree = treeOf(given, leaves, "args");
     const concrete = this.find(tree, backend);
     this.last = concrete;
     this.lastBackend = backend;
-    return concrete.call(leaves, site(self));
+    return concrete.call(leaves, concrete.site(self));
   }
 
   lower(args: readonly unknown[]): Lowered {

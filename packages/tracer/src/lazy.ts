@@ -117,7 +117,5 @@ export function readLazy(heap: Heap, lazy: Lazy): TypedArray {
   const length = sizeOf(lazy.shape);
   if (length === 0) return allocate(lazy.dtype, 0);
   if (lazy.buffer === undefined) throw new Error("a value was read before it was computed");
-  const out = allocate(lazy.dtype, length);
-  out.set(heap.view(lazy.dtype, lazy.buffer.address, length));
-  return out;
+  return heap.copy(lazy.dtype, lazy.buffer.address, length);
 }

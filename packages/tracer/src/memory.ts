@@ -24,6 +24,7 @@ export function track(handle: object, lazy: Lazy, site: Site | undefined): Handl
   live.add(record);
   registry.register(handle, record);
   pressure += lazy.bytes;
+  sinceYield += lazy.bytes;
   if (pressure > pressureStep) {
     // The collector counts array buffers but not our heap: garbage of that size makes it look.
     pressure = 0;
@@ -85,16 +86,25 @@ export function explainOutOfMemory(error: OutOfMemoryError): SinterError {
   const most = memory()
     .byLine.slice(0, 3)
     .map(({ line, bytes, tensors }) => `\n  ${(bytes / 2 ** 20).toFixed(1)} MiB in ${tensors} tensors made at ${line}`);
+  if (error.bytes > error.maximumBytes)
+    return new SinterError(`${error.message}. This much never fits: work on parts of it.`);
   return new SinterError(
     `${error.message}.${most.length > 0 ? ` Most is held by${most.join("")}` : ""}\n` +
       "A loop that never awaits gives the collector no chance to free tensors: use `using x = ...`, x.dispose(), or scope(() => ...).",
   );
 }
 
-const defaultSoftLimit = 512 * 1024 * 1024;
+/** Above this much live memory, reading a tensor lets finalisers run, each time this much more was made. */
+const softLimit = 256 * 1024 * 1024;
+const yieldStep = 64 * 1024 * 1024;
+let sinceYield = 0;
 
 /** Lets finalisers run where much memory is live: they only run between macrotasks. */
 export async function yieldUnderPressure(): Promise<void> {
-  if (theMachine().heap.liveBytes < defaultSoftLimit) return;
-  await new Promise<void>((resolve) => setTimeout(resolve, 0));
+  if (sinceYield < yieldStep || theMachine().heap.liveBytes < softLimit) return;
+  sinceYield = 0;
+  await new Promise<void>((resolve) => {
+    if (typeof setImmediate === "function") setImmediate(resolve);
+    else setTimeout(resolve, 0);
+  });
 }
