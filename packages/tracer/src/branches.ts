@@ -6,7 +6,10 @@ export function suspiciousBranch(source: string): string | undefined {
   const found = /\b(if|while|switch)\s*\(|[^?]\?(?![.?:,)\]}])|&&(?!=)|\|\|(?!=)/g;
   for (let match = found.exec(code); match !== null; match = found.exec(code)) {
     const keyword = match[1];
-    const condition = keyword === undefined ? before(code, match.index) : inside(code, match.index + match[0].length);
+    const condition =
+      keyword === undefined
+        ? before(code, match.index - (match[0].endsWith("?") ? 0 : 1))
+        : inside(code, match.index + match[0].length);
     if (condition === undefined || isHarmless(condition)) continue;
     const shown = condition.trim().replace(/\s+/g, " ").slice(0, 60);
     return keyword === undefined ? shown : `${keyword} (${shown})`;

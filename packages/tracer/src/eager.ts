@@ -13,11 +13,12 @@ import {
   type TensorType,
   type Value,
 } from "@sinter/ir";
-import { Buffer, compileGraph, theMachine } from "@sinter/runtime";
+import { Buffer, compileGraph, OutOfMemoryError, theMachine } from "@sinter/runtime";
 import { currentBackend } from "./backend.ts";
 import { DisposedError } from "./errors.ts";
 import { type Frame, finishedTrace, setGround } from "./frame.ts";
 import { Lazy, lazyFromData, type PendingOp, type Ref, type Traced } from "./lazy.ts";
+import { explainOutOfMemory } from "./memory.ts";
 import { periodOf } from "./period.ts";
 
 /** Most nodes that are pending at a time. */
@@ -116,8 +117,20 @@ class EagerFrame implements Frame {
   force(wanted: readonly Lazy[]): void {
     const demanded = wanted.filter((lazy) => check(lazy).buffer === undefined);
     if (demanded.length === 0) return;
-    const roots = [...demanded, ...this.pending.filter((lazy) => lazy.rooted > 0 && lazy.pending !== undefined)];
-    this.flush(roots, cone(roots, undefined));
+    const rooted = this.pending.filter((lazy) => lazy.rooted > 0 && lazy.pending !== undefined);
+    const roots = [...demanded, ...rooted];
+    try {
+      this.flush(roots, cone(roots, undefined));
+    } catch (error) {
+      // A variable whose value does not fit must not stand in the way of all others.
+      if (!(error instanceof OutOfMemoryError) || rooted.every((lazy) => demanded.includes(lazy)))
+        throw explained(error);
+      try {
+        this.flush(demanded, cone(demanded, undefined));
+      } catch (second) {
+        throw explained(second);
+      }
+    }
   }
 
   /** Computes everything that a handle or a variable may want. */
@@ -137,8 +150,14 @@ class EagerFrame implements Frame {
     for (const lazy of this.pending.slice(count)) for (const used of lazy.pending?.operands ?? []) outside.add(used);
     for (const lazy of prefix)
       if (outside.has(lazy) && lazy.pending !== undefined && lazy.rooted === 0) roots.push(lazy);
-    if (roots.length > 0) this.flush(roots, cone(roots, undefined), prefix);
-    else this.forget(prefix);
+    try {
+      if (roots.length > 0) this.flush(roots, cone(roots, undefined), prefix);
+      else this.forget(prefix);
+    } catch (error) {
+      // Not the fault of the operation that needs the room: what does not fit is computed when it is read, or fails there.
+      if (!(error instanceof OutOfMemoryError)) throw error;
+      this.forget(prefix);
+    }
   }
 
   /**
@@ -174,9 +193,12 @@ class EagerFrame implements Frame {
     }
     this.flushes++;
     this.forget(leaving);
+    // Settling one may end the last use of another: all are held until every buffer has its owner.
+    for (const output of outputs) output.retain();
     outputs.forEach((output, i) => {
       output.settle(buffers[i]!);
     });
+    for (const output of outputs) output.release();
   }
 
   /** Takes nodes off the list; those without a buffer stay symbolic. */
@@ -190,6 +212,10 @@ class EagerFrame implements Frame {
     });
     this.bytes = this.pending.reduce((n, lazy) => n + lazy.bytes, 0);
   }
+}
+
+function explained(error: unknown): unknown {
+  return error instanceof OutOfMemoryError ? explainOutOfMemory(error) : error;
 }
 
 function typeOfLazy(lazy: Lazy): TensorType {

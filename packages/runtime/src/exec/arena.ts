@@ -2,7 +2,10 @@
  * Working memory of running programs: a stack in one long-lived heap block, so that pages are touched once and a program
  * that calls back into another finds its own part untouched.
  */
-import type { Block, Heap } from "./heap.ts";
+import { alignment, type Block, type Heap } from "./heap.ts";
+
+/** Every run starts aligned, whatever the sizes of those below. */
+const aligned = (bytes: number): number => Math.ceil(bytes / alignment) * alignment;
 
 export class Arena {
   private readonly heap: Heap;
@@ -21,8 +24,9 @@ export class Arena {
     return this.block?.bytes ?? 0;
   }
 
-  /** Address of `bytes` bytes for one run; `leave` must follow, in the opposite order of entering. */
-  enter(bytes: number): number {
+  /** Address of `asked` bytes for one run; `leave` with the same number must follow, in the opposite order of entering. */
+  enter(asked: number): number {
+    const bytes = aligned(asked);
     if (this.depth === 0 && bytes > this.bytes) {
       if (this.block !== undefined) this.heap.release(this.block);
       this.block = undefined;
@@ -49,11 +53,12 @@ export class Arena {
     }
   }
 
-  leave(bytes: number): void {
+  leave(asked: number): void {
+    const bytes = aligned(asked);
     const extra = this.overflow.pop();
     this.depth--;
     if (extra !== undefined) this.heap.release(extra);
-    else if (this.block !== undefined) this.used -= Math.min(bytes, this.used);
+    else if (this.block !== undefined) this.used -= bytes;
   }
 
   /** Gives the memory back when no program runs. */

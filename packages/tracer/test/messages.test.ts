@@ -1,0 +1,202 @@
+// Every mistake below has a message that names the function, the argument, shapes and types, and the user's line. They
+// stand in messages.txt, to be read as a user reads them; `npx vitest run -u` writes it anew.
+import { expect, test } from "vitest";
+import * as sinter from "../src/index.ts";
+
+/** Programs as a user writes them; `a` is a fresh f32[2,3], `f` compiles under the name f, `w` is a variable f32[2]. */
+const mistakes: Readonly<Record<string, readonly string[]>> = {
+  "making tensors": [
+    "tensor([[1, 2], [3]])",
+    "tensor([[[1], [2]], [[3], [4, 5]]])",
+    "tensor([1, [2]])",
+    'tensor([1, "2"])',
+    "tensor(null)",
+    "tensor({ a: 1 })",
+    "tensor([a, a])",
+    "tensor(new BigInt64Array(3))",
+    "tensor([1, 2, 3], { shape: [2, 2] })",
+    'tensor([1], { dtype: "float32" })',
+    'tensor([1], { type: "i32" })',
+    'tensor([1], "i32")',
+    "zeros([2, NaN])",
+    "zeros([Infinity])",
+    "ones([-1])",
+    "zeros([1.5])",
+    'full([2], "x")',
+    "eye(-2)",
+    "arange(0, 5, 0)",
+    "arange(0, NaN)",
+    "linspace(0, 1, -1)",
+    "zeros([1 << 20, 1 << 20])",
+    "outer(zeros([1 << 20]), zeros([1 << 20])).sum()",
+    "spec([2, NaN])",
+    'spec([2], "float")',
+  ],
+  operands: [
+    "a.add(ones([4]))",
+    "a.add(undefined)",
+    'a.add("1")',
+    "a.add([[1], [2, 3]])",
+    "a.and(true)",
+    'a.cast("int32")',
+    "a.clip(ones([5]))",
+    "where(ones([2]), ones([3]), 0)",
+    "a.sum(2)",
+    "a.softmax(-3)",
+    "a.sum(0.5)",
+    'a.sum("0")',
+    "a.sum([0, -2])",
+    "zeros([0]).argMax()",
+    "a.matmul(a)",
+    "a.matmul(2)",
+    "ones([2, 3, 4]).matmul(ones([3, 4, 5]))",
+    "a.dot(a)",
+    "tensordot(a, a, 1)",
+    'einsum("ij,jk->ik", a)',
+    'einsum("ij,jk->ik", a, a)',
+    'einsum("ijk->i", a)',
+    'einsum("ij->k", a)',
+    'einsum("i.j->i", a)',
+    'einsum("ij->ii", a)',
+    "einsum(a, a)",
+    "a.reshape([4, 2])",
+    "a.reshape([4, -1])",
+    "a.transpose([0, 0])",
+    "a.transpose(0)",
+    "a.squeeze(0)",
+    "a.expandDims(5)",
+    "a.expandDims()",
+    "a.broadcastTo([2, 4])",
+    "concat([a, ones([2, 4])], 0)",
+    "concat([])",
+    "concat(a, a)",
+    "stack([a, ones([3])])",
+    "a.split(2, 1)",
+    "a.split([1, 1], 1)",
+    "a.slice([0, 2], [2, 2])",
+    "a.slice()",
+    "a.at(5)",
+    "a.at(0, 0, 0)",
+    "a.at(tensor([0.5]))",
+    "a.gather([0.5])",
+    "a.gather([0], 2)",
+    "a.takeAlongAxis(tensor([0, 1], { dtype: 'i32' }), 0)",
+    "a.set(0, ones([4]))",
+    "oneHot([0, 1], NaN)",
+    "a.repeat(-1)",
+    "a.roll(0.5)",
+    "a.pad([[1, 2]])",
+    "a.triu(NaN)",
+    "a.item()",
+    "random.normal(3, [2])",
+    'random.key("a")',
+  ],
+  "while tracing": [
+    "f((x) => x * 2)(a)",
+    "f((x) => (x.sum() > 0 ? x : x.neg()))(a)",
+    "f((x) => [`${x.sum()}`])(a)",
+    "f((x) => { for (const row of x) row.add(1); })(a)",
+    "f((x) => JSON.stringify({ x }))(a)",
+    "f((x) => x.sum().item())(a)",
+    "f((x) => x.add(1).arraySync())(a)",
+    "f(async (x) => x)(a)",
+    "f((x) => [Promise.resolve(x)])(a)",
+    "f((x) => new Map([['a', x]]))(a)",
+    "f((x) => () => x)(a)",
+    "f((x) => x.add(ones([5])))(a)",
+    "f((x) => x.add(variable(1)))(a)",
+    "f((x) => variable(x).add(1))(a)",
+    "let kept; f((x) => (kept = x.add(1)))(a); kept.add(1)",
+    "let kept; f((x) => (kept = x.add(1)))(a); kept.dataSync()",
+    "let kept; f((x) => (kept = x.add(1)))(a); `${kept}`",
+    "let kept; f((x) => (kept = x.add(1)))(a); f((x) => x.add(kept))(a)",
+    "let kept; f((x) => (kept = x.add(1)))(a); w.assign(kept)",
+  ],
+  "compiled functions": [
+    "compile(3)",
+    'compile((x) => x, { backend: "gpu" })',
+    "compile((x) => x, { jit: true })",
+    "compile((x) => x, { signature: [[2, 3]] })",
+    "f((x) => x.add(1), { signature: [spec([3])] })(a)",
+    "f((x) => x.add(1), { signature: [spec([3])] })(a, a)",
+    "const g = f((x) => x.add(1), { frozen: true }); g(a); g(ones([9]))",
+    "f((x) => x).lower(spec([null]))",
+    'f((x) => x.add(1)).lower(a).text("asm")',
+    "f((x) => x.add(1)).lower(a).compile()(ones([9]))",
+    "f((x) => x.add(1))(spec([3]))",
+    "f((x, y) => x.add(y))(a)",
+    'setBackend("cuda")',
+    "scope(3)",
+  ],
+  "freed memory": [
+    "a.dispose(); a.add(1)",
+    "a.dispose(); a.dataSync()",
+    "a.dispose(); f((x) => x.add(1))(a)",
+    "const g = f((x, { b }) => x.add(b)); const b = ones([2, 3]); g(a, { b }); b.dispose(); g(a, { b })",
+    "a.dispose(); f((x) => x.add(a))(ones([2, 3]))",
+    "w.dispose(); w.add(1)",
+    "const g = f((x) => w.assign(x)); g(ones([2])); w.dispose(); g(ones([2]))",
+    "let inner; scope(() => { inner = ones([1]); }); inner.add(1)",
+  ],
+  variables: [
+    "w.assign([1, 2, 3])",
+    'w.assign(tensor([1, 2], { dtype: "i32" }))',
+    "w.assignAdd(ones([3]))",
+    "w.assign(undefined)",
+    "f((x) => w.assign(x))(ones([3]))",
+    'variable(1, { dtype: "i32" , name: "n" }).assign(0.5)',
+    "w * 2",
+    'variable(1, { nam: "w" })',
+    'variable(1, { dtype: "float32" })',
+    "variable(undefined)",
+    "variable(1, { name: 3 })",
+  ],
+  gradients: [
+    "grad((x) => x.mul(2))(a)",
+    'grad((x) => x.sum())(tensor([1, 2], { dtype: "i32" }))',
+    "grad((x) => x.argMax())(a)",
+    "grad(() => 3)(a)",
+    "grad((x) => x.sum())()",
+    "grad((x) => x.sum(), { argnums: 2 })(a)",
+    "grad((x) => x.sum(), { argnum: 2 })(a)",
+    'grad((x) => x.a.sum())({ a: "q" })',
+    "grad((x) => x.sum(), { hasAux: true })(a)",
+    "grad(3)",
+    "gradients(() => w.mul(2), [w])",
+    "gradients(() => w.sum(), [a])",
+    "gradients(() => w.sum(), w)",
+  ],
+};
+
+/** Runs a program and returns what it throws; anything but an error of Sinter's own fails. */
+function failureOf(program: string): sinter.SinterError {
+  const a = sinter.ones([2, 3]);
+  const w = sinter.variable([1, 2], { name: "w" });
+  const f = (fn: (...args: unknown[]) => unknown, options = {}): unknown =>
+    sinter.compile(fn, { name: "f", autograph: false, ...options });
+  const names = { ...sinter, a, w, f };
+  try {
+    new Function(...Object.keys(names), `"use strict"; ${program}`)(...Object.values(names));
+  } catch (error) {
+    if (error instanceof sinter.SinterError) return error;
+    throw new Error(`${program} throws ${String(error)}`, { cause: error });
+  }
+  throw new Error(`${program} does not throw`);
+}
+
+const written: string[] = [];
+for (const [topic, programs] of Object.entries(mistakes))
+  test(topic, () => {
+    written.push(`# ${topic}`);
+    for (const program of programs) {
+      const error = failureOf(program);
+      // The program has no file of its own, so that its line is the nearest one here.
+      expect(error.where, program).toContain("messages.test.ts");
+      expect(sinter.tensor([1]).add(1).item(), `after ${program}`).toBe(2);
+      written.push(`${program}\n  ${error.name}: ${error.message.split("\n    at ")[0]!.replaceAll("\n", "\n  ")}`);
+    }
+  });
+
+test("messages.txt holds the messages", async () => {
+  await expect(`${written.join("\n\n")}\n`).toMatchFileSnapshot("messages.txt");
+});
