@@ -117,6 +117,17 @@ export function describe(of: { readonly dtype: DType; readonly shape: readonly n
   return `${of.dtype}[${of.shape.join(",")}]`;
 }
 
+/** Options are a plain object with known names: a misspelt one is an error, not silence. */
+export function checkOptions(caller: string, options: unknown, known: readonly string[]): void {
+  if (typeof options !== "object" || options === null || Array.isArray(options))
+    throw new SinterError(
+      `${caller}: options must be an object, { ${known.join(", ")} }, not ${describeValue(options)}`,
+    );
+  for (const name of Object.keys(options))
+    if (!known.includes(name))
+      throw new SinterError(`${caller}: there is no option ${name}; there are ${known.join(", ")}`);
+}
+
 /** What a value of any kind is, for messages. */
 export function describeValue(value: unknown): string {
   if (value === null) return "null";

@@ -89,7 +89,9 @@ export function compile<A extends readonly unknown[], R>(
   if (options.backend !== undefined) checkBackend("compile", options.backend);
   options.signature?.forEach((entry: unknown, i) => {
     if (!(entry instanceof Spec))
-      throw new SinterError(`compile: signature[${i}] must be a spec, such as spec([32, 784]), not ${describeValue(entry)}`);
+      throw new SinterError(
+        `compile: signature[${i}] must be a spec, such as spec([32, 784]), not ${describeValue(entry)}`,
+      );
   });
   const traced = new TracedFunction(fn as unknown as UserFunction, options);
   const call = (...args: A): R => {

@@ -12,7 +12,7 @@ import {
   type TypedArray,
   TypeRuleError,
 } from "@sinter/ir";
-import { theMachine } from "@sinter/runtime";
+import { OutOfMemoryError, theMachine } from "@sinter/runtime";
 import { eager } from "./eager.ts";
 import {
   type AnyFunction,
@@ -26,6 +26,7 @@ import {
 } from "./errors.ts";
 import { currentFrame, currentTrace, VariableCell } from "./frame.ts";
 import { lazyFromData, type Ref, sizeOf } from "./lazy.ts";
+import { explainOutOfMemory } from "./memory.ts";
 import { type NestedData, parseNested } from "./nested.ts";
 import { Tensor, type TensorLike } from "./tensor.ts";
 
@@ -43,7 +44,8 @@ export function run<T>(name: string, self: AnyFunction, body: () => T): T {
   try {
     return body();
   } catch (error) {
-    throw error instanceof TypeRuleError ? new ShapeError(`${name}: ${error.message}`) : error;
+    if (error instanceof TypeRuleError) throw new ShapeError(`${name}: ${error.message}`);
+    throw error instanceof OutOfMemoryError ? explainOutOfMemory(error) : error;
   } finally {
     if (frame.kind === "eager") eager.sweep(mark);
     void self;
@@ -87,8 +89,14 @@ export function hostData(caller: string, argument: string, value: NestedData | T
   return parseNested(caller, argument, value, dtype);
 }
 
+/** Positions are counted in i32, also those of values that are never in memory. */
+const mostElements = 2 ** 31 - 1;
+
 export function emit(op: string, operands: readonly Ref[], attrs?: Attrs): Ref {
-  return currentFrame().emit(op, operands, attrs);
+  const out = currentFrame().emit(op, operands, attrs);
+  if (sizeOf(out.shape) > mostElements)
+    throw new TypeRuleError(`${describe(out)} has more than ${mostElements} elements, which is the most there can be`);
+  return out;
 }
 
 /** A constant of the library, rank 0. */
@@ -184,8 +192,13 @@ export function transpose(ref: Ref, perm: readonly number[]): Ref {
 }
 
 /** The elementwise operation on promoted, broadcast operands. */
-export function elementwise(caller: string, op: string, args: readonly Arg[], float = false): Ref {
-  const names = args.length === 2 ? ["a", "b"] : args.map((_, i) => `argument ${i}`);
+export function elementwise(
+  caller: string,
+  op: string,
+  args: readonly Arg[],
+  float = false,
+  names: readonly string[] = ["a", "b"],
+): Ref {
   return emit(op, broadcastArgs(caller, names, promoteArgs(args, float)));
 }
 
@@ -220,6 +233,8 @@ export function axisOf(caller: string, axis: number, rank: number, argument = "a
 export function axesOf(caller: string, axis: number | readonly number[] | undefined, rank: number): number[] {
   if (axis === undefined || axis === null) return Array.from({ length: rank }, (_, i) => i);
   const list = typeof axis === "number" ? [axis] : axis;
+  if (!Array.isArray(list))
+    throw new ShapeError(`${caller}: axis must be an integer or an array of them, not ${describeValue(axis)}`);
   const axes = list.map((a) => axisOf(caller, a, rank)).sort((a, b) => a - b);
   axes.forEach((a, i) => {
     if (a === axes[i - 1]) throw new ShapeError(`${caller}: axis ${a} is given twice`);
@@ -240,9 +255,23 @@ export function checkShape(caller: string, shape: unknown, argument = "shape", a
       );
   });
   const sizes = list as number[];
-  if (sizeOf(sizes) > 2 ** 32)
-    throw new ShapeError(`${caller}: ${argument} [${sizes.join(",")}] has more elements than memory can hold`);
+  if (sizeOf(sizes) > mostElements)
+    throw new ShapeError(
+      `${caller}: ${argument} [${sizes.join(",")}] has more than ${mostElements} elements, which is the most there can be`,
+    );
   return sizes;
+}
+
+/** Checks one size, such as a count. */
+export function checkSize(caller: string, size: unknown, argument: string): number {
+  if (typeof size === "number" && Number.isInteger(size) && size >= 0) return size;
+  throw new ShapeError(`${caller}: ${argument} must be a size (an integer, 0 or more), not ${describeValue(size)}`);
+}
+
+/** Checks a whole number, such as a distance. */
+export function checkInteger(caller: string, argument: string, value: unknown): number {
+  if (typeof value === "number" && Number.isInteger(value)) return value;
+  throw new ShapeError(`${caller}: ${argument} must be an integer, not ${describeValue(value)}`);
 }
 
 export function checkDType(caller: string, dtype: unknown): DType {
@@ -252,12 +281,18 @@ export function checkDType(caller: string, dtype: unknown): DType {
 
 /** An index operand: integers, as i32. */
 export function indexRef(caller: string, argument: string, value: TensorLike): Ref {
-  if (typeof value === "number") return currentFrame().number("i32", value);
+  if (typeof value === "number") {
+    checkInteger(caller, argument, value);
+    return currentFrame().number("i32", value);
+  }
   let ref = toRef(caller, argument, value);
   // Plain arrays of whole numbers are indices too, though arrays are f32 otherwise.
   if (!(value instanceof Tensor) && !(value instanceof VariableCell) && ref.dtype === "f32") {
-    const data = hostData(caller, argument, value as NestedData, "i32");
-    ref = host(data);
+    const { data } = hostData(caller, argument, value as NestedData);
+    const broken = data.findIndex((index) => !Number.isInteger(index));
+    if (broken >= 0)
+      throw new DTypeError(`${caller}: ${argument} must be integers, but element ${broken} is ${data[broken]}`);
+    ref = host(hostData(caller, argument, value as NestedData, "i32"));
   }
   if (ref.dtype !== "i32" && ref.dtype !== "u32")
     throw new DTypeError(

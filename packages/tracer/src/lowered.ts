@@ -1,6 +1,7 @@
 /** The stages of compilation of one traced function, as text and numbers. */
 import type { Graph } from "@sinter/ir";
-import { type CompileOptions, type Cost, type StageName, type Stages, stagesOf } from "@sinter/runtime";
+import { type CompileOptions, type Cost, type StageName, type Stages, stageNames, stagesOf } from "@sinter/runtime";
+import { describeValue, SinterError } from "./errors.ts";
 
 export class Lowered {
   /** The graph as traced. */
@@ -18,6 +19,8 @@ export class Lowered {
 
   /** One stage as text; throws for a name that is not a stage. */
   text(stage: StageName): string {
+    if (!stageNames.includes(stage))
+      throw new SinterError(`text: there is no stage ${describeValue(stage)}; there are ${stageNames.join(", ")}`);
     return this.stages().text(stage);
   }
 

@@ -42,12 +42,23 @@ export function parseNested(
       );
     if (typeof item === "boolean") booleans++;
     else if (typeof item !== "number")
-      throw new DTypeError(`${caller}: ${where()} must be a number or a boolean, not ${describeValue(item)}`);
+      throw new DTypeError(
+        `${caller}: ${where()} must be ${wanted(depth)}, not ${describeValue(item)}${depth > 0 && isTensor(item) ? "; stack() and concat() join tensors" : ""}`,
+      );
     flat.push(Number(item));
   };
   visit(value, 0);
   const type = dtype ?? (booleans > 0 && booleans === flat.length ? "bool" : "f32");
   return shaped(caller, argument, convert(flat, type), type, found, shape);
+}
+
+/** What may stand at a depth of nested arrays. A tensor is one only alone. */
+function wanted(depth: number): string {
+  return depth === 0 ? "a tensor, a number, a boolean, or an array of these numbers" : "a number or a boolean";
+}
+
+function isTensor(item: unknown): boolean {
+  return typeof item === "object" && item !== null && "dims" in item;
 }
 
 function fromTyped(
@@ -72,7 +83,10 @@ function fromTyped(
               value instanceof Uint8ClampedArray
             ? "i32"
             : undefined;
-  if (known === undefined) throw new DTypeError(`${caller}: ${argument} must not be ${describeValue(value)}`);
+  if (known === undefined)
+    throw new DTypeError(
+      `${caller}: ${argument} must be numbers of at most 32 bits or f64, not ${describeValue(value)}`,
+    );
   const data = value as TypedArray;
   const type = dtype ?? known;
   return shaped(caller, argument, convert(data, type, known), type, [data.length], shape);

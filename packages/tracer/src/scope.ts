@@ -1,5 +1,5 @@
 /** `scope(fn)`: frees every handle made inside, except what is returned. */
-import { SinterError } from "./errors.ts";
+import { describeValue, SinterError } from "./errors.ts";
 
 interface Handle {
   dispose(): void;
@@ -14,6 +14,7 @@ export function noteHandle(handle: Handle): void {
 
 /** Runs `body` and disposes what it made, save what `kept` finds in its result. */
 export function runScope<T>(body: () => T, kept: (result: T) => ReadonlySet<object>): T {
+  if (typeof body !== "function") throw new SinterError(`scope: body must be a function, not ${describeValue(body)}`);
   const outer = open;
   const mine: Handle[] = [];
   open = mine;

@@ -1,6 +1,7 @@
 /** Descriptions of tensors without contents: what signatures and `lower` take. */
 import type { DType } from "@sinter/ir";
 import { describeValue, ShapeError } from "./errors.ts";
+import { checkDType } from "./kit.ts";
 
 /** Shape and dtype of an argument. A null size matches any; each size met is traced on its own. */
 export class Spec {
@@ -24,5 +25,5 @@ export function spec(shape: readonly (number | null)[], dtype: DType = "f32"): S
     if (size !== null && !(Number.isInteger(size) && size >= 0))
       throw new ShapeError(`spec: shape[${i}] must be a size or null, not ${describeValue(size)}`);
   });
-  return new Spec(shape, dtype);
+  return new Spec(shape, checkDType("spec", dtype));
 }

@@ -80,7 +80,7 @@ export class Tensor {
 
   /** As `array()`, at once. */
   arraySync(): Nested {
-    return nest(this.dataSync(), this.shape, this.dtype);
+    return nest(readLazy(theMachine().heap, this.computed("arraySync")), this.shape, this.dtype);
   }
 
   /** The only element. Throws unless the size is 1. */
@@ -179,6 +179,7 @@ export class Tensor {
   private state(): string {
     if (this.traced === undefined) return "";
     const { owner } = this.traced as { readonly owner: TraceFrame };
+    if (owner.sealed) return ` after the trace of ${owner.name} it belongs to, so that it never has a value`;
     return ` while ${owner.name} is being traced, when it has no value yet${madeAt(this.traced)}`;
   }
 }

@@ -7,7 +7,16 @@ import { DifferentiationError, gradGraph } from "@sinter/passes";
 import { Buffer, compileGraph, theMachine } from "@sinter/runtime";
 import { currentBackend } from "./backend.ts";
 import { eager, force, nodeBudget } from "./eager.ts";
-import { type AnyFunction, DTypeError, describe, describeValue, ShapeError, SinterError, site } from "./errors.ts";
+import {
+  type AnyFunction,
+  checkOptions,
+  DTypeError,
+  describe,
+  describeValue,
+  ShapeError,
+  SinterError,
+  site,
+} from "./errors.ts";
 import { currentFrame, currentTrace, type Frame, TraceFrame, VariableCell } from "./frame.ts";
 import { emit, make, readVariable, run, toRef } from "./kit.ts";
 import { Lazy, type Ref, type Traced } from "./lazy.ts";
@@ -287,6 +296,7 @@ export function grad<A extends readonly unknown[]>(
   options: GradOptions = {},
 ): (...args: A) => Gradient<A[0]> {
   checkFunction("grad", fn);
+  checkOptions("grad", options, ["argnums", "hasAux"]);
   const call = (...args: A): Gradient<A[0]> => {
     const { value, aux, gradient } = gradientCall(
       { caller: "grad", fn: fn as unknown as UserFunction, options },
@@ -305,6 +315,7 @@ export function valueAndGrad<A extends readonly unknown[]>(
   options: GradOptions = {},
 ): (...args: A) => [Tensor, Gradient<A[0]>] {
   checkFunction("valueAndGrad", fn);
+  checkOptions("valueAndGrad", options, ["argnums", "hasAux"]);
   const call = (...args: A): [Tensor, Gradient<A[0]>] => {
     const { value, aux, gradient } = gradientCall(
       { caller: "valueAndGrad", fn: fn as unknown as UserFunction, options },
@@ -326,6 +337,8 @@ export function gradients<V extends VariableCell>(
 ): { value: Tensor; grads: Tensor[]; variables: V[] } {
   checkFunction("gradients", lossFn);
   return run("gradients", gradients, () => {
+    if (variables !== undefined && !Array.isArray(variables))
+      throw new SinterError(`gradients: variables must be an array of variables, not ${describeValue(variables)}`);
     variables?.forEach((v, i) => {
       if (!(v instanceof VariableCell))
         throw new SinterError(`gradients: variables[${i}] must be a variable, not ${describeValue(v)}`);

@@ -52,7 +52,8 @@ export function treeOf(value: unknown, leaves: Leaf[], path: string): Tree {
     return { kind: "tensor", index: leaves.length - 1, dtype: value.dtype, shape: value.shape, path };
   }
   if (value instanceof Spec) {
-    if (value.shape.includes(null)) throw new SinterError(`${path}: ${value} has a size that is not given`);
+    if (value.shape.includes(null))
+      throw new SinterError(`${path}: ${value} has a size that is not given; say all of them: spec([32, 784])`);
     leaves.push(value);
     return {
       kind: "tensor",
@@ -189,11 +190,28 @@ export function handlesIn(value: unknown): Set<object> {
   return new Set(leaves.filter((leaf) => leaf instanceof Tensor));
 }
 
-/** An argument that cannot be part of a tree. */
-export function checkResult(caller: string, value: unknown): void {
-  if (!(value instanceof Tensor) && typeof (value as { then?: unknown } | null | undefined)?.then === "function")
+/** Throws for a result that is no tree: promises, functions and objects of classes, which may hide tensors. */
+export function checkResult(caller: string, value: unknown, path = "the result"): void {
+  if (value instanceof Tensor || value instanceof VariableCell || ArrayBuffer.isView(value)) return;
+  if (value instanceof Promise) {
+    // Nobody else will look at it: its failure is this error.
+    value.catch(() => {});
     throw new SinterError(
-      `${caller}: the function returned a promise: a traced function cannot be async. Await before or after the call.`,
+      `${caller}: ${path} is a promise: a traced function cannot be async. Await before or after the call.`,
     );
-  if (typeof value === "function") throw new SinterError(`${caller}: the function returned ${describeValue(value)}`);
+  }
+  if (Array.isArray(value)) {
+    value.forEach((item, i) => {
+      checkResult(caller, item, `${path}[${i}]`);
+    });
+    return;
+  }
+  if (isPlainObject(value)) {
+    for (const [key, item] of Object.entries(value)) checkResult(caller, item, `${path}.${key}`);
+    return;
+  }
+  if (typeof value === "function" || (typeof value === "object" && value !== null))
+    throw new SinterError(
+      `${caller}: ${path} is ${describeValue(value)}; a traced function returns tensors, numbers, and arrays and plain objects of them`,
+    );
 }

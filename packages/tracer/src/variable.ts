@@ -4,9 +4,29 @@
  */
 import type { DType, TypedArray } from "@sinter/ir";
 import { force } from "./eager.ts";
-import { DisposedError, DTypeError, describe, ShapeError, SinterError, site, TraceError } from "./errors.ts";
+import {
+  checkOptions,
+  DisposedError,
+  DTypeError,
+  describe,
+  ShapeError,
+  SinterError,
+  site,
+  TraceError,
+} from "./errors.ts";
 import { currentFrame, currentTrace, VariableCell } from "./frame.ts";
-import { broadcastShapes, cast, emit, promoteArgs, readVariable, run, stretch, toArg, toRef } from "./kit.ts";
+import {
+  broadcastShapes,
+  cast,
+  checkDType,
+  emit,
+  promoteArgs,
+  readVariable,
+  run,
+  stretch,
+  toArg,
+  toRef,
+} from "./kit.ts";
 import type { Lazy, Ref } from "./lazy.ts";
 import { lift } from "./liftout.ts";
 import { Tensor, type TensorLike } from "./tensor.ts";
@@ -197,8 +217,9 @@ export function variable(init: TensorLike, options: VariableOptions = {}): Varia
       throw new TraceError(
         `variable: variables can be made only on the first call of a compiled function, not in a later trace of ${trace.name}. Make them outside, or once: w ??= variable(...).`,
       );
+    checkOptions("variable", options, ["name", "trainable", "dtype"]);
     const ref = toRef("variable", "init", init);
-    const typed = options.dtype === undefined ? ref : promoted(ref, options.dtype);
+    const typed = options.dtype === undefined ? ref : promoted(ref, checkDType("variable", options.dtype));
     const lazy = typed.kind === "lazy" ? typed : lift(trace!, typed, "variable: init");
     const name = options.name ?? `variable_${made++}`;
     if (typeof name !== "string" || name === "")

@@ -1,6 +1,7 @@
 // Every mistake below has a message that names the function, the argument, shapes and types, and the user's line. They
 // stand in messages.txt, to be read as a user reads them; `npx vitest run -u` writes it anew.
-import { expect, test } from "vitest";
+import { configureHeap, loadAssembler } from "@sinter/runtime";
+import { beforeAll, expect, test } from "vitest";
 import * as sinter from "../src/index.ts";
 
 /** Programs as a user writes them; `a` is a fresh f32[2,3], `f` compiles under the name f, `w` is a variable f32[2]. */
@@ -94,7 +95,7 @@ const mistakes: Readonly<Record<string, readonly string[]>> = {
   "while tracing": [
     "f((x) => x * 2)(a)",
     "f((x) => (x.sum() > 0 ? x : x.neg()))(a)",
-    "f((x) => [`${x.sum()}`])(a)",
+    "f((x) => String(x.sum()))(a)",
     "f((x) => { for (const row of x) row.add(1); })(a)",
     "f((x) => JSON.stringify({ x }))(a)",
     "f((x) => x.sum().item())(a)",
@@ -108,7 +109,7 @@ const mistakes: Readonly<Record<string, readonly string[]>> = {
     "f((x) => variable(x).add(1))(a)",
     "let kept; f((x) => (kept = x.add(1)))(a); kept.add(1)",
     "let kept; f((x) => (kept = x.add(1)))(a); kept.dataSync()",
-    "let kept; f((x) => (kept = x.add(1)))(a); `${kept}`",
+    "let kept; f((x) => (kept = x.add(1)))(a); String(kept)",
     "let kept; f((x) => (kept = x.add(1)))(a); f((x) => x.add(kept))(a)",
     "let kept; f((x) => (kept = x.add(1)))(a); w.assign(kept)",
   ],
@@ -127,6 +128,13 @@ const mistakes: Readonly<Record<string, readonly string[]>> = {
     "f((x, y) => x.add(y))(a)",
     'setBackend("cuda")',
     "scope(3)",
+  ],
+  "memory that there is not": [
+    "tensor(new Float32Array(1 << 25))",
+    "ones([1 << 25]).dataSync()",
+    "variable(zeros([1 << 25])).dataSync()",
+    "f((x) => outer(x, x))(ones([1 << 13]))",
+    "const c = ones([1 << 12]); const keep = []; for (;;) keep.push(f((x) => outer(x, c).neg())(c))",
   ],
   "freed memory": [
     "a.dispose(); a.add(1)",
@@ -184,6 +192,20 @@ function failureOf(program: string): sinter.SinterError {
   throw new Error(`${program} does not throw`);
 }
 
+/** The message without its line, and without what differs from run to run. */
+function shown(error: sinter.SinterError): string {
+  return error.message
+    .split("\n    at ")[0]!
+    .replace(/[\d.]+ (bytes|MiB) in use/, "... in use")
+    .replace(/ Most is held by(\n.* made at .*)+/, " Most is held by ...")
+    .replaceAll("\n", "\n  ");
+}
+
+beforeAll(async () => {
+  configureHeap({ maximumBytes: 64 * 2 ** 20 });
+  await loadAssembler();
+});
+
 const written: string[] = [];
 for (const [topic, programs] of Object.entries(mistakes))
   test(topic, () => {
@@ -193,7 +215,7 @@ for (const [topic, programs] of Object.entries(mistakes))
       // The program has no file of its own, so that its line is the nearest one here.
       expect(error.where, program).toContain("messages.test.ts");
       expect(sinter.tensor([1]).add(1).item(), `after ${program}`).toBe(2);
-      written.push(`${program}\n  ${error.name}: ${error.message.split("\n    at ")[0]!.replaceAll("\n", "\n  ")}`);
+      written.push(`${program}\n  ${error.name}: ${shown(error)}`);
     }
   });
 

@@ -1,11 +1,13 @@
 /** Array functions that make tensors from nothing or from host data. */
 import { castValue, type DType } from "@sinter/ir";
-import { describeValue, ShapeError } from "../errors.ts";
+import { checkOptions, describeValue, ShapeError } from "../errors.ts";
 import { currentFrame, VariableCell } from "../frame.ts";
 import {
   add,
   checkDType,
+  checkInteger,
   checkShape,
+  checkSize,
   cast as convert,
   emit,
   filled,
@@ -30,6 +32,7 @@ export function tensor(
   options: { readonly dtype?: DType; readonly shape?: readonly number[] } = {},
 ): Tensor {
   return make("tensor", tensor, () => {
+    checkOptions("tensor", options, ["dtype", "shape"]);
     const dtype = options.dtype === undefined ? undefined : checkDType("tensor", options.dtype);
     const shape = options.shape === undefined ? undefined : checkShape("tensor", options.shape);
     if (data instanceof Tensor || data instanceof VariableCell) {
@@ -95,9 +98,8 @@ function fill(caller: string, shape: number | readonly number[], value: number |
 /** The identity matrix: n rows, m columns (n by default), ones on diagonal k. */
 export function eye(n: number, m: number = n, k = 0, dtype: DType = "f32"): Tensor {
   return make("eye", eye, () => {
-    const [rows, columns] = checkShape("eye", [n, m], "size") as [number, number];
-    const shape = [rows, columns];
-    const shifted = add(iota("i32", shape, 0), scalar("i32", k));
+    const shape = [checkSize("eye", n, "n"), checkSize("eye", m, "m")];
+    const shifted = add(iota("i32", shape, 0), scalar("i32", checkInteger("eye", "k", k)));
     return convert(emit("eq", [shifted, iota("i32", shape, 1)]), checkDType("eye", dtype));
   });
 }
@@ -131,7 +133,7 @@ export function linspace(start: number, stop: number, count = 50, dtype: DType =
     for (const [name, value] of Object.entries({ start, stop }))
       if (typeof value !== "number" || !Number.isFinite(value))
         throw new ShapeError(`linspace: ${name} must be a finite number, not ${describeValue(value)}`);
-    const [size] = checkShape("linspace", [count], "count") as [number];
+    const size = checkSize("linspace", count, "count");
     const step = size > 1 ? (stop - start) / (size - 1) : 0;
     const data = Array.from({ length: size }, (_, i) => (i === size - 1 && size > 1 ? stop : start + i * step));
     return host(hostData("linspace", "data", data, checkDType("linspace", dtype)));

@@ -244,8 +244,10 @@ export function where(condition: TensorLike, a: TensorLike, b: TensorLike): Tens
 export function clip(x: TensorLike, low?: TensorLike, high?: TensorLike): Tensor {
   return make("clip", clip, () => {
     let out: Arg = toRef("clip", "x", x);
-    if (low !== undefined && low !== null) out = elementwise("clip", "max", [out, toArg("clip", "low", low)]);
-    if (high !== undefined && high !== null) out = elementwise("clip", "min", [out, toArg("clip", "high", high)]);
+    if (low !== undefined && low !== null)
+      out = elementwise("clip", "max", [out, toArg("clip", "low", low)], false, ["x", "low"]);
+    if (high !== undefined && high !== null)
+      out = elementwise("clip", "min", [out, toArg("clip", "high", high)], false, ["x", "high"]);
     return out as Ref;
   });
 }

@@ -7,7 +7,7 @@ import {
   broadcastArgs,
   cast,
   checkDType,
-  checkShape,
+  checkSize,
   describe,
   emit,
   indexRef,
@@ -259,7 +259,7 @@ export function addAt(x: TensorLike, index: Index | readonly Index[], value: Ten
 export function oneHot(indices: TensorLike, depth: number, dtype: DType = "f32"): Tensor {
   return make("oneHot", oneHot, () => {
     const index = indexRef("oneHot", "indices", indices);
-    const [size] = checkShape("oneHot", [depth], "depth") as [number];
+    const size = checkSize("oneHot", depth, "depth");
     const shape = [...index.shape, size];
     const spread = emit("broadcast", [index], { shape, dims: index.shape.map((_, i) => i) });
     return cast(emit("eq", [spread, iota("i32", shape, shape.length - 1)]), checkDType("oneHot", dtype));

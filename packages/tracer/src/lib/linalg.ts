@@ -1,6 +1,6 @@
 /** Contractions. All of them become `dot`, with transposes that cost nothing. */
 
-import { ShapeError } from "../errors.ts";
+import { describeValue, ShapeError } from "../errors.ts";
 import {
   axisOf,
   broadcastShapes,
@@ -178,6 +178,8 @@ function parseSpec(spec: string, refs: readonly Ref[]): { inputs: string[][]; ou
   const fail = (why: string): never => {
     throw new ShapeError(`einsum "${spec}": ${why}`);
   };
+  if (typeof spec !== "string")
+    throw new ShapeError(`einsum: spec must be a text such as "ij,jk->ik", not ${describeValue(spec)}`);
   const [left = "", right, more] = spec.replace(/\s+/g, "").split("->");
   if (more !== undefined) fail("there is more than one ->");
   const parts = left.split(",");

@@ -6,7 +6,9 @@ import {
   axisOf,
   broadcastShapes,
   cast,
+  checkInteger,
   checkShape,
+  checkSize,
   describe,
   emit,
   filled,
@@ -78,6 +80,8 @@ export function squeeze(x: TensorLike, axis?: number | readonly number[]): Tenso
 export function expandDims(x: TensorLike, axis: number | readonly number[]): Tensor {
   return make("expandDims", expandDims, () => {
     const ref = toRef("expandDims", "x", x);
+    if (typeof axis !== "number" && !Array.isArray(axis))
+      throw new ShapeError(`expandDims: axis must be an integer or an array of them, not ${describeValue(axis)}`);
     const count = typeof axis === "number" ? 1 : axis.length;
     const rank = ref.shape.length + count;
     const axes = axesOf("expandDims", axis, rank);
@@ -94,6 +98,8 @@ export function transpose(x: TensorLike, perm?: readonly number[]): Tensor {
   return make("transpose", transpose, () => {
     const ref = toRef("transpose", "x", x);
     const rank = ref.shape.length;
+    if (perm !== undefined && !Array.isArray(perm))
+      throw new ShapeError(`transpose: perm must be an array of axes, not ${describeValue(perm)}`);
     const order =
       perm === undefined
         ? ref.shape.map((_, i) => rank - 1 - i)
@@ -209,6 +215,9 @@ export function slice(x: TensorLike, begin: number | readonly number[], size?: n
     const { shape } = ref;
     const starts = typeof begin === "number" ? [begin] : begin;
     const sizes = size === undefined ? [] : typeof size === "number" ? [size] : size;
+    for (const [name, list] of Object.entries({ begin: starts, size: sizes }))
+      if (!Array.isArray(list))
+        throw new ShapeError(`slice: ${name} must be an integer or an array of them, not ${describeValue(list)}`);
     if (starts.length > shape.length || sizes.length > shape.length)
       throw new ShapeError(`slice: begin and size have more entries than ${describe(ref)} has axes`);
     const start = shape.map((d, i) => {
@@ -253,7 +262,7 @@ export function tile(x: TensorLike, reps: number | readonly number[]): Tensor {
 export function repeat(x: TensorLike, count: number, axis?: number): Tensor {
   return make("repeat", repeat, () => {
     let ref = toRef("repeat", "x", x);
-    const [times] = checkShape("repeat", [count], "count") as [number];
+    const times = checkSize("repeat", count, "count");
     if (axis === undefined) ref = toShape(ref, [sizeOf(ref.shape)]);
     const at = axis === undefined ? 0 : axisOf("repeat", axis, ref.shape.length);
     const { shape } = ref;
@@ -281,7 +290,7 @@ export function flip(x: TensorLike, axis?: number | readonly number[]): Tensor {
 export function roll(x: TensorLike, shift: number, axis?: number): Tensor {
   return make("roll", roll, () => {
     const whole = toRef("roll", "x", x);
-    if (!Number.isInteger(shift)) throw new ShapeError(`roll: shift must be an integer, not ${describeValue(shift)}`);
+    checkInteger("roll", "shift", shift);
     const ref = axis === undefined ? toShape(whole, [sizeOf(whole.shape)]) : whole;
     const at = axis === undefined ? 0 : axisOf("roll", axis, ref.shape.length);
     const size = ref.shape[at]!;
@@ -325,6 +334,7 @@ export function pad(
 function triangle(name: "triu" | "tril", x: TensorLike, k: number): Ref {
   const ref = toRef(name, "x", x);
   if (ref.shape.length < 2) throw new ShapeError(`${name}: x must have at least two axes, not ${describe(ref)}`);
+  checkInteger(name, "k", k);
   const plane = ref.shape.slice(-2);
   const diagonal = plus(iota("i32", plane, 0), scalar("i32", k));
   const keep = emit(name === "triu" ? "le" : "ge", [diagonal, iota("i32", plane, 1)]);
@@ -345,6 +355,7 @@ export function tril(x: TensorLike, k = 0): Tensor {
 export function diag(x: TensorLike, k = 0): Tensor {
   return make("diag", diag, () => {
     const ref = toRef("diag", "x", x);
+    checkInteger("diag", "k", k);
     const { shape } = ref;
     if (shape.length === 1) {
       const size = shape[0]! + Math.abs(k);
