@@ -157,6 +157,24 @@ onBackends("compile", () => {
   });
 });
 
+test("evalShape traces and runs nothing", () => {
+  const f = (x: s.Tensor, n: number): unknown => ({ y: x.matmul(s.ones([3, n])), size: x.shape[0] });
+  const out = s.evalShape(f, s.spec([2, 3]), 5) as { y: s.Spec; size: number };
+  expect([String(out.y), out.size]).toEqual(["f32[2,5]", 2]);
+});
+
+test("lower shows the stages, counts the cost and gives the program", () => {
+  const f = compile((x: s.Tensor, n: number) => x.add(n).softmax());
+  const lowered = f.lower(s.spec([16, 8]), 1);
+  expect(lowered.text("trace")).toContain("function.test.ts:");
+  expect(lowered.text("wat")).toContain("(module");
+  expect(lowered.cost().kernels).toBeGreaterThan(0);
+  const program = lowered.compile();
+  expect((program(s.zeros([16, 8]), 1) as s.Tensor).at(0, 0).item()).toBeCloseTo(0.125);
+  expect(() => program(s.zeros([4, 9]), 1)).toThrow(/lowered for \[f32\[16,8\], 1\], called with \[f32\[4,9\], 1\]/);
+  expect(f.traces).toBe(0);
+});
+
 onBackends("variables", () => {
   test("reads and writes happen in program order", () => {
     const w = variable([1, 2], { name: "w" });
