@@ -29,6 +29,12 @@ export interface Prepared {
   run(): void | Promise<void>;
   /** The values that are held against the float64 reference. Called once, before any `run`. */
   result(): Float32Array | Promise<Float32Array>;
+  /**
+   * Puts a job that has state back to its start; called, untimed, before every series of runs. Training goes on a single
+   * batch: after some 750 steps the means of parameters that no longer get a gradient would be subnormal numbers, and
+   * arithmetic on those is many times slower on some processors.
+   */
+  reset?(): void;
   readonly facts?: Facts;
   dispose(): void;
 }

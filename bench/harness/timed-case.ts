@@ -69,11 +69,23 @@ interface Contestant {
   readonly pairedSinter: number[];
 }
 
+/** How much time a job gets. */
+export interface Effort {
+  readonly rounds: number;
+  /** Of one turn in a round. */
+  readonly seconds: number;
+  readonly warmUpSeconds: number;
+}
+
+const quickEffort: Effort = { rounds: 3, seconds: 0.1, warmUpSeconds: 1.5 };
+const usualEffort: Effort = { rounds: 7, seconds: 0.25, warmUpSeconds: 5 };
+
 /** Runs all jobs; processes live for the whole case. `peers` names the contestants beside Sinter. */
 export async function runJobs(
   context: Context,
   jobs: readonly TimedJob[],
   peers: readonly string[],
+  effort: Effort = usualEffort,
 ): Promise<JobResult[]> {
   const processes = new Map<string, PeerProcess>();
   const processOf = (name: string, module: string): PeerProcess => {
@@ -95,7 +107,7 @@ export async function runJobs(
       if (!context.options.checkOnly) {
         const floors = await startFloors(context, timed.work, processOf);
         contestants.push(...floors);
-        await timeInRounds(context, timed.label, contestants);
+        await timeInRounds(context, timed.label, contestants, context.options.quick ? quickEffort : effort);
       }
       results.push({
         label: timed.label,
@@ -154,14 +166,16 @@ async function startFloors(
 }
 
 /** Warms every contestant, then alternates: Sinter, other, Sinter, next other, ... */
-async function timeInRounds(context: Context, label: string, contestants: readonly Contestant[]): Promise<void> {
-  const { quick } = context.options;
-  const rounds = quick ? 3 : 7;
-  const seconds = quick ? 0.1 : 0.25;
+async function timeInRounds(
+  context: Context,
+  label: string,
+  contestants: readonly Contestant[],
+  { rounds, seconds, warmUpSeconds }: Effort,
+): Promise<void> {
   const running = contestants.filter(({ outcome }) => outcome.status === "checked");
   for (const contestant of running) {
     context.progress(`${label}: warming ${contestant.name}`);
-    const reply = await contestant.process.ask({ type: "warm", limitSeconds: quick ? 1.5 : 5 });
+    const reply = await contestant.process.ask({ type: "warm", limitSeconds: warmUpSeconds });
     if (reply.type === "failed") contestant.outcome = { status: "failed", reason: reply.reason };
   }
   const sinter = running.find(({ name }) => name === sinterName);

@@ -145,20 +145,24 @@ function step(state: State, images: np.Array, labels: np.Array): [np.Array, Stat
   return [loss, next];
 }
 
-function trainingStep(job: JobOf<"training-step">): Prepared {
-  const batch = trainingBatch(job);
-  const images = place(batch.images, [job.batch, layerSizes[0]]);
-  const labels = place(oneHot(batch.labels, layerSizes[3]), [job.batch, layerSizes[3]]);
+function initialState(): State {
   const parameters = initialLayers().flatMap(({ weights, bias, inputs, outputs }) => [
     place(weights, [inputs, outputs]),
     place(bias, [outputs]),
   ]);
-  let state: State = {
-    parameters,
-    means: parameters.map(({ shape }) => np.zeros(shape)),
-    squares: parameters.map(({ shape }) => np.zeros(shape)),
-    steps: np.array(0, { dtype: np.float32 }),
-  };
+  const zeros = (): np.Array[] => parameters.map(({ shape, size }) => place(new Float32Array(size), shape));
+  return { parameters, means: zeros(), squares: zeros(), steps: np.array(0, { dtype: np.float32 }) };
+}
+
+function disposeState({ parameters, means, squares, steps }: State): void {
+  for (const array of [...parameters, ...means, ...squares, steps]) array.dispose();
+}
+
+function trainingStep(job: JobOf<"training-step">): Prepared {
+  const batch = trainingBatch(job);
+  const images = place(batch.images, [job.batch, layerSizes[0]]);
+  const labels = place(oneHot(batch.labels, layerSizes[3]), [job.batch, layerSizes[3]]);
+  let state = initialState();
   // The state is one tree; jax-js types its jitted functions by trees of arrays, which an interface is not.
   const jitted = jit(step as unknown as (...inputs: unknown[]) => np.Array[]) as unknown as typeof step & {
     dispose(): void;
@@ -172,13 +176,17 @@ function trainingStep(job: JobOf<"training-step">): Prepared {
   };
   return {
     run: async () => (await advance()).dispose(),
+    reset: () => {
+      disposeState(state);
+      state = initialState();
+    },
     result: async () => {
       const losses = new Float32Array(checkedSteps);
       for (let index = 0; index < checkedSteps; index++) losses[index] = (await (await advance()).data())[0]!;
       return losses;
     },
     dispose: () => {
-      for (const array of [...state.parameters, ...state.means, ...state.squares, state.steps]) array.dispose();
+      disposeState(state);
       images.dispose();
       labels.dispose();
       jitted.dispose();

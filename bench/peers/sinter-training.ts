@@ -19,6 +19,12 @@ function newSlot(start: Float32Array, shape: readonly number[]): Slot {
   return { value: variable(tensor(start, { shape })), mean: variable(zeros()), square: variable(zeros()) };
 }
 
+function replace(target: Variable, values: Float32Array, shape: readonly number[]): void {
+  const source = tensor(values, { shape });
+  target.assign(source);
+  source.dispose();
+}
+
 class Network {
   readonly slots: Slot[];
   readonly steps: Variable;
@@ -60,6 +66,19 @@ class Network {
     return value;
   }
 
+  /** Back to the start, in place: the compiled step keeps its variables. */
+  reset(): void {
+    const starts = initialLayers().flatMap(({ weights, bias }) => [weights, bias]);
+    this.slots.forEach(({ value, mean, square }, index) => {
+      const start = starts[index]!;
+      const { shape } = value;
+      replace(value, start, shape);
+      replace(mean, new Float32Array(start.length), shape);
+      replace(square, new Float32Array(start.length), shape);
+    });
+    this.steps.assign(0);
+  }
+
   dispose(): void {
     for (const { value, mean, square } of this.slots) for (const each of [value, mean, square]) each.dispose();
     this.steps.dispose();
@@ -74,6 +93,7 @@ export function trainingStep(job: JobOf<"training-step">): Prepared {
   const step = compile((x: Tensor, y: Tensor) => network.step(x, y), { name: "trainingStep" });
   return {
     run: () => step(images, labels).dispose(),
+    reset: () => network.reset(),
     result: () => Float32Array.from({ length: checkedSteps }, () => takeItem(step(images, labels))),
     get facts() {
       return { kernels: step.lower(images, labels).cost().kernels };

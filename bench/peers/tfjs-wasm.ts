@@ -105,7 +105,8 @@ export function trainingStep(job: JobOf<"training-step">, dense: Dense = plainDe
     weights: tf.variable(tf.tensor2d(weights, [inputs, outputs])),
     bias: tf.variable(tf.tensor1d(bias)),
   }));
-  const optimizer = tf.train.adam(learningRate, beta1, beta2, epsilon);
+  const newOptimizer = (): tf.AdamOptimizer => tf.train.adam(learningRate, beta1, beta2, epsilon);
+  let optimizer = newOptimizer();
   const lossOf = (): tf.Scalar => {
     let x: tf.Tensor2D = images;
     layers.forEach(({ weights, bias }, index) => {
@@ -118,6 +119,16 @@ export function trainingStep(job: JobOf<"training-step">, dense: Dense = plainDe
   const advance = (): tf.Scalar => optimizer.minimize(lossOf, true, variables)!;
   return {
     run: () => advance().dispose(),
+    reset: () => {
+      optimizer.dispose();
+      optimizer = newOptimizer();
+      tf.tidy(() => {
+        initialLayers().forEach(({ weights, bias, inputs, outputs }, index) => {
+          layers[index]!.weights.assign(tf.tensor2d(weights, [inputs, outputs]));
+          layers[index]!.bias.assign(tf.tensor1d(bias));
+        });
+      });
+    },
     result: () =>
       Float32Array.from({ length: checkedSteps }, () => {
         const loss = advance();

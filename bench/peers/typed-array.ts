@@ -14,10 +14,14 @@ function prepare(job: Job): Prepared | Refusal {
 
 function trainingStep(job: JobOf<"training-step">): Prepared {
   const { images, labels } = trainingBatch(job);
-  const network = new TypedArrayMlp(initialLayers(), job.batch, adamSettings);
+  const start = (): TypedArrayMlp => new TypedArrayMlp(initialLayers(), job.batch, adamSettings);
+  let network = start();
   return {
     run: () => void network.step(images, labels),
     result: () => Float32Array.from({ length: checkedSteps }, () => network.step(images, labels)),
+    reset: () => {
+      network = start();
+    },
     dispose: () => {},
   };
 }
