@@ -1,6 +1,6 @@
 /** How accumulators start, fold in a value, and fold together: on any number of lanes, pairs (argMax) included. */
-import type { Accumulator, Combine, DType, LoopExpr, LoopOp, LoopVar } from "@sinter/ir";
-import { isFloat, loop } from "@sinter/ir";
+import type { Accumulator, Combine, LoopExpr, LoopOp, LoopVar } from "@sinter/ir";
+import { combineIdentity, isFloat, loop } from "@sinter/ir";
 
 /** The running value: one variable, or value and position for the pair combiners. */
 export type Running = readonly LoopVar[];
@@ -9,29 +9,8 @@ export function isPair(combine: Combine): combine is "argMax" | "argMin" {
   return combine === "argMax" || combine === "argMin";
 }
 
-/** The value that changes nothing. */
-export function identity(combine: Combine, dtype: DType): number {
-  switch (combine) {
-    case "add":
-    case "or":
-      return 0;
-    case "mul":
-      return 1;
-    case "and":
-      return dtype === "bool" ? 1 : -1;
-    case "max":
-    case "argMax":
-      return isFloat(dtype) ? -Infinity : dtype === "i32" ? -2147483648 : 0;
-    case "min":
-    case "argMin":
-      return isFloat(dtype) ? Infinity : dtype === "i32" ? 2147483647 : dtype === "u32" ? 4294967295 : 1;
-    default:
-      return combine satisfies never;
-  }
-}
-
 export function startRunning(func: loop.FuncBuilder, acc: Accumulator, name: string, lanes: number): Running {
-  const value = func.local(name, loop.constant(acc.dtype, identity(acc.combine, acc.dtype), lanes));
+  const value = func.local(name, loop.constant(acc.dtype, combineIdentity(acc.combine, acc.dtype), lanes));
   return isPair(acc.combine) ? [value, func.local(`${name}at`, loop.constant("i32", 0, lanes))] : [value];
 }
 

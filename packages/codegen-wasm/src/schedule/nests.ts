@@ -1,16 +1,7 @@
 /** One prepared nest as loops: maps, reductions along or across the lanes, and sequential nests. */
 import type { Accumulator, Axis, LoopExpr, Nest, ScalarExpr, Store } from "@sinter/ir";
-import { loop, scalarCost, staticDim } from "@sinter/ir";
-import {
-  combineValues,
-  foldCopies,
-  foldIn,
-  foldLanes,
-  identity,
-  isPair,
-  type Running,
-  startRunning,
-} from "./accumulate.ts";
+import { combineIdentity, loop, scalarCost, staticDim } from "@sinter/ir";
+import { combineValues, foldCopies, foldIn, foldLanes, isPair, type Running, startRunning } from "./accumulate.ts";
 import { nestScalars, strideOf } from "./flat.ts";
 import type { Levels } from "./levels.ts";
 import { firstPlace, type KernelMemory, Payload, type Place, vectorLanes } from "./payload.ts";
@@ -38,7 +29,8 @@ function emitPiece(scope: KernelScope, nest: Nest, vector: Axis | undefined): vo
   const loops = nest.axes.filter((a) => a.kind === "par" && a !== vector);
   const inner = nest.axes.filter((a) => a.kind !== "par" && a !== vector);
   eachPoint(scope, loops, () => {
-    if (inner.some((a) => a.kind === "seq")) sequential(emitter, inner);
+    // A sequence of one step has lost its axis, but not its carries.
+    if (inner.some((a) => a.kind === "seq") || nest.carries.length > 0) sequential(emitter, inner);
     else if (nest.accumulators.length === 0) map(emitter);
     else if (vector?.kind === "par") reduceAcross(emitter, vector, inner);
     else reduceAlong(emitter, vector, inner);
@@ -202,7 +194,7 @@ function accumulate(e: NestEmitter, place: Place, running: readonly Running[]): 
 
 /** Lanes without a term hold what changes nothing. */
 function maskIdle(acc: Accumulator, value: LoopExpr, active: number): LoopExpr {
-  const idle = loop.constant(acc.dtype, identity(acc.combine, acc.dtype), vectorLanes);
+  const idle = loop.constant(acc.dtype, combineIdentity(acc.combine, acc.dtype), vectorLanes);
   const mask = loop.pack(...Array.from({ length: vectorLanes }, (_, l) => loop.bool(l < active)));
   return loop.select(mask, value, idle);
 }

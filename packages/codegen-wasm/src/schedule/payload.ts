@@ -122,13 +122,16 @@ export class Payload {
     terms.sort((a, b) => a.level - b.level);
     let sum = loop.i32(0);
     let key = "";
+    let varies = false;
     for (const [i, { term, level }] of terms.entries()) {
       const atom = this.atom(term.atom, place, lane);
       sum = loop.add(sum, loop.mul(atom, loop.i32(term.coef)));
       key += `${term.coef}*${term.atom.key}+`;
+      // The lane belongs to the name of every sum that an atom of this lane has gone into, not of that atom's alone.
+      varies ||= this.vector !== undefined && mentionsVector(term.atom, this.vector);
       const next = terms[i + 1];
       if (level < this.levels.innermost && (next === undefined || next.level > level)) {
-        const name = `${key}${this.vector && mentionsVector(term.atom, this.vector) ? `@${place.copy}.${lane}` : ""}`;
+        const name = `${key}${varies ? `@${place.copy}.${lane}` : ""}`;
         sum = this.levels.find(name) ?? this.levels.bind(level, name, "at", sum);
       }
     }
@@ -192,6 +195,8 @@ export class Payload {
   private read(node: ScalarExpr & { kind: "read" }, place: Place): LoopExpr {
     const local = this.memory.local(node.buffer);
     if (local) return loop.use(local);
+    // An empty operand of a concatenation, say: no guard ever holds, and there is no element 0 to read instead.
+    if (this.memory.size(node.buffer) === 0) return loop.constant(node.dtype, node.fill);
     const pointer = this.memory.pointer(node.buffer);
     const offset = node.index[0] ?? indexConst(0);
     const stride = this.vector ? this.strideThrough(offset) : 0;
