@@ -1,0 +1,234 @@
+// Graphs compiled the way the runtime compiles them, in every form that tests compare: with and without fusion, on naive
+// and real schedules, in either kind of memory, with states in place and apart. Also runs Loop IR in its interpreter.
+import { type EmitOptions, emit, loadAssembler, probeFeatures, schedule } from "@sinter/codegen-wasm";
+import {
+  allocate,
+  evalLoopKernel,
+  expressionScope,
+  type Graph,
+  type HostTensor,
+  isFloat,
+  type LoopProgram,
+  type LoopStep,
+  type MemoryKind,
+  type NestProgram,
+  type Plan,
+  printLoopKernel,
+  printNests,
+  type Slot,
+  sizeOf,
+  staticDim,
+  type TypedArray,
+  verifyLoopKernel,
+  verifyNests,
+  type WasmProgram,
+} from "@sinter/ir";
+import { lower, planMemory, verifyPlan } from "@sinter/passes";
+
+export interface Form {
+  readonly fuse: boolean;
+  /** Naive scalar loops. */
+  readonly generic: boolean;
+}
+
+export const forms: readonly Form[] = [
+  { fuse: false, generic: true },
+  { fuse: true, generic: true },
+  { fuse: false, generic: false },
+  { fuse: true, generic: false },
+];
+
+export function formName(form: Form): string {
+  return `${form.generic ? "generic" : "scheduled"} ${form.fuse ? "fused" : "unfused"}`;
+}
+
+export interface Compiled {
+  readonly graph: Graph;
+  readonly nests: NestProgram;
+  readonly loops: LoopProgram;
+  readonly plan: Plan;
+}
+
+/** Await before the first `runWasm`. */
+export const ready: () => Promise<void> = loadAssembler;
+
+/**
+ * All stages up to the plan, each checked by its verifier, then `use`: what it is given lasts only as long as the call,
+ * since expressions live in a scope.
+ */
+export function withCompiled<T>(graph: Graph, form: Form, use: (compiled: Compiled) => T): T {
+  return expressionScope(() => {
+    const nests = lower(graph, { fuse: form.fuse });
+    verifyNests(nests);
+    try {
+      const loops = schedule(nests, probeFeatures(), { generic: form.generic });
+      for (const kernel of loops.kernels) verifyLoopKernel(kernel);
+      const plan = planMemory(loops, { alignment: 64 });
+      verifyPlan(loops, plan);
+      return use({ graph, nests, loops, plan });
+    } catch (error) {
+      const text = printNests(nests);
+      throw new Error(`${error instanceof Error ? error.message : error}\n(${formName(form)})\n${text}`, {
+        cause: error,
+      });
+    }
+  });
+}
+
+export interface RunOptions {
+  readonly memory?: MemoryKind;
+  /** New states are written over the old ones. */
+  readonly statesInPlace?: boolean;
+}
+
+/** Results in the order of the graph's, from a run as wasm. Memory around every buffer must survive. */
+export function runWasm(compiled: Compiled, args: readonly HostTensor[], options: RunOptions = {}): HostTensor[] {
+  const { graph, loops, plan } = compiled;
+  const memoryKind = options.memory ?? "unshared";
+  const emitOptions: EmitOptions = { ...probeFeatures(), memory: memoryKind, owner: "import", debug: true };
+  const program = emit(loops, plan, emitOptions);
+  const heap = memoryFor(memoryKind, tableSize(program) + program.slots.reduce((n, s) => n + room(s.bytes), 0));
+  const module = new WebAssembly.Module(program.bytes as Uint8Array<ArrayBuffer>);
+  const instance = new WebAssembly.Instance(module, { env: { memory: heap } });
+  const pointers = fillTable(heap, program, graph, args, options.statesInPlace === true);
+  (instance.exports["run"] as (table: number) => void)(tableStart);
+  checkMargins(heap, program, pointers);
+  const outputs = new Map<string, HostTensor>();
+  program.slots.forEach((slot, i) => {
+    if (slot.kind !== "result" && slot.kind !== "stateOut") return;
+    const data = allocate(
+      slot.dtype,
+      slot.shape.reduce((n, d) => n * d, 1),
+    );
+    bytesOfArray(data).set(new Uint8Array(heap.buffer, pointers[i]!, slot.bytes));
+    outputs.set(`${slot.kind} ${slot.index}`, { dtype: slot.dtype, shape: slot.shape, data });
+  });
+  return inResultOrder(graph, (kind, index) => outputs.get(`${kind} ${index}`)!);
+}
+
+const tableStart = 64;
+const margin = 64;
+/** What memory holds before a run; a NaN in floats, no bool. */
+const poison = 0xff;
+const room = (bytes: number): number => (bytes + 63 + margin) & ~63;
+const tableSize = (program: WasmProgram): number => room(tableStart + 4 * program.slots.length);
+
+const memories = new Map<MemoryKind, WebAssembly.Memory>();
+
+/** One memory for all runs: fresh ones cost page faults, and a process has room for few. */
+function memoryFor(kind: MemoryKind, bytes: number): WebAssembly.Memory {
+  let memory = memories.get(kind);
+  if (memory === undefined) {
+    const limits = { initial: 64, maximum: 65536 };
+    memory = new WebAssembly.Memory(kind === "shared" ? { ...limits, maximum: 16384, shared: true } : limits);
+    memories.set(kind, memory);
+  }
+  const missing = bytes - memory.buffer.byteLength;
+  if (missing > 0) memory.grow(Math.ceil(missing / 65536));
+  return memory;
+}
+
+function bytesOfArray(data: TypedArray): Uint8Array {
+  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+}
+
+/** Gives every slot its memory, contents and margin, and writes the call table. */
+function fillTable(
+  heap: WebAssembly.Memory,
+  program: WasmProgram,
+  graph: Graph,
+  args: readonly HostTensor[],
+  statesInPlace: boolean,
+): number[] {
+  const bytes = new Uint8Array(heap.buffer);
+  const params = paramsByKind(graph);
+  const replaced = graph.results.filter((r) => r.kind === "state").map((r) => r.param);
+  let top = tableSize(program);
+  const end = program.slots.reduce((n, s) => n + room(s.bytes), top);
+  bytes.fill(poison, 0, end);
+  const stateAt = new Map<number, number>();
+  const pointers = program.slots.map((slot: Slot, i): number => {
+    if (slot.kind === "stateOut" && statesInPlace) return stateAt.get(replaced[slot.index]!)!;
+    const at = top;
+    top += room(slot.bytes);
+    if (slot.kind === "const" || slot.kind === "arg" || slot.kind === "state") {
+      const param = params[slot.kind][slot.index];
+      const embedded = program.constants.find((c) => c.slot === i)?.data;
+      bytes.set(bytesOfArray(embedded ?? args[param!]!.data), at);
+      if (slot.kind === "state") stateAt.set(param!, at);
+    }
+    return at;
+  });
+  new Uint32Array(heap.buffer, tableStart, pointers.length).set(pointers);
+  return pointers;
+}
+
+/** Positions of the graph's parameters, by kind. */
+function paramsByKind(graph: Graph): Record<"arg" | "const" | "state", number[]> {
+  const out = { arg: [] as number[], const: [] as number[], state: [] as number[] };
+  graph.params.forEach((param, i) => {
+    if (param.kind !== "token") out[param.kind].push(i);
+  });
+  return out;
+}
+
+function checkMargins(heap: WebAssembly.Memory, program: WasmProgram, pointers: readonly number[]): void {
+  const bytes = new Uint8Array(heap.buffer);
+  program.slots.forEach((slot, i) => {
+    const end = pointers[i]! + slot.bytes;
+    for (let at = end; at < pointers[i]! + room(slot.bytes); at++)
+      if (bytes[at] !== poison)
+        throw new Error(`${slot.kind} ${slot.index}: byte ${at - end} past its ${slot.bytes} was written`);
+  });
+}
+
+function inResultOrder(graph: Graph, output: (kind: "result" | "stateOut", index: number) => HostTensor): HostTensor[] {
+  const next = { result: 0, stateOut: 0 };
+  return graph.results.map(({ kind }) => {
+    const as = kind === "state" ? "stateOut" : "result";
+    return output(as, next[as]++);
+  });
+}
+
+/**
+ * Results from the interpreter of Loop IR, each buffer an array of its own and every access checked. Reads of what no
+ * kernel has written give NaN (or 77).
+ */
+export function runLoops(compiled: Compiled, args: readonly HostTensor[], options: RunOptions = {}): HostTensor[] {
+  const { graph, loops } = compiled;
+  const params = paramsByKind(graph);
+  const arrays: TypedArray[] = [];
+  for (const decl of loops.buffers) {
+    const size = staticDim(sizeOf(decl.shape));
+    const given =
+      decl.kind === "arg" || decl.kind === "const" || decl.kind === "state"
+        ? (decl.data ?? args[params[decl.kind][decl.slot]!]!.data)
+        : undefined;
+    const inPlace = decl.kind === "stateOut" && options.statesInPlace === true;
+    const fresh = (): TypedArray => allocate(decl.dtype, size).fill(isFloat(decl.dtype) ? Number.NaN : 77);
+    arrays.push(inPlace ? arrays[decl.replaces!]! : (given?.slice() ?? fresh()));
+  }
+  const run = (steps: readonly LoopStep[]): void => {
+    for (const step of steps) {
+      if (step.kind === "copy") arrays[step.to]!.set(arrays[step.from]!);
+      else if (step.kind === "kernel") {
+        const kernel = loops.kernels[step.kernel]!;
+        try {
+          evalLoopKernel(
+            kernel,
+            kernel.buffers.map((b) => arrays[b]!),
+          );
+        } catch (error) {
+          throw new Error(`${error instanceof Error ? error.message : error}\n${printLoopKernel(kernel)}`, {
+            cause: error,
+          });
+        }
+      } else throw new Error(`step ${step.kind} is not interpreted`);
+    }
+  };
+  run(loops.steps);
+  return inResultOrder(graph, (kind, index) => {
+    const decl = loops.buffers.find((b) => b.kind === kind && b.slot === index)!;
+    return { dtype: decl.dtype, shape: decl.shape.map(staticDim), data: arrays[decl.id]!.slice() };
+  });
+}

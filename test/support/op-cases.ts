@@ -1,0 +1,89 @@
+// Single ops as graphs with arguments, drawn by their samplers at sizes around the vectors of a kernel, and the
+// tolerance that their entries promise.
+import {
+  type Attrs,
+  allOps,
+  Builder,
+  type Graph,
+  type HostTensor,
+  isFloat,
+  type OpDef,
+  type Rng,
+  staticDim,
+  type TensorType,
+  typeOf,
+  typeText,
+} from "@sinter/ir";
+import { randomTensor, seededRng, type Tolerance } from "./random.ts";
+
+export interface OpCase {
+  readonly graph: Graph;
+  readonly args: readonly HostTensor[];
+  readonly tolerance: Tolerance;
+  readonly text: string;
+}
+
+/** Ops that a graph can consist of alone: their samplers describe all of them. */
+export const plainOps: readonly OpDef[] = allOps.filter((op) => op.groups.length === 0 && !op.effect);
+
+const sizes = [1, 3, 5, 7, 17, 33, 64, 257];
+const maxElements = 2000;
+
+function oddSizes(seed: number): Rng {
+  const rng = seededRng(seed);
+  return {
+    ...rng,
+    shape: (minRank, maxRank) => {
+      let elements = 1;
+      return Array.from({ length: rng.int(minRank, maxRank) }, () => {
+        const size = rng.pick(sizes.filter((s) => s * elements <= maxElements));
+        elements *= size;
+        return size;
+      });
+    },
+  };
+}
+
+/** `count` random cases, and as many more as it takes to meet every combination of dtypes that the sampler draws. */
+export function* opCases(op: OpDef, count: number, firstSeed = 0): Generator<OpCase> {
+  const seen = new Set<string>();
+  for (let i = 0; i < count + 100; i++) {
+    const rng = oddSizes(firstSeed + i);
+    const sample = op.sample(rng);
+    const dtypes = sample.operands.map((o) => o.type.dtype).join() + String(sample.attrs["dtype"] ?? "");
+    if (i >= count && seen.has(dtypes)) continue;
+    seen.add(dtypes);
+    const b = new Builder(op.name, { raw: true });
+    const params = sample.operands.map((operand, p) => b.param("arg", operand.type, `x${p}`));
+    const values = b.emitAll(op.name, params, sample.attrs);
+    const operands = sample.operands.map((o) => o.type);
+    const text = `${op.name}(${operands.map(typeText).join(", ")}) ${JSON.stringify(sample.attrs)} seed ${firstSeed + i}`;
+    yield {
+      graph: b.finish(values.map((value) => ({ kind: "out", value }))),
+      args: sample.operands.map((operand) => randomTensor(rng, operand)),
+      tolerance: toleranceOf(op, sample.attrs, operands, values.map(typeOf)),
+      text,
+    };
+  }
+}
+
+/** Ulp as promised; sums and products of several terms may be taken in any order. */
+function toleranceOf(
+  op: OpDef,
+  attrs: Attrs,
+  operands: readonly TensorType[],
+  results: readonly TensorType[],
+): Tolerance {
+  const type = results[0]!;
+  if (op.ulp === 0 || !isFloat(type.dtype)) return {};
+  const ctx = { attrs, operands, results };
+  if (op.nest.kind === "map") return { ulp: op.ulp };
+  const terms =
+    op.nest.kind === "reduce"
+      ? op.nest.red(ctx).reduce<number>((n, d) => n * staticDim(d), 1)
+      : Math.max(1, ...operands.flatMap((o) => o.shape.map(staticDim)));
+  const epsilon = type.dtype === "f64" ? 2 ** -53 : 2 ** -24;
+  // Samplers draw from -4 to 4, so a term of a dot is below 16; errors of a sum add up like a random walk.
+  const error = 4 * op.ulp * Math.sqrt(terms) * epsilon;
+  return { absolute: 16 * error, relative: error, ulp: op.ulp };
+}
