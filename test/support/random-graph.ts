@@ -41,6 +41,8 @@ export interface RandomGraphOptions {
   readonly regions?: boolean;
   /** Fold and merge while building. Off by default, so that there is something to simplify. */
   readonly simplify?: boolean;
+  /** Bring operands into range by ops that give the same bits everywhere. Off by default: clamping makes many equal values. */
+  readonly exact?: boolean;
 }
 
 const maxElements = 3000;
@@ -53,7 +55,7 @@ export function isSampled(def: OpDef): boolean {
 export function randomGraph(rng: Rng, options: RandomGraphOptions = {}): GraphCase {
   const ops = allOps.filter((def) => isSampled(def) && (options.accept?.(def) ?? true));
   const b = new Builder("random", { raw: options.simplify !== true });
-  const maker = new GraphMaker(rng, b);
+  const maker = new GraphMaker(rng, b, undefined, options.exact);
   const first = rng.shape(1, 3);
   for (const dtype of rng.bool() ? (["f32"] as const) : (["f32", rng.pick(dtypes)] as const))
     maker.param({
@@ -81,8 +83,11 @@ class GraphMaker {
   /** A region's parameters are given: where another value is needed it is a constant. */
   private readonly closed: boolean;
 
-  constructor(rng: Rng, b: Builder, given?: readonly Value[]) {
+  private readonly exact: boolean;
+
+  constructor(rng: Rng, b: Builder, given?: readonly Value[], exact = false) {
     this.rng = rng;
+    this.exact = exact;
     this.b = b;
     this.closed = given !== undefined;
     this.pool.push(...(given ?? []));
@@ -240,6 +245,7 @@ class GraphMaker {
       const atLeast = this.b.emit("max", [value, constant(Math.ceil(lo))]);
       return this.b.emit("min", [atLeast, constant(Math.floor(hi))]);
     }
+    if (this.exact) return this.b.emit("min", [this.b.emit("max", [value, constant(lo)]), constant(hi)]);
     if (lo <= -3 && hi >= 3 && this.rng.bool()) return value;
     const unit = this.b.emit("logistic", [value]);
     return this.b.emit("add", [this.b.emit("mul", [unit, constant(hi - lo)]), constant(lo)]);

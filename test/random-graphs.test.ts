@@ -1,0 +1,112 @@
+// Random graphs compiled in every form against the reference evaluator; before and after simplification; their
+// gradients; and fused against unfused bit for bit where no sums are reordered.
+import { evalGraph, type HostTensor, isFloat, type OpDef, typeOf } from "@sinter/ir";
+import { gradGraph, simplify } from "@sinter/passes";
+import { describe, test } from "vitest";
+import { checkForms, checkSameBits } from "./support/check-forms.ts";
+import { forms, ready } from "./support/compiled.ts";
+import { fuzzRuns } from "./support/fuzz.ts";
+import { randomTensor, seededRng, type Tolerance } from "./support/random.ts";
+import { checkRandomGraphs, type GraphCase } from "./support/random-graph.ts";
+
+await ready();
+
+/** Ops whose result has the same bits in every backend. */
+const exact = (op: OpDef): boolean => op.ulp === 0;
+const folds = (op: OpDef): boolean => op.nest.kind === "reduce" || op.nest.kind === "cumulate";
+
+/** Ops that turn a last digit into a different number: only exact operands may reach them. */
+const jumps = new Set(
+  "bitcast floor ceil trunc round sign rem eq ne lt le gt ge argReduce cast fract threefry randomBits".split(" "),
+);
+const smooth = (op: OpDef): boolean => !jumps.has(op.name);
+
+// Sums are taken in another order: what cancels afterwards is only as near as what it came from.
+const near: Tolerance = { ulp: 16, relative: 1e-4, absolute: 1e-4 };
+
+describe("compiled graphs agree with the reference evaluator", () => {
+  test("bit for bit where every op is exact", () => {
+    checkRandomGraphs(({ graph, args }) => checkForms(graph, args), { runs: fuzzRuns(50), accept: exact, exact: true });
+  });
+
+  test("nearly where ops are accurate to some ulp", () => {
+    checkRandomGraphs(({ graph, args }) => checkForms(graph, args, { tolerance: near }), {
+      runs: fuzzRuns(50),
+      accept: smooth,
+      seed: 1000,
+    });
+  });
+
+  test("in shared memory too", () => {
+    checkRandomGraphs(({ graph, args }) => checkForms(graph, args, { memories: ["shared"], forms: forms.slice(3) }), {
+      runs: fuzzRuns(20),
+      accept: exact,
+      exact: true,
+      seed: 2000,
+    });
+  });
+
+  test("when they are large", () => {
+    checkRandomGraphs(({ graph, args }) => checkForms(graph, args), {
+      runs: fuzzRuns(8),
+      accept: exact,
+      exact: true,
+      size: 40,
+      seed: 3000,
+    });
+  });
+});
+
+test("simplification changes no bit of what is compiled", () => {
+  checkRandomGraphs(
+    ({ graph, args }) => checkForms(simplify(graph), args, { expected: evalGraph(graph, args), forms: forms.slice(2) }),
+    { runs: fuzzRuns(40), accept: exact, exact: true, seed: 4000 },
+  );
+});
+
+test("fusion and schedules change no bit where nothing is summed up", () => {
+  checkRandomGraphs(
+    ({ graph, args }) => {
+      const [generic, , unfused, fused] = forms as readonly [
+        (typeof forms)[0],
+        unknown,
+        (typeof forms)[0],
+        (typeof forms)[0],
+      ];
+      checkSameBits(graph, args, [generic, fused]);
+      checkSameBits(graph, args, [unfused, fused]);
+    },
+    { runs: fuzzRuns(50), accept: (op) => !folds(op), seed: 5000 },
+  );
+});
+
+test("gradients of random graphs, fused", () => {
+  checkRandomGraphs(
+    (one) => {
+      const gradients = gradientsOf(one);
+      if (gradients === undefined) return;
+      const expected = evalGraph(gradients.graph, gradients.args);
+      if (expected.some(wild)) return;
+      checkForms(gradients.graph, gradients.args, { expected, tolerance: near, forms: forms.slice(2) });
+    },
+    { runs: fuzzRuns(40), accept: (op) => smooth(op) && op.derivative.kind !== "none", seed: 6000 },
+  );
+});
+
+/** The gradients of the first float result with respect to all float parameters. */
+function gradientsOf({ graph, args }: GraphCase): GraphCase | undefined {
+  const floats = graph.params.flatMap(({ value }, i) => (isFloat(typeOf(value).dtype) ? [i] : []));
+  const of = graph.results.findIndex(({ kind, value }) => kind === "out" && isFloat(typeOf(value).dtype));
+  if (of < 0 || floats.length === 0) return undefined;
+  const gradients = simplify(gradGraph(graph, { wrt: floats, of, keepResults: true }));
+  // A result that is no scalar takes a cotangent.
+  const more = gradients.params.slice(graph.params.length).map(({ value }) => {
+    return randomTensor(seededRng(1), { type: typeOf(value), lo: -1, hi: 1 });
+  });
+  return { graph: gradients, args: [...args, ...more] };
+}
+
+/** Derivatives near a pole: no digit of them is certain. */
+function wild({ data }: HostTensor): boolean {
+  return data.some((x) => !(Math.abs(x) < 1e4));
+}
