@@ -95,6 +95,13 @@ type PointerSource =
   | { readonly kind: "fixed" }
   | { readonly kind: "arg" | "const" | "state" | "stateOut" | "result"; readonly index: number };
 
+/** A function that is gone no longer needs what it captured. */
+const abandoned = new FinalizationRegistry<Lazy[]>(releaseAll);
+
+function releaseAll(held: Lazy[]): void {
+  for (const lazy of held.splice(0)) lazy.release();
+}
+
 const siteInterval = 64;
 const exactSiteBytes = 1 << 20;
 
@@ -107,6 +114,8 @@ export class Concrete {
   private readonly build: (leaf: (index: number) => unknown) => unknown;
   private readonly pointerSources: readonly PointerSource[];
   private readonly pointers: number[];
+  /** Captured tensors that it keeps alive; emptied when it lets go. */
+  private readonly held: Lazy[];
   private readonly resultBytes: number;
   /** Function and argument by leaf, for errors. */
   private readonly labels: readonly string[];
@@ -140,7 +149,8 @@ export class Concrete {
       if (state.out >= 0) stateOfOut[state.out] = i;
     });
     this.stateOfOut = stateOfOut;
-    for (const lazy of wiring.consts) lazy.retain();
+    this.held = wiring.consts.map((lazy) => lazy.retain());
+    abandoned.register(this, this.held);
     const { name, params } = wiring.graph;
     this.labels = params.flatMap((p) => (p.kind === "arg" ? [`${name}: ${p.name}`] : []));
     this.resultBytes = wiring.outTypes.reduce((n, type) => n + sizeOf(type.shape) * 4, 0);
@@ -158,7 +168,7 @@ export class Concrete {
 
   /** Lets go of captured tensors. */
   dispose(): void {
-    for (const lazy of this.wiring.consts) lazy.release();
+    releaseAll(this.held);
   }
 
   /** Runs the program on the leaves of the argument tree. */

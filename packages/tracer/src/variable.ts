@@ -42,6 +42,21 @@ export interface VariableOptions {
 
 let made = 0;
 
+/** What a variable holds; apart from it, so that it can be freed when the variable is gone. */
+interface Slot {
+  lazy: Lazy | undefined;
+}
+
+function empty(slot: Slot): void {
+  const { lazy } = slot;
+  if (lazy === undefined) return;
+  slot.lazy = undefined;
+  lazy.rooted--;
+  lazy.release();
+}
+
+const abandoned = new FinalizationRegistry<Slot>(empty);
+
 // The methods are installed on the prototype by methods.ts, which checks them against the interface.
 export interface Variable extends TensorMethods<Tensor, TensorLike> {}
 
@@ -52,8 +67,7 @@ export class Variable extends VariableCell {
   readonly dtype: DType;
   readonly shape: readonly number[];
   readonly trainable: boolean;
-  private lazy: Lazy;
-  private gone = false;
+  private readonly slot: Slot;
 
   /** Not for direct use: `variable()` makes variables. */
   constructor(lazy: Lazy, name: string, trainable: boolean) {
@@ -62,8 +76,9 @@ export class Variable extends VariableCell {
     this.dtype = lazy.dtype;
     this.shape = lazy.shape;
     this.trainable = trainable;
-    this.lazy = lazy.retain();
     lazy.rooted++;
+    this.slot = { lazy: lazy.retain() };
+    abandoned.register(this, this.slot);
   }
 
   get rank(): number {
@@ -135,29 +150,28 @@ export class Variable extends VariableCell {
 
   /** Gives the memory back. Using the variable afterwards is an error. */
   dispose(): void {
-    if (this.gone) return;
-    this.gone = true;
-    this.lazy.rooted--;
-    this.lazy.release();
+    empty(this.slot);
   }
   [Symbol.dispose](): void {
     this.dispose();
   }
 
   override current(): Lazy {
-    if (this.gone) throw new DisposedError(`the variable ${this.name}, ${describe(this)}, has been disposed`);
-    if (this.lazy.lost)
+    const { lazy } = this.slot;
+    if (lazy === undefined) throw new DisposedError(`the variable ${this.name}, ${describe(this)}, has been disposed`);
+    if (lazy.lost)
       throw new DisposedError(
         `the value of variable ${this.name} was lost: the program that was updating it stopped with an error. Assign a new one.`,
       );
-    return this.lazy;
+    return lazy;
   }
 
   override rebind(lazy: Lazy): void {
-    const old = this.lazy;
+    const old = this.slot.lazy;
     if (old === lazy) return;
-    this.lazy = lazy.retain();
+    this.slot.lazy = lazy.retain();
     lazy.rooted++;
+    if (old === undefined) return;
     old.rooted--;
     old.release();
   }
@@ -165,7 +179,7 @@ export class Variable extends VariableCell {
   private change(how: "assign" | "assignAdd" | "assignSub", value: TensorLike, next: (fresh: Ref) => Ref): this {
     const caller = `${this.name}.${how}`;
     run(caller, this.change, () => {
-      if (this.gone) throw new DisposedError(`${caller}: the variable has been disposed`);
+      if (this.slot.lazy === undefined) throw new DisposedError(`${caller}: the variable has been disposed`);
       const given = toArg(caller, "value", value);
       const fresh = typeof given === "number" ? this.weak(caller, given) : this.strong(caller, value, given);
       const exact = fresh.shape.length === this.shape.length && fresh.shape.every((d, i) => d === this.shape[i]);

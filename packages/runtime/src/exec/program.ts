@@ -70,6 +70,9 @@ export interface Executable {
   dispose(): void;
 }
 
+/** Frees the constants of programs that nobody can run any more. */
+const abandoned = new FinalizationRegistry<() => void>((free) => free());
+
 /** Compiles and instantiates a program over the machine's memory. Synchronous. */
 export function instantiate(machine: Machine, program: WasmProgram): Executable {
   if (program.memory !== machine.heap.kind)
@@ -88,7 +91,11 @@ export function instantiate(machine: Machine, program: WasmProgram): Executable 
     (n, c) => n + c.data.length * bytesOf(program.slots[c.slot]!.dtype),
     0,
   );
-  return {
+  const { heap } = machine;
+  const free = (): void => {
+    for (const block of blocks.splice(0)) heap.release(block);
+  };
+  const executable: Executable = {
     slots: program.slots,
     arenaSlot,
     embedded,
@@ -97,10 +104,10 @@ export function instantiate(machine: Machine, program: WasmProgram): Executable 
       for (let i = 0; i < embedded.length; i++) pointers[embedded[i]!.slot] = embedded[i]!.address;
       machine.run(run, pointers, arenaSlot, program.arenaBytes);
     },
-    dispose() {
-      for (const block of blocks.splice(0)) machine.heap.release(block);
-    },
+    dispose: free,
   };
+  abandoned.register(executable, free);
+  return executable;
 }
 
 function runExport(module: WebAssembly.Module, machine: Machine, name: string): (table: number) => void {
