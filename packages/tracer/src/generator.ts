@@ -11,8 +11,9 @@ export class Generator {
   readonly state: Variable;
 
   constructor(seed: number) {
-    using first = random.key(seed);
+    const first = random.key(seed);
     this.state = variable(first, { name: "generator", trainable: false });
+    first.dispose();
   }
 
   /** A key that no other draw has. */
@@ -23,32 +24,34 @@ export class Generator {
     return mine;
   }
 
+  private draw(make: (key: Tensor) => Tensor): Tensor {
+    const key = this.key();
+    try {
+      return make(key);
+    } finally {
+      key.dispose();
+    }
+  }
+
   bits(shape?: number | readonly number[]): Tensor {
-    using key = this.key();
-    return random.bits(key, shape);
+    return this.draw((key) => random.bits(key, shape));
   }
   uniform(shape?: number | readonly number[], low?: TensorLike, high?: TensorLike, dtype?: DType): Tensor {
-    using key = this.key();
-    return random.uniform(key, shape, low, high, dtype);
+    return this.draw((key) => random.uniform(key, shape, low, high, dtype));
   }
   normal(shape?: number | readonly number[], dtype?: DType): Tensor {
-    using key = this.key();
-    return random.normal(key, shape, dtype);
+    return this.draw((key) => random.normal(key, shape, dtype));
   }
   truncatedNormal(low: number, high: number, shape?: number | readonly number[], dtype?: DType): Tensor {
-    using key = this.key();
-    return random.truncatedNormal(key, low, high, shape, dtype);
+    return this.draw((key) => random.truncatedNormal(key, low, high, shape, dtype));
   }
   bernoulli(p?: TensorLike, shape?: number | readonly number[]): Tensor {
-    using key = this.key();
-    return random.bernoulli(key, p, shape);
+    return this.draw((key) => random.bernoulli(key, p, shape));
   }
   categorical(logits: TensorLike, axis?: number): Tensor {
-    using key = this.key();
-    return random.categorical(key, logits, axis);
+    return this.draw((key) => random.categorical(key, logits, axis));
   }
   permutation(x: TensorLike): Tensor {
-    using key = this.key();
-    return random.permutation(key, x);
+    return this.draw((key) => random.permutation(key, x));
   }
 }

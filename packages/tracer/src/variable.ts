@@ -114,25 +114,20 @@ export class Variable extends VariableCell {
     return this.change("assignSub", value, (fresh) => emit("sub", [readVariable(this), fresh]));
   }
 
-  async data(): Promise<TypedArray> {
-    using now = this.value;
-    return await now.data();
+  data(): Promise<TypedArray> {
+    return this.read((now) => now.data());
   }
   dataSync(): TypedArray {
-    using now = this.value;
-    return now.dataSync();
+    return this.read((now) => now.dataSync());
   }
   item(): number | boolean {
-    using now = this.value;
-    return now.item();
+    return this.read((now) => now.item());
   }
-  async array(): Promise<Nested> {
-    using now = this.value;
-    return await now.array();
+  array(): Promise<Nested> {
+    return this.read((now) => now.array());
   }
   arraySync(): Nested {
-    using now = this.value;
-    return now.arraySync();
+    return this.read((now) => now.arraySync());
   }
   override toString(): string {
     return `Variable ${this.name} ${describe(this)}`;
@@ -174,6 +169,16 @@ export class Variable extends VariableCell {
     if (old === undefined) return;
     old.rooted--;
     old.release();
+  }
+
+  /** Reads the value without leaving a handle behind. The copy is made before the handle goes. */
+  private read<T>(body: (now: Tensor) => T): T {
+    const now = this.value;
+    try {
+      return body(now);
+    } finally {
+      now.dispose();
+    }
   }
 
   private change(how: "assign" | "assignAdd" | "assignSub", value: TensorLike, next: (fresh: Ref) => Ref): this {
