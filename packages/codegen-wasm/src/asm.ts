@@ -1,5 +1,5 @@
 /**
- * The assembler: the only file that knows Binaryen. Binaryen costs hundreds of milliseconds to import, so it is loaded
+ * The assembler on Binaryen: the only file that knows it. Binaryen costs hundreds of milliseconds to import, so it is loaded
  * on demand; and most of its JavaScript API spends its time on marshalling strings and arrays, so instructions are made
  * through the C functions beneath, blocks by appending children.
  *
@@ -101,8 +101,8 @@ function bytesOfLanes(lanes: readonly number[]): number[] {
   return lanes.flatMap((l) => [l * 4, l * 4 + 1, l * 4 + 2, l * 4 + 3]);
 }
 
-/** One wasm module under construction. */
-export class Assembler {
+/** One wasm module under construction, made by Binaryen. */
+export class BinaryenAssembler {
   private readonly b = library();
   private readonly module = new this.b.Module();
   private readonly m = (this.module as unknown as { readonly ptr: number }).ptr;
@@ -297,3 +297,6 @@ export class Assembler {
     this.module.dispose();
   }
 }
+
+/** What makes a wasm module out of expressions and functions. */
+export type Assembler = Omit<BinaryenAssembler, "optimize" | "validate" | "text" | "bytes" | "dispose">;

@@ -17,7 +17,9 @@ import {
   type WasmFeatures,
   type WasmProgram,
 } from "@sinter/ir";
-import { Assembler, type Code, type WasmType } from "../asm.ts";
+import { type Assembler, BinaryenAssembler, type Code, type WasmType } from "../asm.ts";
+import { Encoder } from "../encode/encoder.ts";
+import { fingerprint } from "./fingerprint.ts";
 import { emitFunc } from "./stmt.ts";
 
 export interface EmitOptions extends WasmFeatures {
@@ -32,42 +34,63 @@ export interface EmitOptions extends WasmFeatures {
 
 const maximumPages = 65536;
 
-/** Compiles scheduled loops and their memory plan to a wasm module. The assembler must be loaded. */
+/**
+ * Compiles scheduled loops and their memory plan to a wasm module. The bytes are the same with and without `debug`;
+ * debugging and optimising need Binaryen loaded.
+ */
 export function emit(program: LoopProgram, plan: Plan, options: EmitOptions): WasmProgram {
-  const asm = assemble(program, plan, options);
+  const slots = slotsOf(program, plan);
+  return {
+    kind: "wasm",
+    name: program.name,
+    bytes: options.debug || options.optimize ? checkedBytes(program, plan, options) : encode(program, plan, options),
+    memory: options.memory,
+    slots,
+    arenaBytes: plan.arenaBytes,
+    kernels: program.kernels.length,
+    constants: program.buffers.flatMap((b) =>
+      b.kind === "const" && b.data !== undefined
+        ? [{ slot: slots.findIndex((s) => s.kind === "const" && s.index === b.slot), data: b.data }]
+        : [],
+    ),
+  };
+}
+
+function encode(program: LoopProgram, plan: Plan, options: EmitOptions): Uint8Array {
+  const asm = new Encoder();
+  assemble(asm, program, plan, options);
+  return asm.bytes();
+}
+
+function checkedBytes(program: LoopProgram, plan: Plan, options: EmitOptions): Uint8Array {
+  return withBinaryen(program, plan, options, (asm) => asm.bytes());
+}
+
+/** Runs `use` on the program in Binaryen. */
+export function withBinaryen<T>(
+  program: LoopProgram,
+  plan: Plan,
+  options: EmitOptions,
+  use: (asm: BinaryenAssembler) => T,
+): T {
+  const asm = new BinaryenAssembler(options.debug === undefined ? {} : { debug: options.debug });
   try {
-    const slots = slotsOf(program, plan);
-    return {
-      kind: "wasm",
-      name: program.name,
-      bytes: asm.bytes(),
-      memory: options.memory,
-      slots,
-      arenaBytes: plan.arenaBytes,
-      kernels: program.kernels.length,
-      constants: program.buffers.flatMap((b) =>
-        b.kind === "const" && b.data !== undefined
-          ? [{ slot: slots.findIndex((s) => s.kind === "const" && s.index === b.slot), data: b.data }]
-          : [],
-      ),
-    };
+    assemble(asm, program, plan, options);
+    if (options.optimize) asm.optimize();
+    if (options.debug) asm.validate();
+    return use(asm);
   } finally {
     asm.dispose();
   }
 }
 
-/** Emits into an assembler, which the caller disposes of. */
-export function assemble(program: LoopProgram, plan: Plan, options: EmitOptions): Assembler {
-  const asm = new Assembler(options.debug === undefined ? {} : { debug: options.debug });
+function assemble(asm: Assembler, program: LoopProgram, plan: Plan, options: EmitOptions): void {
   // An imported unshared memory may have any maximum or none; a shared one must declare one.
   const maximum = options.memory === "shared" || options.owner === "export" ? maximumPages : undefined;
   asm.memory(options.owner, options.memory === "shared", 1, maximum);
   const functions = new Functions(asm, options);
   const entries = program.kernels.map((kernel) => functions.kernel(kernel));
   new RunFunction(asm, program, plan, entries).emit();
-  if (options.optimize) asm.optimize();
-  if (options.debug) asm.validate();
-  return asm;
 }
 
 const slotKinds = ["const", "arg", "state", "stateOut", "result"] as const;
@@ -98,12 +121,18 @@ function bytesOfBuffer(buffer: BufferDecl): number {
   return staticShape(buffer).reduce((product, dim) => product * dim, bytesOf(buffer.dtype));
 }
 
+/** A function of the module, with its text but for the names of variables. */
+interface Added {
+  readonly name: string;
+  readonly text: () => string;
+}
+
 /** The module's internal functions, each text once. */
 class Functions {
   private readonly asm: Assembler;
   private readonly features: WasmFeatures;
-  /** Wasm name by text. */
-  private readonly byText = new Map<string, string>();
+  /** What was added, by fingerprint: texts are made only where fingerprints agree. */
+  private readonly added = new Map<number, Added[]>();
   private readonly names = new Set(["run"]);
 
   constructor(asm: Assembler, features: WasmFeatures) {
@@ -132,13 +161,15 @@ class Functions {
   }
 
   private func(func: LoopFunc, callee: (name: string) => string): string {
-    const text = printLoopFunc(func, { anonymous: true, callee });
-    let name = this.byText.get(text);
-    if (name === undefined) {
-      name = this.fresh(func.name);
-      this.byText.set(text, name);
-      emitFunc(this.asm, this.features, func, name, callee);
-    }
+    const text = (): string => printLoopFunc(func, { anonymous: true, callee });
+    const key = fingerprint(func);
+    const similar = this.added.get(key);
+    const same = similar?.find((each) => each.text() === text());
+    if (same !== undefined) return same.name;
+    const name = this.fresh(func.name);
+    if (similar === undefined) this.added.set(key, [{ name, text }]);
+    else similar.push({ name, text });
+    emitFunc(this.asm, this.features, func, name, callee);
     return name;
   }
 

@@ -1,12 +1,7 @@
-/** The WebAssembly text of a program, for dumps and golden tests. */
+/** The WebAssembly text of a program, for dumps and golden tests. Needs Binaryen loaded. */
 import type { LoopProgram, Plan } from "@sinter/ir";
-import { assemble, type EmitOptions } from "./program.ts";
+import { type EmitOptions, withBinaryen } from "./program.ts";
 
 export function emitWat(program: LoopProgram, plan: Plan, options: EmitOptions): string {
-  const asm = assemble(program, plan, options);
-  try {
-    return asm.text();
-  } finally {
-    asm.dispose();
-  }
+  return withBinaryen(program, plan, options, (asm) => asm.text());
 }

@@ -65,6 +65,11 @@ export function runProgram(
   options: EmitOptions = defaults,
 ): void {
   const { bytes } = emit(program, plan, options);
+  // What Binaryen made and checked is what the encoder makes without it.
+  if (options.debug) {
+    const encoded = emit(program, plan, { ...options, debug: false }).bytes;
+    if (Buffer.compare(bytes, encoded) !== 0) throw new Error("the encoder's module differs from Binaryen's");
+  }
   let at = 1024;
   const places = arrays.map((a) => {
     const place = at;
