@@ -1,10 +1,9 @@
 // The training jobs on Sinter: one compiled function holds forward, backward and Adam, and updates its variables.
+import { compile, gradients, type Tensor, tensor, type Variable, variable } from "sinter";
 import { adamSettings, checkedSteps, initialLayers, layerSizes, oneHot, trainingBatch } from "../harness/inputs.ts";
 import type { JobOf, Prepared } from "../harness/job.ts";
 import { digitImages, epochBatches, loadDigits } from "../reference/digits.ts";
-import { sinter, type Tensor, type Variable } from "./sinter-api.ts";
 
-const { compile, gradients, tensor, variable } = sinter;
 const classes = layerSizes[3];
 
 /** A parameter with Adam's two running means. */
@@ -144,7 +143,7 @@ export function trainingRun(job: JobOf<"training-run">): Prepared {
 }
 
 function takeItem(scalar: Tensor): number {
-  const value = scalar.item();
+  const value = Number(scalar.item());
   scalar.dispose();
   return value;
 }

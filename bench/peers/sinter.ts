@@ -1,4 +1,5 @@
 // Sinter on its wasm backend: every job is one compiled function whose inputs and results stay in its heap.
+import { compile, type Tensor, tensor } from "sinter";
 import {
   elementwiseConstants,
   elementwiseInput,
@@ -9,10 +10,8 @@ import {
   unaryInput,
 } from "../harness/inputs.ts";
 import type { Job, Peer, Prepared, Refusal, UnaryName } from "../harness/job.ts";
-import { sinter, type Tensor } from "./sinter-api.ts";
-import { trainingRun, trainingStep } from "./sinter-training.ts";
 
-const { compile, tensor } = sinter;
+import { trainingRun, trainingStep } from "./sinter-training.ts";
 
 export const peer: Peer = {
   name: "sinter",

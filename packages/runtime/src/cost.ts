@@ -23,9 +23,9 @@ export interface Cost {
   readonly flops: number;
   readonly bytesRead: number;
   readonly bytesWritten: number;
-  /** Kernels that write a buffer of more than 64 elements. */
+  /** Kernels that read or write a buffer of more than 64 elements. */
   readonly kernels: number;
-  /** Kernels whose results are all smaller than that. */
+  /** Kernels that touch no more than that. */
   readonly scalarKernels: number;
   readonly arenaBytes: number;
   /** Arena, arguments, constants, states and results together. */
@@ -53,7 +53,7 @@ export function costOf({ loops, plan, program }: Made): Cost {
             if (writes.has(id)) bytesWritten += bytes * times;
             else bytesRead += bytes * times;
           }
-          const large = kernel.writes.some((id) => elements(loops.buffers[id]!) > scalarElements);
+          const large = kernel.buffers.some((id) => elements(loops.buffers[id]!) > scalarElements);
           if (large) kernels++;
           else scalarKernels++;
           break;
