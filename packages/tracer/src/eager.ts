@@ -7,13 +7,15 @@ import {
   allocate,
   Builder,
   type DType,
+  type Graph,
   getOp,
   type HostTensor,
+  inlineElements,
   type Loc,
   type TensorType,
   type Value,
 } from "@sinter/ir";
-import { Buffer, compileGraph, OutOfMemoryError, theMachine } from "@sinter/runtime";
+import { Buffer, type Compiled, compileGraph, OutOfMemoryError, theMachine } from "@sinter/runtime";
 import { currentBackend } from "./backend.ts";
 import { DisposedError } from "./errors.ts";
 import { type Frame, finishedTrace, setGround } from "./frame.ts";
@@ -174,8 +176,9 @@ class EagerFrame implements Frame {
         if (inside.has(lazy) && !this.listed.has(used)) results.add(used);
       }
     }
-    const { graph, leaves, outputs } = graphOf(inside, results);
-    const { executable } = compileGraph(graph, { backend: currentBackend() });
+    const piece = pieceOf(inside, results);
+    const { leaves, outputs } = piece;
+    const { executable } = programOf(inside, piece);
     const { heap } = theMachine();
     const buffers: Buffer[] = [];
     const { slots } = executable;
@@ -264,28 +267,89 @@ function cone(roots: readonly Lazy[], within: ReadonlySet<Lazy> | undefined): Se
   return inside;
 }
 
-function graphOf(inside: ReadonlySet<Lazy>, results: ReadonlySet<Lazy>) {
+/** What a set of pending operations reads and gives, and a text that is equal for equal graphs. */
+interface Piece {
+  readonly leaves: readonly Lazy[];
+  readonly outputs: readonly Lazy[];
+  /** Undefined where a constant is too large to write out. */
+  readonly key: string | undefined;
+}
+
+function pieceOf(inside: ReadonlySet<Lazy>, results: ReadonlySet<Lazy>): Piece {
+  const leaves: Lazy[] = [];
+  const numbers = new Map<Lazy, string>();
+  const parts: string[] = [currentBackend()];
+  let written = true;
+  let count = 0;
+  for (const lazy of inside) {
+    const { op, operands, attrs } = lazy.pending!;
+    let line = op;
+    for (const operand of operands) {
+      let number = numbers.get(operand);
+      if (number === undefined) {
+        const { dtype, shape } = check(operand);
+        number = `a${leaves.length}`;
+        line += ` ${number}:${dtype}[${shape}]`;
+        leaves.push(operand);
+        numbers.set(operand, number);
+      } else line += ` ${number}`;
+    }
+    for (const name in attrs) {
+      const value = attrs[name];
+      if (ArrayBuffer.isView(value)) {
+        if (value.length > inlineElements) written = false;
+        else line += ` ${name}=${Array.from(value, numberText)}`;
+      } else line += ` ${name}=${JSON.stringify(value)}`;
+    }
+    numbers.set(lazy, String(count++));
+    parts.push(line);
+  }
+  const outputs = [...results];
+  parts.push(`return ${outputs.map((lazy) => numbers.get(lazy))}`);
+  return { leaves, outputs, key: written ? parts.join("\n") : undefined };
+}
+
+function numberText(x: number): string {
+  return Object.is(x, -0) ? "-0" : String(x);
+}
+
+/** Programs of recent flushes by that text, so that a loop does not build the same graph each time round. */
+const flushed = new Map<string, Compiled>();
+const flushedLimit = 64;
+
+function programOf(inside: ReadonlySet<Lazy>, piece: Piece): Compiled {
+  const { key } = piece;
+  const known = key === undefined ? undefined : flushed.get(key);
+  if (known !== undefined) return known;
+  const made = compileGraph(graphOf(inside, piece), { backend: currentBackend() });
+  if (key !== undefined) {
+    if (flushed.size >= flushedLimit) flushed.delete(flushed.keys().next().value!);
+    flushed.set(key, made);
+  }
+  return made;
+}
+
+function graphOf(inside: ReadonlySet<Lazy>, { leaves, outputs }: Piece): Graph {
   const b = new Builder("eager");
   const values = new Map<Lazy, Value>();
-  const leaves: Lazy[] = [];
-  const read = (lazy: Lazy): Value => {
-    let value = values.get(lazy);
-    if (value === undefined) {
-      value = b.param("arg", typeOfLazy(check(lazy)), `a${leaves.length}`);
-      leaves.push(lazy);
-      values.set(lazy, value);
-    }
-    return value;
-  };
+  leaves.forEach((leaf, i) => {
+    values.set(leaf, b.param("arg", typeOfLazy(leaf), `a${i}`));
+  });
   for (const lazy of inside) {
     const { op, operands, attrs, loc } = lazy.pending!;
     b.at(loc);
     if (op === "const") values.set(lazy, b.constant({ ...typeOfLazy(lazy), data: attrs["data"] } as HostTensor));
-    else values.set(lazy, b.emit(op, operands.map(read), attrs));
+    else
+      values.set(
+        lazy,
+        b.emit(
+          op,
+          operands.map((operand) => values.get(operand)!),
+          attrs,
+        ),
+      );
   }
-  const outputs = [...results];
-  const graph = b.finish(outputs.map((lazy) => ({ kind: "out", value: values.get(lazy)! })));
-  return { graph, leaves, outputs };
+  return b.finish(outputs.map((lazy) => ({ kind: "out", value: values.get(lazy)! })));
 }
 
 export const eager = new EagerFrame();
