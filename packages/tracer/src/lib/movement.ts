@@ -201,7 +201,7 @@ export function split(x: TensorLike, parts: number | readonly number[], axis = 0
 }
 
 /** from..to (exclusive) of one axis. */
-export function sliceAxis(ref: Ref, axis: number, from: number, to: number, step = 1): Ref {
+function sliceAxis(ref: Ref, axis: number, from: number, to: number, step = 1): Ref {
   if (from === 0 && to === ref.shape[axis] && step === 1) return ref;
   const start = ref.shape.map((_, i) => (i === axis ? from : 0));
   const limit = ref.shape.map((d, i) => (i === axis ? to : d));

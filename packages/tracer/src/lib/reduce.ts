@@ -27,7 +27,7 @@ import type { Tensor, TensorLike } from "../tensor.ts";
 export type AxisLike = number | readonly number[] | undefined;
 
 /** Folds axes; with `keep` they stay, with size 1. */
-export function fold(op: string, ref: Ref, axes: readonly number[], keep: boolean): Ref {
+function fold(op: string, ref: Ref, axes: readonly number[], keep: boolean): Ref {
   const out = axes.length === 0 ? ref : emit("reduce", [ref], { op, axes });
   return keep ? reshape(out, keptShape(ref, axes)) : out;
 }
@@ -37,7 +37,7 @@ function keptShape(ref: Ref, axes: readonly number[]): number[] {
 }
 
 /** Spreads what a fold of `axes` gave over the shape that was folded. */
-export function unfold(folded: Ref, of: Ref, axes: readonly number[]): Ref {
+function unfold(folded: Ref, of: Ref, axes: readonly number[]): Ref {
   return stretch(reshape(folded, keptShape(of, axes)), of.shape);
 }
 
