@@ -11,7 +11,9 @@ const batchSize = 128;
 const epochs = Number(process.env["SINTER_EPOCHS"] ?? 10);
 
 const { train, test } = loadDigits();
-console.log(`Digits: ${train.count} images to train on, ${test.count} held out; network ${layerSizes.join("-")}, batches of ${batchSize}.\n`);
+console.log(
+  `Digits: ${train.count} images to train on, ${test.count} held out; network ${layerSizes.join("-")}, batches of ${batchSize}.\n`,
+);
 
 const model = new Classifier();
 const step = model.compiledStep();
@@ -34,7 +36,8 @@ function inputs(digits: Digits) {
 function trainAll(): { stepsPerSecond: number; milliseconds: number } {
   const perEpoch = Math.floor(train.count / batchSize);
   const bar = new SingleBar({
-    format: "training {bar} {value}/{total} steps | epoch {epoch}/{epochs} | loss {loss} | accuracy {accuracy} | {rate} steps/s",
+    format:
+      "training {bar} {value}/{total} steps | epoch {epoch}/{epochs} | loss {loss} | accuracy {accuracy} | {rate} steps/s",
     noTTYOutput: true,
     notTTYSchedule: 2000,
     hideCursor: true,

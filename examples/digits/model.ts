@@ -97,6 +97,10 @@ export function initialWeights(): { weights: Float32Array; inputs: number; outpu
   return layerSizes.slice(1).map((outputs, i) => {
     const inputs = layerSizes[i]!;
     const limit = Math.sqrt(6 / inputs);
-    return { weights: Float32Array.from({ length: inputs * outputs }, () => (2 * random.next() - 1) * limit), inputs, outputs };
+    return {
+      weights: Float32Array.from({ length: inputs * outputs }, () => (2 * random.next() - 1) * limit),
+      inputs,
+      outputs,
+    };
   });
 }

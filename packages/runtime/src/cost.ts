@@ -3,6 +3,7 @@ import {
   type BufferDecl,
   bytesOf,
   type Graph,
+  type LoopKernel,
   type LoopProgram,
   type LoopStep,
   type NestProgram,
@@ -19,6 +20,17 @@ export interface Made {
   readonly program: WasmProgram;
 }
 
+/** One kernel of a program, in the order of execution. */
+export interface KernelCost {
+  /** Made of the names of the operations that it holds. */
+  readonly name: string;
+  /** How its loops were arranged. */
+  readonly schedule: string;
+  readonly flops: number;
+  readonly bytesRead: number;
+  readonly bytesWritten: number;
+}
+
 export interface Cost {
   readonly flops: number;
   readonly bytesRead: number;
@@ -31,6 +43,8 @@ export interface Cost {
   /** Arena, arguments, constants, states and results together. */
   readonly peakBytes: number;
   readonly codeBytes: number;
+  /** Each kernel that `kernels` and `scalarKernels` count. */
+  readonly byKernel: readonly KernelCost[];
 }
 
 const scalarElements = 64;
@@ -40,22 +54,18 @@ export function costOf({ loops, plan, program }: Made): Cost {
   let bytesRead = 0;
   let bytesWritten = 0;
   let kernels = 0;
-  let scalarKernels = 0;
+  const byKernel: KernelCost[] = [];
   const visit = (steps: readonly LoopStep[], times: number): void => {
     for (const step of steps) {
       switch (step.kind) {
         case "kernel": {
           const kernel = loops.kernels[step.kernel]!;
-          const writes = new Set(kernel.writes);
-          flops += kernel.flops * times;
-          for (const id of new Set(kernel.buffers)) {
-            const bytes = bytesOfDecl(loops.buffers[id]!);
-            if (writes.has(id)) bytesWritten += bytes * times;
-            else bytesRead += bytes * times;
-          }
-          const large = kernel.buffers.some((id) => elements(loops.buffers[id]!) > scalarElements);
-          if (large) kernels++;
-          else scalarKernels++;
+          const cost = kernelCost(kernel, loops.buffers);
+          byKernel.push(cost);
+          flops += cost.flops * times;
+          bytesRead += cost.bytesRead * times;
+          bytesWritten += cost.bytesWritten * times;
+          if (kernel.buffers.some((id) => elements(loops.buffers[id]!) > scalarElements)) kernels++;
           break;
         }
         case "copy": {
@@ -89,11 +99,20 @@ export function costOf({ loops, plan, program }: Made): Cost {
     bytesRead,
     bytesWritten,
     kernels,
-    scalarKernels,
+    scalarKernels: byKernel.length - kernels,
     arenaBytes: plan.arenaBytes,
     peakBytes: plan.arenaBytes + outside,
     codeBytes: program.bytes.length,
+    byKernel,
   };
+}
+
+function kernelCost(kernel: LoopKernel, buffers: readonly BufferDecl[]): KernelCost {
+  const writes = new Set(kernel.writes);
+  const moved = (written: boolean): number =>
+    [...new Set(kernel.buffers)].reduce((n, id) => (writes.has(id) === written ? n + bytesOfDecl(buffers[id]!) : n), 0);
+  const { name, schedule, flops } = kernel;
+  return { name, schedule, flops, bytesRead: moved(false), bytesWritten: moved(true) };
 }
 
 function elements(decl: BufferDecl): number {

@@ -5,7 +5,7 @@ export type { LoopProgram, MemoryKind, Plan, Slot, WasmFeatures, WasmProgram } f
 export { Buffer, type Device } from "./buffer.ts";
 export { ByteCache } from "./cache.ts";
 export { type Backend, type Compiled, type CompileOptions, compileGraph, compilerStats } from "./compile.ts";
-export type { Cost } from "./cost.ts";
+export type { Cost, KernelCost } from "./cost.ts";
 export { type Block, Heap, type HeapOptions, OutOfMemoryError } from "./exec/heap.ts";
 export { type Executable, instantiate, Machine } from "./exec/program.ts";
 export { slotsOf } from "./reference.ts";

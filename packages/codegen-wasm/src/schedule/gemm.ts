@@ -119,7 +119,7 @@ export function scheduleProduct(
       callPar(entry, funcs, tiles(plan, panel, i), panel.count * Math.ceil(m / plan.block), batchArgs);
     });
   });
-  const work = scalarCost(p.nest.stores[0]!.value);
+  const work = p.nest.stores.reduce((sum, s) => sum + scalarCost(s.value), 0);
   return {
     name: kernel.name,
     funcs: [entry.of.func.finish(), ...funcs],
