@@ -1,20 +1,33 @@
 // Every op of the registry, compiled in every form, against its reference evaluation. Sizes are those around a vector.
-import { expect, test } from "vitest";
-import { checkForms } from "./support/check-forms.ts";
+import { describe, expect, test } from "vitest";
+import { type CheckOptions, checkForms } from "./support/check-forms.ts";
+import { scheduledFused } from "./support/check-text.ts";
 import { ready } from "./support/compiled.ts";
 import { fuzzRuns } from "./support/fuzz.ts";
-import { opCases, plainOps } from "./support/op-cases.ts";
+import { type OpCase, opCases, plainOps } from "./support/op-cases.ts";
 
 await ready();
 
-test.each(plainOps.map((op) => [op.name, op] as const))("%s", (_, op) => {
-  let first = true;
-  for (const { graph, args, tolerance, text } of opCases(op, fuzzRuns(10))) {
-    try {
-      checkForms(graph, args, { tolerance, memories: first ? ["unshared", "shared"] : ["unshared"] });
-    } catch (error) {
-      expect.fail(`${text}: ${error instanceof Error ? error.message : error}`);
+describe.each(plainOps.map((op) => [op.name, op] as const))("%s", (_, op) => {
+  test("in every form", () => {
+    let first = true;
+    for (const one of opCases(op, fuzzRuns(8))) {
+      checkCase(one, first ? { memories: ["unshared", "shared"] } : {});
+      first = false;
     }
-    first = false;
-  }
+  });
+
+  // Enough work that kernels are cut into chunks.
+  test("on large tensors", () => {
+    const options = { sizes: [5, 33, 257, 1031, 4099, 30_011], maxElements: 40_000, firstSeed: 10_000 };
+    for (const one of opCases(op, fuzzRuns(1, 10), options)) checkCase(one, { forms: [scheduledFused] });
+  });
 });
+
+function checkCase({ graph, args, tolerance, text }: OpCase, options: CheckOptions): void {
+  try {
+    checkForms(graph, args, { tolerance, ...options });
+  } catch (error) {
+    expect.fail(`${text}: ${error instanceof Error ? error.message : error}`);
+  }
+}

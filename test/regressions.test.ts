@@ -1,7 +1,10 @@
 // Graphs that were once compiled wrongly, as small as shrinking made them.
+import { parseGraph } from "@sinter/ir";
 import { describe, test } from "vitest";
-import { checkText, graphText } from "./support/check-text.ts";
-import { ready } from "./support/compiled.ts";
+import { randomArguments } from "./support/arguments.ts";
+import { checkSameBits } from "./support/check-forms.ts";
+import { checkText, graphText, scheduledFused, whole } from "./support/check-text.ts";
+import { forms, ready } from "./support/compiled.ts";
 
 await ready();
 
@@ -27,5 +30,45 @@ describe("graphs that were compiled wrongly", () => {
         "%out = neg %c : f32[10]",
       ]),
     );
+  });
+
+  test("the guard of a read holds for a row's scalar, which is a local, too", () => {
+    checkText(
+      graphText("%x: f32[17,1,13], %a: f32[17,1,1], %s: f32[]", [
+        "%r = sqrt %x : f32[17,1,13]",
+        "%p = slice %r {start=[0,0,3], limit=[17,1,4], step=[1,1,1]} : f32[17,1,1]",
+        "%m = max %p, %s : f32[17,1,1]",
+        "%c = const {dtype=f32, shape=[], data=[0]} : f32[]",
+        "%z = broadcast %c {shape=[17,1,2], dims=[]} : f32[17,1,2]",
+        "%out = concat %a, %m, %z {axis=2} : f32[17,1,4]",
+      ]),
+      { whole: true, lo: 0, hi: 9 },
+    );
+  });
+
+  test("a guard on data at the remainder of a position differs from lane to lane", () => {
+    checkText(
+      graphText("%x: f32[8], %v: f32[], %i: i32[22]", [
+        "%p = pad %x, %v {lo=[0], hi=[0], interior=[2]} : f32[22]",
+        "%n = neg %p : f32[22]",
+        "%out = gather %n, %i {axes=[0]} : f32[22]",
+      ]),
+      { ...whole, ranges: { i: [-2, 23] } },
+    );
+  });
+
+  test("functions of constants are computed as those of other values are, fused or not", () => {
+    const graph = parseGraph(
+      graphText("%x: f32[4]", [
+        "%c = const {dtype=f32, shape=[], data=[2]} : f32[]",
+        "%b = broadcast %c {shape=[4], dims=[]} : f32[4]",
+        "%h = cosh %b : f32[4]",
+        "%l = logistic %h : f32[4]",
+        "%m = sinh %l : f32[4]",
+        "%out = add %m, %x : f32[4]",
+      ]),
+    );
+    const args = randomArguments(graph, { lo: 0, hi: 1e-3 });
+    for (const form of forms) checkSameBits(graph, args, [form, scheduledFused]);
   });
 });

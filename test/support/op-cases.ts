@@ -26,17 +26,23 @@ export interface OpCase {
 /** Ops that a graph can consist of alone: their samplers describe all of them. */
 export const plainOps: readonly OpDef[] = allOps.filter((op) => op.groups.length === 0 && !op.effect);
 
-const sizes = [1, 3, 5, 7, 17, 33, 64, 257];
-const maxElements = 2000;
+export interface CaseOptions {
+  readonly firstSeed?: number;
+  readonly sizes?: readonly number[];
+  readonly maxElements?: number;
+}
 
-function oddSizes(seed: number): Rng {
+const smallSizes = [1, 3, 5, 7, 17, 33, 64, 257];
+
+function rngOfSizes(seed: number, { sizes = smallSizes, maxElements = 2000 }: CaseOptions): Rng {
   const rng = seededRng(seed);
   return {
     ...rng,
     shape: (minRank, maxRank) => {
       let elements = 1;
       return Array.from({ length: rng.int(minRank, maxRank) }, () => {
-        const size = rng.pick(sizes.filter((s) => s * elements <= maxElements));
+        const fitting = sizes.filter((s) => s * elements <= maxElements);
+        const size = fitting.length > 0 ? rng.pick(fitting) : 1;
         elements *= size;
         return size;
       });
@@ -45,10 +51,11 @@ function oddSizes(seed: number): Rng {
 }
 
 /** `count` random cases, and as many more as it takes to meet every combination of dtypes that the sampler draws. */
-export function* opCases(op: OpDef, count: number, firstSeed = 0): Generator<OpCase> {
+export function* opCases(op: OpDef, count: number, options: CaseOptions = {}): Generator<OpCase> {
+  const { firstSeed = 0 } = options;
   const seen = new Set<string>();
   for (let i = 0; i < count + 100; i++) {
-    const rng = oddSizes(firstSeed + i);
+    const rng = rngOfSizes(firstSeed + i, options);
     const sample = op.sample(rng);
     const dtypes = sample.operands.map((o) => o.type.dtype).join() + String(sample.attrs["dtype"] ?? "");
     if (i >= count && seen.has(dtypes)) continue;

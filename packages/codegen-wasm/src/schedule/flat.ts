@@ -2,7 +2,7 @@
  * Rewrites of a nest before it becomes loops: positions become element offsets, axes that always move together merge,
  * and axes split where a guard changes its mind. No memory, no lanes.
  */
-import type { Axis, BufferDecl, IndexExpr, Nest, Range, ScalarExpr, Store } from "@sinter/ir";
+import type { Atom, Axis, BufferDecl, IndexExpr, Nest, Range, ScalarExpr, Store } from "@sinter/ir";
 import {
   addIndex,
   axis,
@@ -166,9 +166,18 @@ export function strideOf(index: IndexExpr, of: Axis): number | undefined {
   let stride = 0;
   for (const { coef, atom } of index.terms) {
     if (atom.kind === "axis") stride += atom.axis.id === of.id ? coef : 0;
-    else if (atom.kind === "dyn" ? scalarMentions(atom.value, of) : atomMentions(atom, of)) return undefined;
+    else if (atomMentions(atom, of) || dataMentions(atom, of)) return undefined;
   }
   return stride;
+}
+
+/** Whether data positions in an atom, however deep, vary with an axis. */
+function dataMentions(atom: Atom, of: Axis): boolean {
+  let found = false;
+  visitAtoms({ constant: 0, terms: [{ coef: 1, atom }], key: atom.key, lo: atom.lo, hi: atom.hi }, (inner) => {
+    found ||= inner.kind === "dyn" && scalarMentions(inner.value, of);
+  });
+  return found;
 }
 
 /** Whether a scalar varies with an axis. */

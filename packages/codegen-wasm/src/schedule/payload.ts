@@ -194,7 +194,8 @@ export class Payload {
 
   private read(node: ScalarExpr & { kind: "read" }, place: Place): LoopExpr {
     const local = this.memory.local(node.buffer);
-    if (local) return loop.use(local);
+    if (local && node.guard.length === 0) return loop.use(local);
+    if (local) return selectWide(this.guard(node.guard, place), loop.use(local), loop.constant(node.dtype, node.fill));
     // An empty operand of a concatenation, say: no guard ever holds, and there is no element 0 to read instead.
     if (this.memory.size(node.buffer) === 0) return loop.constant(node.dtype, node.fill);
     const pointer = this.memory.pointer(node.buffer);
