@@ -143,6 +143,11 @@ test.each<[string, Build, string]>([
     (b, x) => emit.pad(b, emit.pad(b, x!, c(b, 3), [1, 0, 0], [0, 1, 0]), c(b, 3), [0, 2, 0], [1, 0, 0]),
     "const pad",
   ],
+  [
+    "pad that cuts what it put in between",
+    (b, x) => emit.pad(b, x!, c(b, 3), [0, 0, 0], [0, -2, 0], [0, 1, 0]),
+    "const pad",
+  ],
   ["pad that cuts", (b, x) => emit.pad(b, x!, c(b, 3), [0, -1, 0], [0, 0, -2]), "slice"],
   ["concat of concat", (b, x) => emit.concat(b, [emit.concat(b, [x!, x!], 0), x!], 0), "concat"],
   ["concat of one", (b, x) => emit.concat(b, [x!], 2), ""],

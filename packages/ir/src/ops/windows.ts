@@ -247,7 +247,11 @@ const padOp = defineOp<PadAttrs>({
     {
       name: "nothing added",
       apply: (_, [x], attrs) =>
-        sameShape(padShape(shapeOf(x!), attrs), shapeOf(x!)) && attrs.lo.every((n) => n === 0) ? x : undefined,
+        sameShape(padShape(shapeOf(x!), attrs), shapeOf(x!)) &&
+        attrs.lo.every((n) => n === 0) &&
+        attrs.interior.every((n, i) => n === 0 || shapeOf(x!)[i] === 1)
+          ? x
+          : undefined,
     },
     {
       name: "only cuts",
