@@ -4,12 +4,13 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { coverageTables } from "./docs/coverage.ts";
+import { sourceExcerpts } from "./docs/sources.ts";
 import { stageTexts } from "./docs/stages.ts";
 
 const docs = join(dirname(dirname(fileURLToPath(import.meta.url))), "docs");
 const check = process.argv.includes("--check");
 
-const texts = new Map([...(await stageTexts()), ...coverageTables()]);
+const texts = new Map([...(await stageTexts()), ...coverageTables(), ...sourceExcerpts()]);
 const used = new Set<string>();
 const stale: string[] = [];
 
