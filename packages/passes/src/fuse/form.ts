@@ -3,7 +3,7 @@
  * nests run one after the other inside common outer axes, each reading of the others only the row it is at. Decided
  * on the templates' index expressions; costs play no part here.
  */
-import { axisIndex, type Dim, type IndexExpr, indexAxes, isConst, sameIndex } from "@sinter/ir";
+import { type Axis, type Dim, type IndexExpr, indexAxes, isConst, sameIndex } from "@sinter/ir";
 import { maxDim } from "./model.ts";
 import type { Template } from "./template.ts";
 
@@ -135,7 +135,15 @@ function misaligned(
 
 /** Whether positions are exactly these axes, in order. */
 export function isIdentity(index: readonly IndexExpr[], axes: Template["par"]): boolean {
-  return index.length === axes.length && index.every((ix, i) => ix.key === axisIndex(axes[i]!).key);
+  return index.length === axes.length && index.every((ix, i) => isAxis(ix, axes[i]!));
+}
+
+/** Whether a position is that of an axis; an axis of one point is always at 0. */
+function isAxis(index: IndexExpr, axis: Axis): boolean {
+  if (index.constant !== 0) return false;
+  if (maxDim(axis.extent) === 1) return index.terms.length === 0;
+  const [only, second] = index.terms;
+  return only?.coef === 1 && only.atom.kind === "axis" && only.atom.axis.id === axis.id && second === undefined;
 }
 
 interface Growing {

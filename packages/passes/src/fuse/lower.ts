@@ -1,5 +1,5 @@
 /** Graph to nests: `lower` is the pipeline of fusion, one readable list. */
-import type { Graph, NestProgram, NestStep } from "@sinter/ir";
+import type { FusionNote, Graph, NestProgram, NestStep } from "@sinter/ir";
 import { absorbPermutations } from "./absorb.ts";
 import { alignToReductions } from "./align.ts";
 import { buildKernel } from "./build.ts";
@@ -27,7 +27,7 @@ export function lower(graph: Graph, options: LowerOptions = {}): NestProgram {
     if (isRefused(formed)) throw new Error(`value %${template.id} cannot be a kernel: ${formed.refused}`);
     return { templates: [template], formed };
   });
-  const merged = options.fuse === false ? { units: singles, notes: [] } : mergeUnits(model, singles);
+  const merged = options.fuse === false ? { units: singles, notes: () => [] } : mergeUnits(model, singles);
   const { buffers, storage, order } = planSteps(model, merged.units);
   const steps = order.map((item, position): NestStep => {
     if (item.kind === "copy") return item;
@@ -39,5 +39,15 @@ export function lower(graph: Graph, options: LowerOptions = {}): NestProgram {
     });
     return { kind: "kernel", kernel, node: unitNode(model, unit) };
   });
-  return { name: graph.name, buffers, steps, notes: [...notes, ...merged.notes] };
+  // Notes are made when somebody reads them: most compilations end without.
+  let all: readonly FusionNote[] | undefined;
+  return {
+    name: graph.name,
+    buffers,
+    steps,
+    get notes() {
+      all ??= [...notes, ...merged.notes()];
+      return all;
+    },
+  };
 }

@@ -5,6 +5,7 @@
 import type { FusionNote } from "@sinter/ir";
 import { type FormedKernel, formKernel, isIdentity, isRefused, pointsIn, type Refused, rowMisfit } from "./form.ts";
 import { bytesPer, type GraphModel, infoOf } from "./model.ts";
+import { Queue } from "./queue.ts";
 import type { Template } from "./template.ts";
 import type { Unit } from "./units.ts";
 
@@ -26,10 +27,10 @@ interface Candidate {
 export function mergeUnits(
   model: GraphModel,
   units: readonly Unit[],
-): { units: readonly Unit[]; notes: readonly FusionNote[] } {
+): { units: readonly Unit[]; notes: () => readonly FusionNote[] } {
   const merger = new Merger(model, units);
   merger.run();
-  return { units: merger.result(), notes: merger.notes() };
+  return { units: merger.result(), notes: () => merger.notes() };
 }
 
 class Merger {
@@ -42,6 +43,8 @@ class Merger {
   private readonly readers = new Map<number, number[]>();
   /** By the smaller id of the pair, then the larger. */
   private readonly candidates = new Map<number, Map<number, Candidate>>();
+  /** All candidates, those no longer in the table too. */
+  private readonly queue = new Queue<Candidate>(comesBefore);
   private readonly sources = new WeakMap<Unit, ReadonlySet<number>>();
   /** From a unit to those that read it; forgotten at each merge. */
   private readonly successors = new Map<number, ReadonlySet<number>>();
@@ -106,10 +109,10 @@ class Merger {
   }
 
   private best(): Candidate | undefined {
-    let best: Candidate | undefined;
-    for (const list of this.candidates.values())
-      for (const c of list.values()) if (best === undefined || comesBefore(c, best)) best = c;
-    return best;
+    for (;;) {
+      const first = this.queue.take();
+      if (first === undefined || this.candidates.get(first.a)?.get(first.b) === first) return first;
+    }
   }
 
   private attempt(candidate: Candidate): void {
@@ -164,9 +167,10 @@ class Merger {
     others.delete(id);
     for (const other of others) {
       const [a, b] = [Math.min(id, other), Math.max(id, other)];
-      const saved = this.saved(this.units.get(a)!, this.units.get(b)!);
+      const candidate = { a, b, saved: this.saved(a, b) };
       const list = this.candidates.get(a) ?? new Map<number, Candidate>();
-      this.candidates.set(a, list.set(b, { a, b, saved }));
+      this.candidates.set(a, list.set(b, candidate));
+      this.queue.add(candidate);
     }
   }
 
@@ -188,23 +192,27 @@ class Merger {
   }
 
   /** Bytes that need not be moved: reads of what the other has at hand, and writes that nobody else reads. */
-  private saved(a: Unit, b: Unit): number {
-    const members = new Set([...a.templates, ...b.templates].map((t) => t.id));
+  private saved(a: number, b: number): number {
+    const [first, second] = [this.units.get(a)!, this.units.get(b)!];
+    const isMember = (id: number): boolean => {
+      const owner = this.owner.get(id);
+      return owner === a || owner === b;
+    };
     let total = 0;
     for (const [from, to] of [
-      [a, b],
-      [b, a],
+      [first, second],
+      [second, first],
     ] as const) {
       const wanted = this.needs(to);
       for (const t of from.templates) {
         if (!wanted.has(t.id)) continue;
-        const inside = this.readers.get(t.id)!.every((r) => members.has(r)) && this.model.resultUses[t.id] === 0;
+        const inside = this.readers.get(t.id)!.every(isMember) && this.model.resultUses[t.id] === 0;
         total += this.bytes(t.id) * (inside ? 2 : 1);
         if (t.kind === "reduce" && to.templates.some((u) => readsInPlace(u, t.id))) total += epilogueBonus;
       }
     }
-    const [x, y] = [this.needs(a), this.needs(b)];
-    for (const id of x) if (y.has(id) && !members.has(id)) total += this.bytes(id);
+    const [x, y] = [this.needs(first), this.needs(second)];
+    for (const id of x) if (y.has(id) && !isMember(id)) total += this.bytes(id);
     return total;
   }
 
