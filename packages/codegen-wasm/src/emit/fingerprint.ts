@@ -1,8 +1,8 @@
 /** A number that functions of equal text share, made without their text: most functions differ in it already. */
 import { type LoopExpr, type LoopFunc, type LoopStmt, loopExprsOf, loopOperands } from "@sinter/ir";
 
-/** How far down expressions are looked at. */
-const depthLimit = 3;
+/** How far below the top of an expression is looked. */
+const depthLimit = 1;
 
 /** What the hash starts from and multiplies by: FNV-1a. */
 const [offset, prime] = [0x811c9dc5, 0x01000193];
@@ -12,10 +12,7 @@ export function fingerprint(func: LoopFunc): number {
   const add = (value: number): void => {
     hash = Math.imul(hash ^ value, prime);
   };
-  const word = (text: string): void => {
-    add(text.length);
-    for (let i = 0; i < text.length; i++) add(text.charCodeAt(i));
-  };
+  const word = (text: string): void => add((text.length << 8) + text.charCodeAt(0));
   const expr = (e: LoopExpr, depth: number): void => {
     word(e.kind);
     if (e.kind === "const") add(Number(e.value));

@@ -6,6 +6,11 @@ export class ByteWriter {
   private data = new Uint8Array(1 << 12);
   length = 0;
 
+  /** Forgets what was written. */
+  clear(): void {
+    this.length = 0;
+  }
+
   /** A copy of what was written. */
   finish(): Uint8Array {
     return this.data.slice(0, this.length);

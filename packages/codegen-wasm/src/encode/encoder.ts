@@ -74,6 +74,8 @@ export class Encoder implements Assembler {
   /** The parameters of each function. */
   private readonly params: (readonly WasmType[])[] = [];
   private readonly code = new ByteWriter();
+  /** The function being written. */
+  private readonly body = new ByteWriter();
   private memoryDecl: MemoryDecl | undefined;
 
   private add(node: Node): Code {
@@ -173,7 +175,8 @@ export class Encoder implements Assembler {
   func(name: string, params: readonly WasmType[], locals: readonly WasmType[], body: readonly Code[]): void {
     this.functions.set(name, this.params.length);
     this.params.push(params);
-    const writer = new ByteWriter();
+    const writer = this.body;
+    writer.clear();
     const numbers = declareLocals(writer, params.length, locals);
     for (const code of body) this.write(writer, numbers, code);
     writer.byte(end);

@@ -80,8 +80,17 @@ export function visitIndices(nest: Nest, visit: (index: IndexExpr) => void): voi
   }
 }
 
+/** Flat forms of nests whose buffers have not changed: the choice of a schedule and the schedule both ask. */
+const flattened = new WeakMap<Nest, { readonly buffers: readonly BufferDecl[]; readonly flat: Nest }>();
+
 /** Positions become one row-major element offset; axes of one iteration go. */
 export function flattenNest(nest: Nest, buffers: readonly BufferDecl[]): Nest {
+  let known = flattened.get(nest);
+  if (known?.buffers !== buffers) flattened.set(nest, (known = { buffers, flat: flatten(nest, buffers) }));
+  return known.flat;
+}
+
+function flatten(nest: Nest, buffers: readonly BufferDecl[]): Nest {
   const shape = (id: number): BufferDecl["shape"] => buffers[id]!.shape;
   const flat = rewriteNest(
     nest,
@@ -110,6 +119,7 @@ export function collapseAxes(nest: Nest): Nest {
 function mergePair(nest: Nest, position: number, outer: Axis, inner: Axis): Nest | undefined {
   const size = staticDim(inner.extent);
   const merged = axis(`${outer.name}${inner.name}`, staticDim(outer.extent) * size, outer.kind);
+  if (certainlyUneven(nest, outer, inner, size)) return undefined;
   const at = axisIndex(merged);
   const map = new Map([
     [outer.id, divIndex(at, size)],
@@ -126,6 +136,16 @@ function mergePair(nest: Nest, position: number, outer: Axis, inner: Axis): Nest
       }
   });
   return linear ? candidate : undefined;
+}
+
+/** Whether some position plainly moves by other strides than a merged axis would: found without rewriting the nest. */
+function certainlyUneven(nest: Nest, outer: Axis, inner: Axis, size: number): boolean {
+  let uneven = false;
+  visitIndices(nest, (index) => {
+    const [far, near] = [strideOf(index, outer), strideOf(index, inner)];
+    if (far !== undefined && near !== undefined && far !== near * size) uneven = true;
+  });
+  return uneven;
 }
 
 /** All points of several axes (outermost first) as one axis, by div and mod where positions are not linear in it. */

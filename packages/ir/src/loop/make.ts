@@ -71,7 +71,8 @@ function resultScalar(name: LoopOp, args: readonly LoopExpr[]): ScalarType {
 export function op(name: LoopOp, ...args: readonly LoopExpr[]): LoopExpr {
   let lanes = 1;
   for (const a of args) if (a.type.lanes > lanes) lanes = a.type.lanes;
-  const wide = args.every((a) => a.type.lanes === lanes) ? args : args.map((a) => splat(a, lanes));
+  let wide = args;
+  for (const a of args) if (a.type.lanes !== lanes) wide = args.map((each) => splat(each, lanes));
   return { kind: "op", type: type(resultScalar(name, wide), lanes), op: name, args: wide };
 }
 
