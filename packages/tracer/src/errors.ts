@@ -78,8 +78,12 @@ function ownFolders(): readonly string[] {
   return names.map((name) => `${packages[1]}${name}/${inside}`);
 }
 
+/** How most of our frames are known before their line is taken apart. */
+const ownUrls = ownSources.map((own) => `file://${own}`);
+
 function parseStack(stack: string): Loc | undefined {
   for (const text of stack.split("\n")) {
+    if (ownUrls.some((own) => text.includes(own))) continue;
     const match = /\(?((?:file:\/\/|https?:\/\/|webpack[^:]*:\/\/|[A-Za-z]:[\\/]|\/)[^()]*?):(\d+):(\d+)\)?$/.exec(
       text.trim(),
     );
@@ -99,13 +103,18 @@ export function userLine(): string | undefined {
 }
 
 export function userLoc(): Loc | undefined {
-  const holder: { stack?: string } = {};
   if (!canCapture) return parseStack(new Error("where").stack ?? "");
+  // Frames cost time each: the user's is mostly one of the first, below recursion of ours somewhere in many.
+  return parseStack(stackAbove(8)) ?? parseStack(stackAbove(40));
+}
+
+function stackAbove(frames: number): string {
+  const holder: { stack?: string } = {};
   const limit = Error.stackTraceLimit;
-  Error.stackTraceLimit = 40;
+  Error.stackTraceLimit = frames;
   Error.captureStackTrace(holder, userLoc);
   Error.stackTraceLimit = limit;
-  return parseStack(holder.stack ?? "");
+  return holder.stack ?? "";
 }
 
 export function locText(loc: Loc | undefined): string | undefined {
