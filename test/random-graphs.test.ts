@@ -4,7 +4,7 @@ import { evalGraph, type HostTensor, isFloat, type OpDef, typeOf } from "@sinter
 import { gradGraph, simplify } from "@sinter/passes";
 import { describe, test } from "vitest";
 import { checkForms, checkSameBits } from "./support/check-forms.ts";
-import { forms, ready } from "./support/compiled.ts";
+import { choppedForms, forms, ready } from "./support/compiled.ts";
 import { fuzzRuns } from "./support/fuzz.ts";
 import { randomTensor, seededRng, type Tolerance } from "./support/random.ts";
 import { checkRandomGraphs, type GraphCase } from "./support/random-graph.ts";
@@ -43,6 +43,15 @@ describe("compiled graphs agree with the reference evaluator", () => {
       accept: exact,
       exact: true,
       seed: 2000,
+    });
+  });
+
+  test("with every loop in chunks", () => {
+    checkRandomGraphs(({ graph, args }) => checkForms(graph, args, { forms: choppedForms }), {
+      runs: fuzzRuns(30),
+      accept: exact,
+      exact: true,
+      seed: 8000,
     });
   });
 

@@ -8,6 +8,8 @@ export interface CheckOptions {
   readonly tolerance?: Tolerance;
   readonly forms?: readonly Form[];
   readonly memories?: readonly MemoryKind[];
+  /** Also without relaxed SIMD (fma), as on older engines. */
+  readonly plainSimd?: boolean;
   /** Also over the old states, where the graph has any. Default: yes. */
   readonly inPlace?: boolean;
   /** Nests and loops are interpreted too where no tensor has more elements than this. */
@@ -36,11 +38,15 @@ export function checkForms(graph: Graph, args: readonly HostTensor[], options: C
           if (!form.generic) compare(`nests${where}`, interpretNests(compiled, args, expected, statesInPlace));
           compare(`loops${where}`, runLoops(compiled, args, { statesInPlace }));
         }
+        if (options.plainSimd === true)
+          compare(`wasm, plain SIMD${where}`, runWasm(compiled, args, { statesInPlace, features: plainSimd }));
         for (const memory of options.memories ?? ["unshared" as const])
           compare(`wasm, ${memory} memory${where}`, runWasm(compiled, args, { memory, statesInPlace }));
       }
     });
 }
+
+const plainSimd = { relaxedSimd: false };
 
 function interpretNests(
   { nests }: Compiled,

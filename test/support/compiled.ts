@@ -21,6 +21,7 @@ import {
   type TypedArray,
   verifyLoopKernel,
   verifyNests,
+  type WasmFeatures,
   type WasmProgram,
 } from "@sinter/ir";
 import { lower, planMemory, verifyPlan } from "@sinter/passes";
@@ -29,6 +30,8 @@ export interface Form {
   readonly fuse: boolean;
   /** Naive scalar loops. */
   readonly generic: boolean;
+  /** Work of one chunk of a kernel; small here, so that small kernels have many chunks. */
+  readonly chunkWork?: number;
 }
 
 export const forms: readonly Form[] = [
@@ -38,8 +41,15 @@ export const forms: readonly Form[] = [
   { fuse: true, generic: false },
 ];
 
-export function formName(form: Form): string {
-  return `${form.generic ? "generic" : "scheduled"} ${form.fuse ? "fused" : "unfused"}`;
+/** Every loop that can be cut into chunks is. */
+export const choppedForms: readonly Form[] = [
+  { fuse: false, generic: false, chunkWork: 1 },
+  { fuse: true, generic: false, chunkWork: 64 },
+];
+
+export function formName({ fuse, generic, chunkWork }: Form): string {
+  const chunks = chunkWork === undefined ? "" : `, chunks of ${chunkWork}`;
+  return `${generic ? "generic" : "scheduled"} ${fuse ? "fused" : "unfused"}${chunks}`;
 }
 
 export interface Compiled {
@@ -61,7 +71,7 @@ export function withCompiled<T>(graph: Graph, form: Form, use: (compiled: Compil
     const nests = lower(graph, { fuse: form.fuse });
     verifyNests(nests);
     try {
-      const loops = schedule(nests, probeFeatures(), { generic: form.generic });
+      const loops = schedule(nests, probeFeatures(), form);
       for (const kernel of loops.kernels) verifyLoopKernel(kernel);
       const plan = planMemory(loops, { alignment: 64 });
       verifyPlan(loops, plan);
@@ -79,13 +89,16 @@ export interface RunOptions {
   readonly memory?: MemoryKind;
   /** New states are written over the old ones. */
   readonly statesInPlace?: boolean;
+  /** What the program may use. Default: what the machine has. */
+  readonly features?: WasmFeatures;
 }
 
 /** Results in the order of the graph's, from a run as wasm. Memory around every buffer must survive. */
 export function runWasm(compiled: Compiled, args: readonly HostTensor[], options: RunOptions = {}): HostTensor[] {
   const { graph, loops, plan } = compiled;
   const memoryKind = options.memory ?? "unshared";
-  const emitOptions: EmitOptions = { ...probeFeatures(), memory: memoryKind, owner: "import", debug: true };
+  const features = options.features ?? probeFeatures();
+  const emitOptions: EmitOptions = { ...features, memory: memoryKind, owner: "import", debug: true };
   const program = emit(loops, plan, emitOptions);
   const heap = memoryFor(memoryKind, tableSize(program) + program.slots.reduce((n, s) => n + room(s.bytes), 0));
   const module = new WebAssembly.Module(program.bytes as Uint8Array<ArrayBuffer>);

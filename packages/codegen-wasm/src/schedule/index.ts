@@ -7,6 +7,8 @@ import { scheduleNests } from "./kernel.ts";
 export interface ScheduleOptions {
   /** Naive scalar loops for everything: the oracle that the other schedules are tested against. */
   readonly generic?: boolean;
+  /** Work of one chunk of a kernel, in multiplications. Tests make it small, so that small kernels have many chunks. */
+  readonly chunkWork?: number;
 }
 
 export function schedule(program: NestProgram, features: WasmFeatures, options: ScheduleOptions = {}): LoopProgram {
@@ -44,7 +46,7 @@ export function schedule(program: NestProgram, features: WasmFeatures, options: 
       };
     const product = generic ? undefined : productOf(k, program.buffers);
     if (product) return scheduleProduct(k, product, program.buffers, features);
-    return scheduleNests(k, program.buffers, { generic });
+    return scheduleNests(k, program.buffers, { ...options, generic });
   };
   return { name: program.name, buffers: program.buffers, steps: steps(program.steps), kernels };
 }

@@ -12,9 +12,10 @@ import { emitNest, finishScalar, type KernelScope } from "./nests.ts";
 import { type PreparedNest, type PrepareOptions, prepareNest } from "./prepare.ts";
 
 /** Work of one chunk, in multiplications: some tens of microseconds, so that a call costs nothing beside it. */
-const chunkWork = 1 << 16;
+const usualChunkWork = 1 << 16;
 
 export function scheduleNests(kernel: NestKernel, decls: readonly BufferDecl[], options: PrepareOptions): LoopKernel {
+  const chunkWork = options.chunkWork ?? usualChunkWork;
   const used = kernelBuffers(kernel, decls);
   const prepared = kernel.nests.map((nest) => prepareNest(nest, decls, options));
   const scratch = rowScratch(used, decls);
@@ -28,11 +29,15 @@ export function scheduleNests(kernel: NestKernel, decls: readonly BufferDecl[], 
     flops: work,
   };
   const only = prepared.length === 1 && kernel.outer.length === 0 ? prepared[0] : undefined;
-  const long = only && !options.generic ? longReduction(only) : undefined;
+  const long = only && !options.generic ? longReduction(only, chunkWork) : undefined;
   if (only && long)
-    return { ...common, ...chunkedReduction(kernel.name, decls, used, only, long), schedule: "two-pass reduction" };
+    return {
+      ...common,
+      ...chunkedReduction(kernel.name, decls, used, only, long, chunkWork),
+      schedule: "two-pass reduction",
+    };
   const schedule = options.generic ? "generic" : kernel.outer.length > 0 ? "rows" : (only?.vector?.kind ?? "scalar");
-  const cut = options.generic ? undefined : cutAxis(kernel.outer, prepared, work);
+  const cut = options.generic ? undefined : cutAxis(kernel.outer, prepared, work, chunkWork);
   const entry = new KernelFunc(kernel.name, decls, used);
   if (!cut) {
     emitBody(entry, kernel.outer, prepared, used);
@@ -87,6 +92,7 @@ function cutAxis(
   outer: readonly Axis[],
   nests: readonly PreparedNest[],
   work: number,
+  chunkWork: number,
 ): { axis: Axis; size: number } | undefined {
   if (work < 2 * chunkWork) return undefined;
   const first = outer[0] ?? firstLoop(nests);
@@ -109,7 +115,7 @@ function firstLoop(nests: readonly PreparedNest[]): Axis | undefined {
 }
 
 /** The red axis of a reduction to a single point that is long enough to be cut. */
-function longReduction(prepared: PreparedNest): Axis | undefined {
+function longReduction(prepared: PreparedNest, chunkWork: number): Axis | undefined {
   const { nest } = prepared.pieces[0]!;
   if (prepared.pieces.length > 1 || nest.axes.some((a) => a.kind !== "red") || nest.accumulators.length === 0)
     return undefined;
@@ -127,6 +133,7 @@ function chunkedReduction(
   used: KernelBuffers,
   prepared: PreparedNest,
   axis: Axis,
+  chunkWork: number,
 ): Pick<LoopKernel, "funcs" | "scratch"> {
   const { nest } = prepared.pieces[0]!;
   const extent = staticDim(axis.extent);

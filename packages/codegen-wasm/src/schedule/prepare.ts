@@ -26,6 +26,8 @@ export interface PreparedNest {
 export interface PrepareOptions {
   /** Scalar loops in the order of the axes: the fallback, and the oracle of the other schedules. */
   readonly generic: boolean;
+  /** Work of one chunk of a kernel, in multiplications. Tests make it small, so that small kernels have many chunks. */
+  readonly chunkWork?: number;
 }
 
 export function prepareNest(nest: Nest, buffers: readonly BufferDecl[], options: PrepareOptions): PreparedNest {

@@ -115,9 +115,9 @@ export function placeValues(
         const readers = [...(readIn.get(id) ?? [])];
         const elsewhere = needsMemory.has(id) || readers.some((r) => !r.startsWith(`${u}.`));
         const otherNest = readers.some((r) => r !== `${u}.${n}`);
-        const { dtype, shape } =
-          template.kind === "update" || elsewhere ? infoOf(model, id).type : infoOf(model, id).type;
-        if (targets.length === 0 && elsewhere) targets.push(table.temp(id));
+        const { dtype, shape } = infoOf(model, id).type;
+        // An update needs its base copied somewhere even where all that reads it turned out to be empty.
+        if (targets.length === 0 && (elsewhere || template.kind === "update")) targets.push(table.temp(id));
         else if (targets.length === 0 && otherNest) {
           const row = table.add(`v${id}`, dtype, shape.slice(unit.formed.outer), "row");
           out.set(id, { targets: [row], read: row, row: true });
