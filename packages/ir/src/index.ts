@@ -26,7 +26,6 @@ export type * from "./nest/nest.ts";
 export * from "./nest/print.ts";
 export * from "./nest/scalar-expr.ts";
 export * from "./nest/scope.ts";
-export * from "./nest/share.ts";
 export * from "./nest/verify.ts";
 export * from "./ops/index.ts";
 export * from "./parse.ts";

@@ -3,17 +3,19 @@ import { bytesOf, type DType, isFloat, roundTo } from "../dtype.ts";
 import { evalScalar, isScalarOp, scalarOps } from "../scalar-ops.ts";
 import type { BufferId, IndexExpr, Range, ScalarExpr } from "./expr.ts";
 import { decideRange, substituteIndex } from "./index-algebra.ts";
-import { internKey } from "./scope.ts";
+import { intern } from "./scope.ts";
 
 export function scalarConst(dtype: DType, value: number): ScalarExpr {
   const rounded = roundTo(dtype, value);
-  return { kind: "const", dtype, value: rounded, key: `${Object.is(rounded, -0) ? "-0" : rounded}:${dtype}` };
+  return intern(`${numberKey(rounded)}:${dtype}`, (key) => ({ kind: "const", dtype, value: rounded, key }));
 }
+
+const numberKey = (value: number): string => (Object.is(value, -0) ? "-0" : String(value));
 
 /** An index as an i32 value. */
 export function scalarIndex(index: IndexExpr): ScalarExpr {
   if (index.terms.length === 0) return scalarConst("i32", index.constant);
-  return { kind: "index", dtype: "i32", index, key: `index(${index.key})` };
+  return intern(`index(${index.key})`, (key) => ({ kind: "index", dtype: "i32", index, key }));
 }
 
 const guardKey = (guard: readonly Range[]): string =>
@@ -44,16 +46,16 @@ export function scalarRead(
 ): ScalarExpr {
   const open = trimGuard(guard);
   if (open === undefined) return scalarConst(dtype, fill);
-  const where = open.length > 0 ? ` if ${guardKey(open)} else ${fill}` : "";
-  return {
+  const where = open.length > 0 ? ` if ${guardKey(open)} else ${numberKey(fill)}` : "";
+  return intern(`b${buffer}:${dtype}[${index.map((i) => i.key).join(",")}]${where}`, (key) => ({
     kind: "read",
     dtype,
     buffer,
     index,
     guard: open,
     fill,
-    key: internKey(`b${buffer}[${index.map((i) => i.key).join(",")}]${where}`),
-  };
+    key,
+  }));
 }
 
 /**
@@ -72,14 +74,14 @@ export function scalarGuard(guard: readonly Range[], value: ScalarExpr, otherwis
       ? scalarRead(node.dtype, node.buffer, node.index, joinGuards(node.guard, open), node.fill)
       : node,
   );
-  return {
+  return intern(`(${safe.key} if ${guardKey(open)} else ${otherwise.key})`, (key) => ({
     kind: "guard",
     dtype: value.dtype,
     guard: open,
     value: safe,
     otherwise,
-    key: internKey(`(${safe.key} if ${guardKey(open)} else ${otherwise.key})`),
-  };
+    key,
+  }));
 }
 
 const noAxes: ReadonlyMap<number, IndexExpr> = new Map();
@@ -111,20 +113,20 @@ export function scalarApply(op: string, args: readonly ScalarExpr[], dtype?: DTy
       ),
     );
   const sorted = scalarOps[op].commutative && args[1]!.key < args[0]!.key ? [args[1]!, args[0]!] : args;
-  return {
+  return intern(`${op}(${sorted.map((a) => a.key).join(",")})`, (key) => ({
     kind: "op",
     dtype: result,
     op,
     args: sorted,
-    key: internKey(`${op}(${sorted.map((a) => a.key).join(",")})`),
-  };
+    key,
+  }));
 }
 
 /** Conversion by value: floats to integers truncate and saturate (NaN gives 0), integers wrap, to bool is `!= 0`. */
 export function scalarCast(x: ScalarExpr, dtype: DType): ScalarExpr {
   if (x.dtype === dtype) return x;
   if (x.kind === "const") return scalarConst(dtype, castValue(x.dtype, dtype, x.value));
-  return { kind: "op", dtype, op: "cast", args: [x], key: internKey(`cast.${dtype}(${x.key})`) };
+  return intern(`cast.${dtype}(${x.key})`, (key) => ({ kind: "op", dtype, op: "cast", args: [x], key }));
 }
 
 export function castValue(from: DType, to: DType, value: number): number {
@@ -140,7 +142,7 @@ export function castValue(from: DType, to: DType, value: number): number {
 export function scalarBitcast(x: ScalarExpr, dtype: DType): ScalarExpr {
   if (x.dtype === dtype) return x;
   if (bytesOf(x.dtype) !== bytesOf(dtype)) throw new Error(`bitcast from ${x.dtype} to ${dtype} changes the size`);
-  return { kind: "op", dtype, op: "bitcast", args: [x], key: internKey(`bitcast.${dtype}(${x.key})`) };
+  return intern(`bitcast.${dtype}(${x.key})`, (key) => ({ kind: "op", dtype, op: "bitcast", args: [x], key }));
 }
 
 /** The bits of a value of `from` read as `to`. Both take 4 bytes, or they are the same. */
@@ -153,11 +155,17 @@ export function bitcastValue(from: DType, to: DType, value: number): number {
 }
 
 export function scalarAcc(dtype: DType, accumulator: number, component = 0): ScalarExpr {
-  return { kind: "acc", dtype, accumulator, component, key: `acc${accumulator}.${component}` };
+  return intern(`acc${accumulator}.${component}:${dtype}`, (key) => ({
+    kind: "acc",
+    dtype,
+    accumulator,
+    component,
+    key,
+  }));
 }
 
 export function scalarCarry(dtype: DType, carry: number): ScalarExpr {
-  return { kind: "carry", dtype, carry, key: `carry${carry}` };
+  return intern(`carry${carry}:${dtype}`, (key) => ({ kind: "carry", dtype, carry, key }));
 }
 
 /**
@@ -199,10 +207,9 @@ export function rewriteScalar(
         return scalarApply(node.op, node.args.map(go), node.dtype);
       case "loop": {
         const [init, test, next] = [node.init.map(go), go(node.test), node.next.map(go)];
-        const key = internKey(
-          `loop${node.loopId}(${init.map((e) => e.key).join(",")};${test.key};${next.map((e) => e.key).join(",")};${node.limit}).${node.result}`,
-        );
-        return { ...node, init, test, next, key };
+        const list = (parts: readonly ScalarExpr[]): string => parts.map((e) => e.key).join(",");
+        const structure = `loop${node.loopId}(${list(init)};${test.key};${list(next)};${node.limit}).${node.result}:${node.dtype}`;
+        return intern(structure, (key) => ({ ...node, init, test, next, key }));
       }
       default:
         return node satisfies never;

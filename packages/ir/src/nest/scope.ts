@@ -6,11 +6,11 @@
 interface Scope {
   axes: number;
   loops: number;
-  /** Number of each distinct expression structure, keyed by its text over the numbers of its children. */
-  readonly numbers: Map<string, number>;
+  /** The one node of each structure, by its text over the keys of its children. */
+  readonly nodes: Map<string, object>;
 }
 
-const newScope = (): Scope => ({ axes: 0, loops: 0, numbers: new Map() });
+const newScope = (): Scope => ({ axes: 0, loops: 0, nodes: new Map() });
 let current = newScope();
 
 /** Runs a compilation with numbering of its own. Synchronous. */
@@ -32,12 +32,11 @@ export function nextLoopId(): number {
   return current.loops++;
 }
 
-/** A short key that is equal for equal structures. */
-export function internKey(structure: string): string {
-  let number = current.numbers.get(structure);
-  if (number === undefined) {
-    number = current.numbers.size;
-    current.numbers.set(structure, number);
-  }
-  return `%${number}`;
+/** The one node of a structure: made with a short key of its own the first time. */
+export function intern<T extends { readonly key: string }>(structure: string, make: (key: string) => T): T {
+  const known = current.nodes.get(structure);
+  if (known !== undefined) return known as T;
+  const made = make(`%${current.nodes.size}`);
+  current.nodes.set(structure, made);
+  return made;
 }

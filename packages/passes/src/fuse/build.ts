@@ -6,7 +6,6 @@ import {
   type BufferId,
   type Carry,
   type IndexExpr,
-  internScalar,
   type Nest,
   type NestKernel,
   rewriteScalar,
@@ -56,7 +55,6 @@ class NestBuilder {
   private readonly stores: Store[] = [];
   /** Values of this nest's members, by id. */
   private readonly values = new Map<number, ScalarExpr>();
-  private readonly shared = new Map<string, ScalarExpr>();
 
   constructor(formed: FormedKernel, nest: FormedNest, outer: readonly Axis[], storageOf: StorageOf) {
     this.formed = formed;
@@ -133,6 +131,6 @@ class NestBuilder {
       const index = row ? node.index.slice(this.formed.outer) : node.index;
       return scalarRead(node.dtype, read, index, node.guard, node.fill);
     };
-    return internScalar(rewriteScalar(e, axes, leaf), this.shared);
+    return rewriteScalar(e, axes, leaf);
   }
 }

@@ -8,7 +8,6 @@ import {
   axis,
   axisIndex,
   type IndexExpr,
-  internScalar,
   isConst,
   type Nest,
   ownIndices,
@@ -95,8 +94,7 @@ function splitOne(nest: Nest, split: Axis, size: number): Nest {
   const outer = axis(split.name, (split.extent as number) / size, split.kind);
   const inner = axis(split.name, size, split.kind);
   const axes = new Map([[split.id, addIndex(scaleIndex(axisIndex(outer), size), axisIndex(inner))]]);
-  const shared = new Map<string, ScalarExpr>();
-  const rewrite = (e: ScalarExpr): ScalarExpr => internScalar(rewriteScalar(e, axes), shared);
+  const rewrite = (e: ScalarExpr): ScalarExpr => rewriteScalar(e, axes);
   const index = (ix: IndexExpr): IndexExpr => substituteIndex(ix, axes, rewrite);
   const range = (r: Range): Range => ({ ...r, index: index(r.index) });
   const stores = nest.stores.map(
