@@ -379,11 +379,11 @@ function epilogue(plan: Plan, f: OpenFunc, levels: Levels, panel: Panels, acc: r
   const { func } = f.of;
   const roots = p.nest.stores.map((s) => s.value);
   const row = levels.axis(p.m.id).value;
+  const payload = new Payload(levels, f.of.memory, roots, p.n, 0);
+  const scope = { levels, memory: f.of.memory, rowLevel: 0 };
   const store = (at: LoopExpr, value: (copy: number) => LoopExpr): void =>
     levels.inside(p.m, at, () => {
-      const payload = new Payload(levels, f.of.memory, roots, p.n, 0);
       payload.setResults((_, copy) => value(copy));
-      const scope = { levels, memory: f.of.memory, rowLevel: 0 };
       for (const place of placesOf(panel))
         emitStores({ scope, nest: p.nest, payload, vector: p.n }, p.nest.stores, place);
     });

@@ -236,26 +236,36 @@ export function scalarChildren(node: ScalarExpr): readonly ScalarExpr[] {
     case "op":
       return node.args;
     case "read":
-      return [...node.index.flatMap(dynValues), ...node.guard.flatMap((g) => dynValues(g.index))];
+      return dataOf(node.index, node.guard);
     case "index":
-      return dynValues(node.index);
+      return dataOf([node.index], noRanges);
     case "guard":
-      return [...node.guard.flatMap((g) => dynValues(g.index)), node.value, node.otherwise];
+      return [...dataOf([], node.guard), node.value, node.otherwise];
     case "loop":
       return [...node.init, node.test, ...node.next];
     default:
       return [];
   }
 }
-function dynValues(e: IndexExpr): ScalarExpr[] {
+
+const noRanges: readonly Range[] = [];
+
+/** The values inside dyn atoms of positions and ranges. */
+function dataOf(index: readonly IndexExpr[], guard: readonly Range[]): ScalarExpr[] {
   const out: ScalarExpr[] = [];
-  for (const { atom } of e.terms) {
-    if (atom.kind === "dyn") out.push(atom.value);
-    else if (atom.kind === "div" || atom.kind === "mod") out.push(...dynValues(atom.value), ...dynValues(atom.by));
-    else if (atom.kind === "mul") out.push(...atom.factors.flatMap(dynValues));
-    else if (atom.kind === "min" || atom.kind === "max") out.push(...atom.args.flatMap(dynValues));
-  }
+  for (const ix of index) addData(ix, out);
+  for (const range of guard) addData(range.index, out);
   return out;
+}
+function addData(e: IndexExpr, into: ScalarExpr[]): void {
+  for (const { atom } of e.terms) {
+    if (atom.kind === "dyn") into.push(atom.value);
+    else if (atom.kind === "div" || atom.kind === "mod") {
+      addData(atom.value, into);
+      addData(atom.by, into);
+    } else if (atom.kind === "mul") for (const f of atom.factors) addData(f, into);
+    else if (atom.kind === "min" || atom.kind === "max") for (const f of atom.args) addData(f, into);
+  }
 }
 
 /** Work of a DAG, shared nodes once, in units of one multiplication. */
