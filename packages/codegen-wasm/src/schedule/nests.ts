@@ -99,12 +99,17 @@ function map(e: NestEmitter): void {
   else eachVector(e.scope, e.vector, unrollFor(workOf(e.nest.stores.map((s) => s.value)), 4), body);
 }
 
+/** Work behind a reduction from which on code size counts. */
+const longEnd = 16;
+
 /** Reduction whose lanes are neighbouring results: one accumulator of a vector each. */
 function reduceAcross(e: NestEmitter, vector: Axis, red: readonly Axis[]): void {
   const { nest } = e;
   const extent = Math.ceil(staticDim(vector.extent) / vectorLanes);
   const room = Math.max(1, Math.floor(8 / nest.accumulators.length));
-  const unroll = powerOfTwo(Math.min(extent, room, unrollFor(workOf(bodyRoots(nest)), 8)));
+  // Long ends are written out once for each vector: four vectors are a cache line already.
+  const most = workOf(endStores(nest).map((s) => s.value)) > longEnd ? 4 : 8;
+  const unroll = powerOfTwo(Math.min(extent, room, unrollFor(workOf(bodyRoots(nest)), most)));
   eachVector(e.scope, vector, unroll, (places) => {
     const running = places.map((_, i) => startAll(e, vectorLanes, `${i}`));
     eachPoint(e.scope, red, () => {
@@ -150,7 +155,7 @@ function reduceAlong(e: NestEmitter, vector: Axis | undefined, red: readonly Axi
 
 /** End stores of a reduction that has one value for all lanes: evaluated on one lane. */
 export function finishScalar(e: { scope: KernelScope; nest: Nest }, totals: readonly (readonly LoopExpr[])[]): void {
-  const stores = e.nest.stores.filter((s) => s.when === "end");
+  const stores = endStores(e.nest);
   const payload = new Payload(
     e.scope.levels,
     e.scope.memory,
@@ -163,7 +168,7 @@ export function finishScalar(e: { scope: KernelScope; nest: Nest }, totals: read
 }
 
 function finish(e: NestEmitter, places: readonly Place[], totals: readonly (readonly (readonly LoopExpr[])[])[]): void {
-  const stores = e.nest.stores.filter((s) => s.when === "end");
+  const stores = endStores(e.nest);
   e.payload.setResults((node, copy) =>
     node.kind === "acc" ? totals[copy]![node.accumulator]![node.component]! : missing(),
   );
@@ -173,6 +178,7 @@ function finish(e: NestEmitter, places: readonly Place[], totals: readonly (read
 const missing = (): never => {
   throw new Error("a carry outside a sequential nest");
 };
+const endStores = (nest: Nest): Store[] => nest.stores.filter((s) => s.when === "end");
 const bodyStores = (nest: Nest): Store[] => nest.stores.filter((s) => s.when === "body");
 const bodyRoots = (nest: Nest): ScalarExpr[] => [
   ...nest.accumulators.flatMap((a) => a.values),
