@@ -26,12 +26,12 @@ const near: Tolerance = { ulp: 16, relative: 1e-4, absolute: 1e-4 };
 
 describe("compiled graphs agree with the reference evaluator", () => {
   test("bit for bit where every op is exact", () => {
-    checkRandomGraphs(({ graph, args }) => checkForms(graph, args), { runs: fuzzRuns(50), accept: exact, exact: true });
+    checkRandomGraphs(({ graph, args }) => checkForms(graph, args), { runs: fuzzRuns(40), accept: exact, exact: true });
   });
 
   test("nearly where ops are accurate to some ulp", () => {
     checkRandomGraphs(({ graph, args }) => checkForms(graph, args, { tolerance: near }), {
-      runs: fuzzRuns(50),
+      runs: fuzzRuns(40),
       accept: smooth,
       seed: 1000,
     });
@@ -48,7 +48,7 @@ describe("compiled graphs agree with the reference evaluator", () => {
 
   test("with every loop in chunks", () => {
     checkRandomGraphs(({ graph, args }) => checkForms(graph, args, { forms: choppedForms }), {
-      runs: fuzzRuns(30),
+      runs: fuzzRuns(20),
       accept: exact,
       exact: true,
       seed: 8000,
@@ -57,7 +57,7 @@ describe("compiled graphs agree with the reference evaluator", () => {
 
   test("when they are large", () => {
     checkRandomGraphs(({ graph, args }) => checkForms(graph, args), {
-      runs: fuzzRuns(8),
+      runs: fuzzRuns(6),
       accept: exact,
       exact: true,
       size: 40,
@@ -69,7 +69,7 @@ describe("compiled graphs agree with the reference evaluator", () => {
 test("simplification changes no bit of what is compiled", () => {
   checkRandomGraphs(
     ({ graph, args }) => checkForms(simplify(graph), args, { expected: evalGraph(graph, args), forms: forms.slice(2) }),
-    { runs: fuzzRuns(40), accept: exact, exact: true, seed: 4000 },
+    { runs: fuzzRuns(25), accept: exact, exact: true, seed: 4000 },
   );
 });
 
@@ -85,7 +85,7 @@ test("fusion and schedules change no bit where nothing is summed up", () => {
       checkSameBits(graph, args, [generic, fused]);
       checkSameBits(graph, args, [unfused, fused]);
     },
-    { runs: fuzzRuns(50), accept: (op) => !folds(op), seed: 5000 },
+    { runs: fuzzRuns(40), accept: (op) => !folds(op), seed: 5000 },
   );
 });
 
@@ -98,7 +98,7 @@ test("gradients of random graphs, fused", () => {
       if (expected.some(wild)) return;
       checkForms(gradients.graph, gradients.args, { expected, tolerance: near, forms: forms.slice(2) });
     },
-    { runs: fuzzRuns(40), accept: (op) => smooth(op) && op.derivative.kind !== "none", seed: 6000 },
+    { runs: fuzzRuns(30), accept: (op) => smooth(op) && op.derivative.kind !== "none", seed: 6000 },
   );
 });
 
