@@ -2,9 +2,9 @@
  * A kernel of nests as functions: the entry takes the kernel's buffers, splits the outermost loop into chunks (each one
  * call, since engines replace code only between calls) and leaves the loops to nests.ts.
  */
-import type { Axis, BufferDecl, LoopExpr, LoopKernel, LoopPointer, NestKernel, ScratchDecl } from "@sinter/ir";
+import type { Axis, BufferDecl, LoopKernel, LoopPointer, NestKernel, ScratchDecl } from "@sinter/ir";
 import { bytesOf, loop, sizeOf, staticDim } from "@sinter/ir";
-import { foldIn, isPair, type Running, startRunning } from "./accumulate.ts";
+import { currentValues, foldIn, isPair, type Running, startRunning } from "./accumulate.ts";
 import { aliasablePairs } from "./alias.ts";
 import { isScalarRow, type KernelBuffers, KernelFunc, kernelBuffers } from "./kernel-func.ts";
 import { Levels } from "./levels.ts";
@@ -181,10 +181,7 @@ function chunkedReduction(
   });
   const levels = new Levels(entry.func);
   const finalScope: KernelScope = { levels, memory: entry.memory, rowLevel: 0 };
-  finishScalar(
-    { scope: finalScope, nest },
-    running.map((r) => r.map((v): LoopExpr => loop.use(v))),
-  );
+  finishScalar({ scope: finalScope, nest }, running.map(currentValues));
   return {
     funcs: [entry.func.finish(), func],
     scratch: partials.map((pointer, i) => ({ pointer, bytes: chunks * bytesOf(slots[i]!.dtype) })),

@@ -1,7 +1,17 @@
 /** One prepared nest as loops: maps, reductions along or across the lanes, and sequential nests. */
 import type { Accumulator, Axis, LoopExpr, Nest, ScalarExpr, Store } from "@sinter/ir";
 import { combineIdentity, loop, scalarCost, staticDim } from "@sinter/ir";
-import { combineValues, foldCopies, foldIn, foldLanes, isPair, type Running, startRunning } from "./accumulate.ts";
+import {
+  combineValues,
+  currentValues,
+  foldCopies,
+  foldIn,
+  foldLanes,
+  isPair,
+  type Running,
+  startRunning,
+  variablesOf,
+} from "./accumulate.ts";
 import { nestScalars, strideOf } from "./flat.ts";
 import type { Levels } from "./levels.ts";
 import { firstPlace, type KernelMemory, Payload, type Place, vectorLanes } from "./payload.ts";
@@ -106,7 +116,7 @@ const longEnd = 16;
 function reduceAcross(e: NestEmitter, vector: Axis, red: readonly Axis[]): void {
   const { nest } = e;
   const extent = Math.ceil(staticDim(vector.extent) / vectorLanes);
-  const room = Math.max(1, Math.floor(8 / nest.accumulators.length));
+  const room = Math.max(1, Math.floor(8 / accumulatorVariables(nest, vectorLanes)));
   // Long ends are written out once for each vector: four vectors are a cache line already.
   const most = workOf(endStores(nest).map((s) => s.value)) > longEnd ? 4 : 8;
   const unroll = powerOfTwo(Math.min(extent, room, unrollFor(workOf(bodyRoots(nest)), most)));
@@ -119,7 +129,7 @@ function reduceAcross(e: NestEmitter, vector: Axis, red: readonly Axis[]): void 
     finish(
       e,
       places,
-      running.map((r) => r.map((vars) => vars.map(loop.use))),
+      running.map((r) => r.map(currentValues)),
     );
   });
 }
@@ -130,7 +140,7 @@ function reduceAlong(e: NestEmitter, vector: Axis | undefined, red: readonly Axi
   const { func } = scope.levels;
   const lanes = e.payload.lanes;
   const vectors = vector ? Math.ceil(staticDim(vector.extent) / vectorLanes) : 1;
-  const room = Math.max(1, Math.floor(12 / nest.accumulators.length));
+  const room = Math.max(1, Math.floor(12 / accumulatorVariables(nest, lanes)));
   const unroll = powerOfTwo(Math.min(vectors, room, unrollFor(workOf(bodyRoots(nest)), 8)));
   const copies = Array.from({ length: unroll }, (_, i) => startAll(e, lanes, `${i}`));
   eachPoint(scope, red, () => {
@@ -185,6 +195,10 @@ const bodyRoots = (nest: Nest): ScalarExpr[] => [
   ...bodyStores(nest).map((s) => s.value),
 ];
 const powerOfTwo = (n: number): number => 2 ** Math.floor(Math.log2(Math.max(1, n)));
+
+function accumulatorVariables(nest: Nest, lanes: number): number {
+  return nest.accumulators.reduce((n, acc) => n + variablesOf(acc, lanes), 0);
+}
 
 function startAll(e: NestEmitter, lanes: number, suffix: string): Running[] {
   return e.nest.accumulators.map((acc, a) => startRunning(e.scope.levels.func, acc, `acc${a}_${suffix}`, lanes));

@@ -9,6 +9,7 @@ import {
 } from "../define-op.ts";
 import { type DType, isFloat, roundTo } from "../dtype.ts";
 import {
+  add,
   broadcastTo,
   cast,
   cumulate,
@@ -34,7 +35,7 @@ import { type TensorType, tensorType, type Value } from "../graph.ts";
 import { combineIdentity, replacesBest } from "../nest/combine.ts";
 import type { Dim, IndexExpr } from "../nest/expr.ts";
 import { sizeOf, staticDim, toIndex } from "../nest/index-algebra.ts";
-import { scalarIndex } from "../nest/scalar-expr.ts";
+import { scalarApply, scalarConst, scalarIndex } from "../nest/scalar-expr.ts";
 import { scalarOps } from "../scalar-ops.ts";
 import { eachIndex, element, hostOf, product } from "./host.ts";
 import { invertPermutation } from "./movement.ts";
@@ -68,6 +69,14 @@ function acceptsDType(op: ReduceOp, dtype: DType): boolean {
 }
 
 /** Folds the elements at all positions of `axes`, in float64 for floats and wrapping for integers. */
+/**
+ * A float maximum or minimum of several elements that is zero is +0, whatever zeros it met: so backends need not order
+ * zeros of different signs, which costs more than the comparison itself, and yet agree bit for bit.
+ */
+function normalisesZero(op: ReduceOp, dtype: DType, folded: readonly Dim[]): boolean {
+  return (op === "max" || op === "min") && isFloat(dtype) && folded.some((size) => size !== 1);
+}
+
 function reduceHost(x: HostTensor, { op, axes }: ReduceAttrs, type: TensorType): HostTensor {
   const row = scalarOps[op];
   const folded = axes.map((axis) => x.shape[axis]!);
@@ -80,7 +89,7 @@ function reduceHost(x: HostTensor, { op, axes }: ReduceAttrs, type: TensorType):
       const next = row.eval(x.dtype, total, element(x, mergeIndex(x.shape.length, axes, kept, at)));
       total = isFloat(x.dtype) ? next : roundTo(x.dtype, next);
     });
-    return total;
+    return normalisesZero(op, x.dtype, folded) ? total + 0 : total;
   });
 }
 
@@ -169,7 +178,9 @@ const reduceOp = defineOp<ReduceAttrs>({
           return undefined;
         const source = inner.operands[0]!;
         const count = product(sizes.map(staticDim));
-        const folded = op === "add" ? mul(b, source, b.scalar(dtypeOf(source), count)) : source;
+        const zero = normalisesZero(op, dtypeOf(source), sizes);
+        const scalar = (value: number): Value => b.scalar(dtypeOf(source), value);
+        const folded = op === "add" ? mul(b, source, scalar(count)) : zero ? add(b, source, scalar(0)) : source;
         const left = (axis: number): number => axis - axes.filter((a) => a < axis).length;
         return broadcastTo(b, folded, without(shapeOf(x!), axes), dims.map(left));
       },
@@ -190,7 +201,12 @@ const reduceOp = defineOp<ReduceAttrs>({
         { combine: attrs.op, dtype, values: [read(0, mergeIndex<IndexExpr>(shape.length, attrs.axes, par, red))] },
       ];
     },
-    value: (_, acc) => acc(0, 0),
+    value({ attrs, operands }, acc) {
+      const { dtype, shape } = operands[0]!;
+      const folded = attrs.axes.map((axis) => shape[axis]!);
+      const result = acc(0, 0);
+      return normalisesZero(attrs.op, dtype, folded) ? scalarApply("add", [result, scalarConst(dtype, 0)]) : result;
+    },
   },
   ulp: 1,
   sample(rng) {
