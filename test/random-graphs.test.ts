@@ -1,6 +1,6 @@
 // Random graphs compiled in every form against the reference evaluator; before and after simplification; their
 // gradients; and fused against unfused bit for bit where no sums are reordered.
-import { evalGraph, type HostTensor, isFloat, type OpDef, typeOf } from "@sinter/ir";
+import { type DType, evalGraph, type HostTensor, isFloat, type OpDef, type Rng, typeOf } from "@sinter/ir";
 import { gradGraph, simplify } from "@sinter/passes";
 import { describe, test } from "vitest";
 import { checkForms, checkSameBits } from "./support/check-forms.ts";
@@ -24,6 +24,22 @@ const smooth = (op: OpDef): boolean => !jumps.has(op.name);
 // Sums are taken in another order: what cancels afterwards is only as near as what it came from.
 const near: Tolerance = { ulp: 16, relative: 1e-4, absolute: 1e-4 };
 
+const specials: Partial<Record<DType, readonly number[]>> = {
+  f32: [Number.NaN, Infinity, -Infinity, 0, -0, 1e-42, 3.4e38, -3.4e38],
+  f64: [Number.NaN, Infinity, -Infinity, 0, -0, 5e-324, 1.7e308, -1.7e308],
+  i32: [2147483647, -2147483648, -1, 0, 31, 32],
+  u32: [4294967295, 2147483648, 0, 31, 32],
+};
+
+/** The tensor with about every sixth element special. */
+function withSpecials(tensor: HostTensor, rng: Rng): HostTensor {
+  const values = specials[tensor.dtype];
+  if (values === undefined) return tensor;
+  const data = tensor.data.slice();
+  for (const i of data.keys()) if (rng.int(0, 5) === 0) data[i] = rng.pick(values);
+  return { ...tensor, data };
+}
+
 describe("compiled graphs agree with the reference evaluator", () => {
   test("bit for bit where every op is exact", () => {
     checkRandomGraphs(({ graph, args }) => checkForms(graph, args), { runs: fuzzRuns(40), accept: exact, exact: true });
@@ -35,6 +51,22 @@ describe("compiled graphs agree with the reference evaluator", () => {
       accept: smooth,
       seed: 1000,
     });
+  });
+
+  test("on NaN, infinities, zeros of both signs and the ends of integers", () => {
+    checkRandomGraphs(
+      ({ graph, args }, rng) =>
+        checkForms(
+          graph,
+          args.map((arg) => withSpecials(arg, rng)),
+        ),
+      {
+        runs: fuzzRuns(25),
+        accept: exact,
+        exact: true,
+        seed: 9000,
+      },
+    );
   });
 
   test("in shared memory too", () => {
