@@ -1,11 +1,11 @@
 // Ten epochs on the digits: does training in float32 end where the same training in float64 ends?
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { adamSettings, initialLayers } from "../harness/inputs.ts";
+import { batches, loadDigits, type Split } from "../../examples/digits/data.ts";
+import { adam, initialWeights } from "../../examples/digits/model.ts";
 import { PeerProcess } from "../harness/peer-process.ts";
 import { atLeast, atMost, type Section } from "../harness/section.ts";
 import { type Context, sinterName } from "../harness/timed-case.ts";
-import { type Digits, digitImages, epochBatches, loadDigits } from "../reference/digits.ts";
 import { Float64Mlp } from "../reference/mlp-float64.ts";
 import type { Case } from "./case.ts";
 
@@ -35,15 +35,15 @@ async function trainWithSinter(context: Context): Promise<number[] | string> {
   }
 }
 
-function trainInFloat64({ train, test }: Digits, context: Context): number[] {
-  const network = new Float64Mlp(initialLayers(), adamSettings);
-  const testImages = digitImages(test);
+function trainInFloat64({ train, test }: Split, context: Context): number[] {
+  const layers = initialWeights().map((layer) => ({ ...layer, bias: new Float32Array(layer.outputs) }));
+  const network = new Float64Mlp(layers, adam);
   const accuracies: number[] = [];
   for (let epoch = 0; epoch < job.epochs; epoch++) {
     context.progress(`training in float64, epoch ${epoch + 1} of ${job.epochs}`);
-    for (const { images, labels } of epochBatches(train, epoch, job.batch)) network.step(images, labels);
-    const found = network.classify(testImages, test.length);
-    accuracies.push(test.filter(({ label }, index) => label === found[index]).length / test.length);
+    for (const { images, labels } of batches(train, job.batch, epoch)) network.step(images, labels);
+    const found = network.classify(test.images, test.count);
+    accuracies.push(test.labels.filter((label, i) => label === found[i]).length / test.count);
   }
   return accuracies;
 }

@@ -1,8 +1,9 @@
 // The training jobs on Sinter: one compiled function holds forward, backward and Adam, and updates its variables.
-import { compile, gradients, type Tensor, tensor, type Variable, variable } from "sinter";
+import { compile, gradients, scope, type Tensor, tensor, type Variable, variable } from "sinter";
+import { batches, type Digits, loadDigits, pixels } from "../../examples/digits/data.ts";
+import { Classifier } from "../../examples/digits/model.ts";
 import { adamSettings, checkedSteps, initialLayers, layerSizes, oneHot, trainingBatch } from "../harness/inputs.ts";
 import type { JobOf, Prepared } from "../harness/job.ts";
-import { digitImages, epochBatches, loadDigits } from "../reference/digits.ts";
 
 const classes = layerSizes[3];
 
@@ -105,40 +106,27 @@ export function trainingStep(job: JobOf<"training-step">): Prepared {
   };
 }
 
-/** Trains on the digits; the result is the test accuracy after every epoch. */
+/** Trains the example's classifier on the digits; the result is the test accuracy after every epoch. */
 export function trainingRun(job: JobOf<"training-run">): Prepared {
-  const digits = loadDigits();
-  const network = new Network();
-  const step = compile((x: Tensor, y: Tensor) => network.step(x, y), { name: "trainingStep" });
-  const classify = compile((x: Tensor) => network.logits(x).argMax(-1), { name: "classify" });
-  const testImages = tensor(digitImages(digits.test), { shape: [digits.test.length, layerSizes[0]] });
-  const accuracy = (): number => {
-    const predictions = classify(testImages);
-    const found = predictions.dataSync();
-    const right = digits.test.filter((digit, index) => digit.label === found[index]).length;
-    predictions.dispose();
-    return right / digits.test.length;
-  };
+  const { train, test } = loadDigits();
+  const model = new Classifier();
+  const step = model.compiledStep();
+  const score = model.compiledScore();
+  const inputs = (digits: Digits): [Tensor, Tensor] => [
+    tensor(digits.images, { shape: [digits.count, pixels] }),
+    tensor(digits.labels),
+  ];
   return {
     run: () => {},
     result: () => {
       const accuracies: number[] = [];
       for (let epoch = 0; epoch < job.epochs; epoch++) {
-        for (const { images, labels } of epochBatches(digits.train, epoch, job.batch)) {
-          const x = tensor(images, { shape: [job.batch, layerSizes[0]] });
-          const y = tensor(oneHot(labels, classes), { shape: [job.batch, classes] });
-          step(x, y).dispose();
-          x.dispose();
-          y.dispose();
-        }
-        accuracies.push(accuracy());
+        for (const batch of batches(train, job.batch, epoch)) scope(() => void step(...inputs(batch)));
+        accuracies.push(scope(() => Number(score(...inputs(test)).accuracy.item())));
       }
       return Float32Array.from(accuracies);
     },
-    dispose: () => {
-      network.dispose();
-      testImages.dispose();
-    },
+    dispose: () => {},
   };
 }
 

@@ -3,12 +3,12 @@
  * 8,000 to train on and 2,000 held out, which nothing is chosen on.
  */
 import { createRequire } from "node:module";
-import { Generator } from "./random.ts";
+import { random, scope } from "sinter";
 
 export const pixels = 28 * 28;
 export const classes = 10;
 export const heldOut = 2000;
-export const splitSeed = 20240;
+const splitSeed = 20240;
 
 /** Images one after the other, and the digit that each shows. */
 export interface Digits {
@@ -21,13 +21,13 @@ export interface Split {
   readonly train: Digits;
   readonly test: Digits;
   /** Positions in the package's files, by which a test holds that the two parts are disjoint. */
-  readonly trainIndices: Uint32Array;
-  readonly testIndices: Uint32Array;
+  readonly trainIndices: Int32Array;
+  readonly testIndices: Int32Array;
 }
 
 export function loadDigits(): Split {
   const all = readAll();
-  const order = new Generator(splitSeed).permutation(all.count);
+  const order = shuffled(all.count, splitSeed);
   const [testIndices, trainIndices] = [order.subarray(0, heldOut), order.subarray(heldOut)];
   return { train: pick(all, trainIndices), test: pick(all, testIndices), trainIndices, testIndices };
 }
@@ -50,6 +50,11 @@ function readAll(): Digits {
   return { count, images, labels };
 }
 
+/** 0..count-1 in an order that the seed alone decides, on every machine. */
+function shuffled(count: number, seed: number): Int32Array {
+  return scope(() => random.permutation(random.key(seed), count).dataSync() as Int32Array);
+}
+
 /** The images at some positions, in that order. */
 export function pick(digits: Digits, indices: ArrayLike<number>): Digits {
   const images = new Float32Array(indices.length * pixels);
@@ -64,6 +69,6 @@ export function pick(digits: Digits, indices: ArrayLike<number>): Digits {
 
 /** The full batches of one epoch, shuffled anew for each. */
 export function* batches(digits: Digits, size: number, epoch: number): Iterable<Digits> {
-  const order = new Generator(splitSeed + 1 + epoch).permutation(digits.count);
+  const order = shuffled(digits.count, splitSeed + 1 + epoch);
   for (let at = 0; at + size <= order.length; at += size) yield pick(digits, order.subarray(at, at + size));
 }

@@ -2,9 +2,8 @@
  * A 784-256-128-10 perceptron with its training step: forward, backward and Adam in one function, which `compile` turns
  * into one program that updates the variables in place.
  */
-import { compile, gradients, type Tensor, tensor, type Variable, variable, zeros } from "sinter";
+import { compile, gradients, random, type Tensor, tensor, type Variable, variable, zeros } from "sinter";
 import { classes, pixels } from "./data.ts";
-import { Generator } from "./random.ts";
 
 export const layerSizes: readonly number[] = [pixels, 256, 128, classes];
 export const adam = { learningRate: 1e-3, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 } as const;
@@ -93,14 +92,11 @@ function parameter(name: string, start: Tensor): Parameter {
 
 /** He-uniform weights (He et al. 2015), from a fixed seed. */
 export function initialWeights(): { weights: Float32Array; inputs: number; outputs: number }[] {
-  const random = new Generator(weightSeed);
   return layerSizes.slice(1).map((outputs, i) => {
     const inputs = layerSizes[i]!;
     const limit = Math.sqrt(6 / inputs);
-    return {
-      weights: Float32Array.from({ length: inputs * outputs }, () => (2 * random.next() - 1) * limit),
-      inputs,
-      outputs,
-    };
+    const key = random.foldIn(random.key(weightSeed), i);
+    const weights = random.uniform(key, [inputs, outputs], -limit, limit).dataSync() as Float32Array;
+    return { weights, inputs, outputs };
   });
 }
