@@ -4,7 +4,7 @@
  * without being passes. Holds no rule of any op.
  */
 import type { Emitter, HostTensor, OpDef } from "./define-op.ts";
-import { allocate, type DType, roundTo, type TypedArray } from "./dtype.ts";
+import { allocate, type DType, isFloat, roundTo, type TypedArray } from "./dtype.ts";
 import type {
   Attrs,
   Graph,
@@ -244,6 +244,8 @@ export class Builder implements Emitter {
   ): readonly Value[] | undefined {
     // A broadcast of one constant is the canonical form of a constant with equal elements: it stays.
     if (operands.length === 0 || regions.length > 0) return undefined;
+    // Where backends differ in the last place, a result must not depend on whether its operand was known when traced.
+    if (def.ulp > 0 && !this.fastMath && types.some((t) => t.kind === "tensor" && isFloat(t.dtype))) return undefined;
     const shapes = types.map((t) => (t.kind === "tensor" ? staticShape(t) : undefined));
     if (shapes.some((s) => s === undefined || s.reduce((n, d) => n * d, 1) > inlineElements)) return undefined;
     const inputs: HostTensor[] = [];
