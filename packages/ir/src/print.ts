@@ -53,7 +53,7 @@ function textOf(lines: readonly GraphLine[]): string {
 }
 
 /** `%x` for a parameter, `%0`, `%1`, ... for node results in order. */
-export function valueName(graph: Pick<Graph, "params">, value: Value): string {
+export function valueName(graph: Pick<Graph, "params">, value: Pick<Value, "id">): string {
   const param = graph.params[value.id];
   return param === undefined ? `%${value.id - graph.params.length}` : `%${param.name}`;
 }

@@ -11,6 +11,7 @@ import {
   type HostTensor,
   type NestProgram,
   parseGraph,
+  printGraph,
   staticDim,
   typeOf,
   verifyNests,
@@ -28,6 +29,20 @@ function inputText(name: string): string {
 function kernels(program: NestProgram): number {
   return program.steps.filter((s) => s.kind === "kernel").length;
 }
+
+test("notes name values as the printed graph does", () => {
+  let seen = 0;
+  for (const file of readdirSync(goldens)) {
+    const graph = parseGraph(inputText(file.replace(/\.ir$/, "")));
+    const text = printGraph(graph);
+    for (const { producer, consumer } of expressionScope(() => lower(graph).notes))
+      for (const label of [producer, consumer]) {
+        seen++;
+        expect(text, `${file}: ${label}`).toContain(`${label.replace(" ", " = ")} `);
+      }
+  }
+  expect(seen).toBeGreaterThan(20);
+});
 
 describe("kernels", () => {
   const expected: Readonly<Record<string, number>> = {

@@ -23,6 +23,7 @@ import {
   type TypedArray,
   toIndex,
   typeOf,
+  valueName,
 } from "@sinter/ir";
 
 /** One tensor value of the graph. */
@@ -42,7 +43,7 @@ export interface ValueInfo {
   readonly data: TypedArray | undefined;
   /** Largest number of elements. */
   readonly points: number;
-  /** `%12 name`, for notes. */
+  /** `%12 name` with the value's name in the printed graph, for notes. */
   readonly label: string;
 }
 
@@ -95,7 +96,7 @@ export function buildModel(graph: Graph): GraphModel {
       resultUses[value.id] = 0;
       if (value.type.kind === "token")
         throw new Error(`${node.op} is ordered by a token: it cannot be lowered to a kernel`);
-      values[value.id] = nodeInfo(node, position, result);
+      values[value.id] = nodeInfo(graph, node, position, result);
     });
   });
   for (const result of graph.results) resultUses[result.value.id] = resultUses[result.value.id]! + 1;
@@ -118,11 +119,12 @@ function leafInfo(id: number, type: TensorType, label: string): ValueInfo {
   };
 }
 
-function nodeInfo(node: Node, position: number, result: number): ValueInfo {
+function nodeInfo(graph: Graph, node: Node, position: number, result: number): ValueInfo {
   const value = node.results[result]!;
   const type = typeOf(value);
   const def = getOp(node.op);
-  if (def.effect) throw new Error(`%${value.id} ${node.op} has an effect: it cannot be lowered to a kernel`);
+  if (def.effect)
+    throw new Error(`${valueName(graph, value)} ${node.op} has an effect: it cannot be lowered to a kernel`);
   const tensors = node.operands.every((v) => v.type.kind === "tensor") && node.regions.length === 0;
   const ctx: NestContext<Attrs> | undefined = tensors
     ? { attrs: node.attrs, operands: node.operands.map(typeOf), results: node.results.map(typeOf) }
@@ -140,7 +142,7 @@ function nodeInfo(node: Node, position: number, result: number): ValueInfo {
     cost: ctx === undefined ? 0 : def.cost(ctx),
     data: holdsData ? (data as TypedArray) : undefined,
     points: maxPoints(type.shape),
-    label: `%${value.id} ${node.op}`,
+    label: `${valueName(graph, value)} ${node.op}`,
   };
 }
 

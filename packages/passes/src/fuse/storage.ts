@@ -1,5 +1,13 @@
 /** Chooses the buffers of a program: which memory every kept value is stored to and read from. */
-import type { BufferDecl, BufferId, Dim, DType, GraphResult, TypedArray } from "@sinter/ir";
+import {
+  type BufferDecl,
+  type BufferId,
+  type Dim,
+  type DType,
+  type GraphResult,
+  type TypedArray,
+  valueName,
+} from "@sinter/ir";
 import type { Storage } from "./build.ts";
 import { type GraphModel, infoOf, isLeaf } from "./model.ts";
 import type { Unit } from "./units.ts";
@@ -47,9 +55,15 @@ export class BufferTable {
     return id;
   }
 
+  /** `v3` for the value %3 of the printed graph. */
+  name(letter: string, value: number): string {
+    const { graph } = this.model;
+    return letter + valueName(graph, { id: value }).slice(1);
+  }
+
   temp(value: number): BufferId {
     const { dtype, shape } = infoOf(this.model, value).type;
-    return this.add(`v${value}`, dtype, shape, "temp");
+    return this.add(this.name("v", value), dtype, shape, "temp");
   }
 
   /** The buffer of a parameter or a constant. */
@@ -58,7 +72,7 @@ export class BufferTable {
     if (id === undefined) {
       const { type, data } = infoOf(this.model, value);
       if (data === undefined) throw new Error(`value %${value} is neither a parameter nor a constant`);
-      id = this.add(`c${value}`, type.dtype, type.shape, "const", { data });
+      id = this.add(this.name("c", value), type.dtype, type.shape, "const", { data });
       this.leaves.set(value, id);
     }
     return id;
@@ -119,7 +133,7 @@ export function placeValues(
         // An update needs its base copied somewhere even where all that reads it turned out to be empty.
         if (targets.length === 0 && (elsewhere || template.kind === "update")) targets.push(table.temp(id));
         else if (targets.length === 0 && otherNest) {
-          const row = table.add(`v${id}`, dtype, shape.slice(unit.formed.outer), "row");
+          const row = table.add(table.name("v", id), dtype, shape.slice(unit.formed.outer), "row");
           out.set(id, { targets: [row], read: row, row: true });
           continue;
         }
