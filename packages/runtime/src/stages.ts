@@ -17,10 +17,17 @@ export interface CompileOptions {
 export type StageName = "trace" | "simplified" | "fused" | "nests" | "loops" | "plan" | "wat";
 export const stageNames: readonly StageName[] = ["trace", "simplified", "fused", "nests", "loops", "plan", "wat"];
 
+/** Thrown where the assembler is needed before it is loaded: waiting helps, nothing is wrong with the graph. */
+export class NotReadyError extends Error {
+  override readonly name = "NotReadyError";
+}
+
 /** Compiles a graph for wasm. The assembler must be loaded: see `ready`. */
 export function compileToWasm(graph: Graph, options: CompileOptions): Made {
   if (!assemblerLoaded())
-    throw new Error("the wasm assembler is not loaded: await ready() before the first call of a compiled function");
+    throw new NotReadyError(
+      "the wasm assembler is not loaded: await ready() before the first call of a compiled function",
+    );
   const features = probeFeatures();
   const memory = theMachine().heap.kind;
   const simplified = simplify(graph, { fastMath: options.fastMath ?? false });

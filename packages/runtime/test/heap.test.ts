@@ -1,7 +1,7 @@
 // The heap and what stands on it: blocks, growth, exhaustion, the arena stack, counted buffers, nested calls.
 import { describe, expect, test } from "vitest";
 import { Arena } from "../src/exec/arena.ts";
-import { Heap, OutOfMemoryError } from "../src/exec/heap.ts";
+import { Heap, HeapFullError } from "../src/exec/heap.ts";
 import { Buffer, ByteCache, Machine } from "../src/index.ts";
 
 const mebibyte = 1 << 20;
@@ -50,7 +50,7 @@ describe.each(["unshared", "shared"] as const)("heap, %s", (kind) => {
     const large = heap.allocate(30 * mebibyte);
     expect(heap.capacityBytes).toBeGreaterThan(30 * mebibyte);
     expect([...heap.view("f32", first.address, 3)]).toEqual([1, 2, 3]);
-    expect(() => heap.allocate(60 * mebibyte)).toThrow(OutOfMemoryError);
+    expect(() => heap.allocate(60 * mebibyte)).toThrow(HeapFullError);
     expect(() => heap.allocate(60 * mebibyte)).toThrow(
       /asked for 60\.0 MiB with 30\.0 MiB in use of at most 64\.0 MiB/,
     );

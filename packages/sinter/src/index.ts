@@ -3,7 +3,7 @@ import { loadAssembler } from "@sinter/runtime";
 import { currentBackend } from "@sinter/tracer";
 
 export type { DType, Loc, TypedArray } from "@sinter/ir";
-export { type Cost, configureHeap, type KernelCost, OutOfMemoryError, type StageName } from "@sinter/runtime";
+export { type Cost, configureHeap, type KernelCost, type StageName } from "@sinter/runtime";
 export * from "@sinter/tracer";
 
 const inNode = typeof process === "object" && typeof process.versions?.node === "string";

@@ -3,12 +3,11 @@
  * what comes out. Calling it does no work per operation.
  */
 import type { Graph, GraphResult, Value } from "@sinter/ir";
-import { type Backend, Buffer, type Compiled, compileGraph, OutOfMemoryError, theMachine } from "@sinter/runtime";
+import { type Backend, Buffer, type Compiled, compileGraph, theMachine } from "@sinter/runtime";
 import { force } from "./eager.ts";
 import { type AnyFunction, SinterError, type Site, site } from "./errors.ts";
 import type { TraceFrame, VariableCell } from "./frame.ts";
 import { Lazy, lazyFromData, type Ref, sizeOf, type Traced } from "./lazy.ts";
-import { explainOutOfMemory } from "./memory.ts";
 import { Tensor } from "./tensor.ts";
 import { hostDType, type Leaf, type Tree } from "./trees.ts";
 
@@ -223,7 +222,7 @@ export class Concrete {
     } catch (error) {
       for (const lazy of fresh) lazy?.buffer?.release();
       for (const lazy of results) lazy?.buffer?.release();
-      throw error instanceof OutOfMemoryError ? explainOutOfMemory(error) : error;
+      throw error;
     }
     if (this.compiled !== undefined) {
       for (let i = 0; i < pointerSources.length; i++) {
@@ -256,7 +255,6 @@ export class Concrete {
       } catch (error) {
         for (const lazy of fresh) lazy?.buffer?.release();
         for (const lazy of results) lazy.buffer!.release();
-        if (error instanceof OutOfMemoryError) throw explainOutOfMemory(error);
         if (inPlace && error instanceof WebAssembly.RuntimeError)
           stateOfOut.forEach((at, k) => {
             if (fresh[k] === undefined) entries[at]!.lost = true;

@@ -15,12 +15,12 @@ import {
   type TensorType,
   type Value,
 } from "@sinter/ir";
-import { Buffer, type Compiled, compileGraph, OutOfMemoryError, theMachine } from "@sinter/runtime";
+import { Buffer, type Compiled, compileGraph, HeapFullError, NotReadyError, theMachine } from "@sinter/runtime";
 import { currentBackend } from "./backend.ts";
 import { DisposedError } from "./errors.ts";
 import { type Frame, finishedTrace, setGround } from "./frame.ts";
 import { Lazy, lazyFromData, type PendingOp, type Ref, type Traced } from "./lazy.ts";
-import { explainOutOfMemory } from "./memory.ts";
+import { explained } from "./memory.ts";
 import { periodOf } from "./period.ts";
 
 /** Most nodes that are pending at a time. */
@@ -56,8 +56,9 @@ class EagerFrame implements Frame {
     if (types.length !== 1 || type?.kind !== "tensor")
       throw new Error(`op ${op} does not have one tensor as its result`);
     const lazy = new Lazy(type.dtype, type.shape as readonly number[]);
-    if (this.pending.length >= nodeBudget || this.bytes + lazy.bytes > byteBudget) this.flushBudget(inputs);
+    // Needed from now on: a flush that computes one of them must not drop it.
     for (const input of inputs) input.retain();
+    if (this.pending.length >= nodeBudget || this.bytes + lazy.bytes > byteBudget) this.flushBudget(inputs);
     lazy.pending = { op, operands: inputs, attrs, loc: this.loc, list: this.listed, serial: this.serial++ };
     this.pending.push(lazy);
     this.listed.add(lazy);
@@ -124,15 +125,42 @@ class EagerFrame implements Frame {
     try {
       this.flush(roots, cone(roots, undefined));
     } catch (error) {
-      // A variable whose value does not fit must not stand in the way of all others.
-      if (!(error instanceof OutOfMemoryError) || rooted.every((lazy) => demanded.includes(lazy)))
-        throw explained(error);
-      try {
-        this.flush(demanded, cone(demanded, undefined));
-      } catch (second) {
-        throw explained(second);
-      }
+      // A variable whose value does not fit, or cannot be computed, must not stand in the way of all others.
+      const fault = this.apart(roots, error, new Set(demanded));
+      if (fault !== undefined) throw explained(fault.error);
     }
+  }
+
+  /**
+   * Computes values one by one after an attempt to compute them together failed with `error`. Those that fail by
+   * themselves keep their error, except where only memory or the assembler is missing: they may come. Returns the error of the first
+   * failure among `wanted`.
+   */
+  private apart(
+    roots: readonly Lazy[],
+    error: unknown,
+    wanted: ReadonlySet<Lazy>,
+  ): { readonly error: unknown } | undefined {
+    let first: { readonly error: unknown } | undefined;
+    for (const root of new Set(roots)) {
+      if (root.buffer !== undefined) continue;
+      let fault = root.failure ?? (roots.length === 1 ? { error } : undefined);
+      try {
+        if (fault === undefined) this.flush([root], cone([root], undefined));
+      } catch (own) {
+        fault = { error: own };
+      }
+      if (fault === undefined) continue;
+      if (!isPassing(fault.error)) this.poison(root, fault.error);
+      if (wanted.has(root)) first ??= fault;
+    }
+    return first;
+  }
+
+  private poison(lazy: Lazy, error: unknown): void {
+    if (lazy.pending === undefined) return;
+    lazy.fail(error);
+    this.forget(new Set([lazy]));
   }
 
   /** Computes everything that a handle or a variable may want. */
@@ -157,7 +185,7 @@ class EagerFrame implements Frame {
       else this.forget(prefix);
     } catch (error) {
       // Not the fault of the operation that needs the room: what does not fit is computed when it is read, or fails there.
-      if (!(error instanceof OutOfMemoryError)) throw error;
+      if (!isPassing(error)) this.apart(roots, error, new Set());
       this.forget(prefix);
     }
   }
@@ -217,8 +245,9 @@ class EagerFrame implements Frame {
   }
 }
 
-function explained(error: unknown): unknown {
-  return error instanceof OutOfMemoryError ? explainOutOfMemory(error) : error;
+/** Whether the same computation may succeed later. */
+function isPassing(error: unknown): boolean {
+  return error instanceof HeapFullError || error instanceof NotReadyError;
 }
 
 function typeOfLazy(lazy: Lazy): TensorType {
@@ -235,6 +264,7 @@ function usable(ref: Ref): Lazy {
 }
 
 function check(lazy: Lazy): Lazy {
+  if (lazy.failure !== undefined) throw lazy.failure.error;
   if (lazy.buffer === undefined && lazy.pending === undefined)
     throw new DisposedError(
       lazy.lost

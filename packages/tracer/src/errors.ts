@@ -30,6 +30,26 @@ export class TraceError extends SinterError {
 export class DisposedError extends SinterError {
   override readonly name = "DisposedError";
 }
+/** A tensor, or the working memory of a program, that does not fit into what is left of the heap. */
+export class OutOfMemoryError extends SinterError {
+  override readonly name = "OutOfMemoryError";
+  /** What was asked for. */
+  readonly bytes: number;
+  /** What was in use. */
+  readonly liveBytes: number;
+  /** What the heap may grow to. */
+  readonly maximumBytes: number;
+
+  constructor(
+    message: string,
+    of: { readonly bytes: number; readonly liveBytes: number; readonly maximumBytes: number },
+  ) {
+    super(message);
+    this.bytes = of.bytes;
+    this.liveBytes = of.liveBytes;
+    this.maximumBytes = of.maximumBytes;
+  }
+}
 
 /** Any function: what a stack is captured above. */
 export type AnyFunction = (...args: never[]) => unknown;
@@ -80,6 +100,11 @@ function ownFolders(): readonly string[] {
 
 /** How most of our frames are known before their line is taken apart. */
 const ownUrls = ownSources.map((own) => `file://${own}`);
+
+/** The user's line that a stack tells of. */
+export function userLocIn(stack: string): Loc | undefined {
+  return parseStack(stack);
+}
 
 function parseStack(stack: string): Loc | undefined {
   for (const text of stack.split("\n")) {

@@ -3,13 +3,14 @@ import { currentFrame, currentTrace, TraceFrame } from "./frame.ts";
 import type { Traced } from "./lazy.ts";
 import { Spec } from "./spec.ts";
 import { Tensor } from "./tensor.ts";
-import { traceBody, type UserFunction } from "./trace.ts";
+import { parameterNames, pathName, traceBody, type UserFunction } from "./trace.ts";
 import { buildTree, eachTensor, type Leaf, treeOf } from "./trees.ts";
 
 /** The tree of a function's result with a Spec in place of each tensor. Arguments are specs, tensors and static values. */
 export function evalShape(fn: (...args: never[]) => unknown, ...args: readonly unknown[]): unknown {
   const leaves: Leaf[] = [];
-  const tree = treeOf(args, leaves, "args");
+  const names = parameterNames(fn as UserFunction);
+  const tree = treeOf(args, leaves, "args", (path) => `evalShape: ${pathName(path, names)}`);
   const frame = new TraceFrame(fn.name || "anonymous", currentFrame(), {
     creation: currentTrace()?.creation ?? "allowed",
   });

@@ -10,9 +10,10 @@ import { type AnyFunction, checkOptions, describeValue, SinterError, userLine } 
 import { currentTrace } from "./frame.ts";
 import { tensor } from "./lib/create.ts";
 import { Lowered } from "./lowered.ts";
+import { explained } from "./memory.ts";
 import { Spec } from "./spec.ts";
 import { Tensor, type TensorLike } from "./tensor.ts";
-import { parameterNames, traceFunction, type UserFunction } from "./trace.ts";
+import { parameterNames, pathName, traceFunction, type UserFunction } from "./trace.ts";
 import { type Leaf, matches, type Tree, treeOf, treeText } from "./trees.ts";
 
 export interface FunctionOptions {
@@ -126,6 +127,14 @@ class TracedFunction {
   }
 
   call(args: readonly unknown[], self: AnyFunction): unknown {
+    try {
+      return this.run(args, self);
+    } catch (error) {
+      throw explained(error);
+    }
+  }
+
+  private run(args: readonly unknown[], self: AnyFunction): unknown {
     const backend = this.options.backend ?? currentBackend();
     const given = this.options.signature === undefined ? args : this.conform(args);
     const leaves: Leaf[] = [];
@@ -133,7 +142,7 @@ class TracedFunction {
     if (last !== undefined && this.lastBackend === backend && matches(last.tree, given, leaves))
       return last.call(leaves, last.site(self));
     leaves.length = 0;
-    const tree = treeOf(given, leaves, "args");
+    const tree = this.treeOf(given, leaves);
     const concrete = this.find(tree, backend);
     this.last = concrete;
     this.lastBackend = backend;
@@ -142,7 +151,7 @@ class TracedFunction {
 
   lower(args: readonly unknown[]): Lowered {
     const leaves: Leaf[] = [];
-    const tree = treeOf(args, leaves, "args");
+    const tree = this.treeOf(args, leaves);
     const backend = this.options.backend ?? currentBackend();
     const { fastMath = false } = this.options;
     const { wiring, build } = traceFunction(this.fn, this.name, tree, this.names, {
@@ -157,7 +166,11 @@ class TracedFunction {
           throw new SinterError(
             `${this.name}: lowered for ${treeText(tree)}, called with ${treeText(treeOf(actual, [], "args"))}`,
           );
-        return concrete.call(found, undefined);
+        try {
+          return concrete.call(found, undefined);
+        } catch (error) {
+          throw explained(error);
+        }
       };
     });
   }
@@ -170,6 +183,10 @@ class TracedFunction {
       return `  ${i + 1}. ${record.signature}  (${record.milliseconds.toFixed(1)} ms)\n     ${why}${where}`;
     });
     return [head, ...lines].join("\n");
+  }
+
+  private treeOf(args: readonly unknown[], leaves: Leaf[]): Tree {
+    return treeOf(args, leaves, "args", (path) => `${this.name}: ${pathName(path, this.names)}`);
   }
 
   private find(tree: Tree, backend: Backend): Concrete {

@@ -5,7 +5,7 @@ import "./methods.ts";
 
 export { currentBackend, listBackends, setBackend } from "./backend.ts";
 export { eagerStats } from "./eager.ts";
-export { DisposedError, DTypeError, ShapeError, SinterError, TraceError } from "./errors.ts";
+export { DisposedError, DTypeError, OutOfMemoryError, ShapeError, SinterError, TraceError } from "./errors.ts";
 export { evalShape } from "./eval-shape.ts";
 export { VariableCell } from "./frame.ts";
 export { type CompiledFunction, compile, type FunctionOptions, withEager } from "./function.ts";

@@ -12,7 +12,7 @@ import {
   type TypedArray,
   TypeRuleError,
 } from "@sinter/ir";
-import { OutOfMemoryError, theMachine } from "@sinter/runtime";
+import { theMachine } from "@sinter/runtime";
 import { eager } from "./eager.ts";
 import {
   type AnyFunction,
@@ -26,7 +26,7 @@ import {
 } from "./errors.ts";
 import { currentFrame, currentTrace, VariableCell } from "./frame.ts";
 import { lazyFromData, type Ref, sizeOf } from "./lazy.ts";
-import { explainOutOfMemory } from "./memory.ts";
+import { explained } from "./memory.ts";
 import { type NestedData, parseNested } from "./nested.ts";
 import { Tensor, type TensorLike } from "./tensor.ts";
 
@@ -45,7 +45,7 @@ export function run<T>(name: string, self: AnyFunction, body: () => T): T {
     return body();
   } catch (error) {
     if (error instanceof TypeRuleError) throw new ShapeError(`${name}: ${error.message}`);
-    throw error instanceof OutOfMemoryError ? explainOutOfMemory(error) : error;
+    throw explained(error);
   } finally {
     if (frame.kind === "eager") eager.sweep(mark);
     void self;

@@ -27,6 +27,8 @@ export class Lazy {
   site: Site | undefined;
   /** Set where the program that held it in place stopped midway. */
   lost = false;
+  /** Why it could not be computed: whoever uses it gets this error. */
+  failure: { readonly error: unknown } | undefined;
 
   constructor(dtype: DType, shape: readonly number[], size = sizeOf(shape)) {
     this.dtype = dtype;
@@ -51,6 +53,12 @@ export class Lazy {
   /** It has been computed: the operands are no longer needed. */
   settle(buffer: Buffer): void {
     this.buffer = buffer;
+    this.forgetOperation();
+  }
+
+  /** It cannot be computed, and will not be tried again. */
+  fail(error: unknown): void {
+    this.failure = { error };
     this.forgetOperation();
   }
 

@@ -2,8 +2,8 @@
  * Lifetimes of handles: each live handle is known with the line that made it, freed exactly by `dispose`, `using` or
  * `scope`, and eventually by the collector, which is told about memory it cannot see.
  */
-import { Buffer, OutOfMemoryError, theMachine } from "@sinter/runtime";
-import { locText, SinterError, type Site } from "./errors.ts";
+import { HeapFullError, theMachine } from "@sinter/runtime";
+import { locText, OutOfMemoryError, type Site } from "./errors.ts";
 import type { Lazy } from "./lazy.ts";
 
 /** One live handle of an eager value. Cleared when the handle is disposed. */
@@ -73,24 +73,21 @@ export function memory(): MemoryReport {
   return { heapBytes: heap.capacityBytes, liveBytes: heap.liveBytes, tensors: live.size, byLine };
 }
 
-/** Room for a result; where there is none, an error that says who holds the memory. */
-export function allocateBuffer(bytes: number): Buffer {
-  try {
-    return new Buffer(theMachine().heap, bytes);
-  } catch (error) {
-    throw error instanceof OutOfMemoryError ? explainOutOfMemory(error) : error;
-  }
+/** An error as users see it: running out of memory says who holds it and what to do. */
+export function explained(error: unknown): unknown {
+  return error instanceof HeapFullError ? explainOutOfMemory(error) : error;
 }
 
-export function explainOutOfMemory(error: OutOfMemoryError): SinterError {
+function explainOutOfMemory(error: HeapFullError): OutOfMemoryError {
   const most = memory()
     .byLine.slice(0, 3)
     .map(({ line, bytes, tensors }) => `\n  ${(bytes / 2 ** 20).toFixed(1)} MiB in ${tensors} tensors made at ${line}`);
   if (error.bytes > error.maximumBytes)
-    return new SinterError(`${error.message}. This much never fits: work on parts of it.`);
-  return new SinterError(
+    return new OutOfMemoryError(`${error.message}. This much never fits: work on parts of it.`, error);
+  return new OutOfMemoryError(
     `${error.message}.${most.length > 0 ? ` Most is held by${most.join("")}` : ""}\n` +
       "A loop that never awaits gives the collector no chance to free tensors: use `using x = ...`, x.dispose(), or scope(() => ...).",
+    error,
   );
 }
 

@@ -3,7 +3,7 @@ import type { HostTensor } from "@sinter/ir";
 import { theMachine } from "@sinter/runtime";
 import { type Wiring, wire } from "./concrete.ts";
 import { force } from "./eager.ts";
-import { describeValue, SinterError } from "./errors.ts";
+import { describeValue, locText, SinterError, TraceError, userLocIn } from "./errors.ts";
 import { currentFrame, inFrame, TraceFrame, VariableCell } from "./frame.ts";
 import { toRef } from "./kit.ts";
 import { type Lazy, type Ref, readLazy, type Traced } from "./lazy.ts";
@@ -45,12 +45,50 @@ export function traceFunction(
   eachTensor(tree, ({ index, dtype, shape, path }) => {
     args[index] = frame.argument(dtype, shape, pathName(path, names));
   });
-  const { outs, build, created } = traceBody(
-    frame,
-    fn,
-    buildTree(tree, (index) => new Tensor(args[index]!)) as unknown[],
-  );
+  const given = buildTree(tree, (index) => new Tensor(args[index]!)) as unknown[];
+  const { outs, build, created } = hintingAtStatics(name, tree, names, () => traceBody(frame, fn, given));
   return { wiring: wire({ frame, args, outs }), created, build };
+}
+
+/** Runs a trace; where it called a tensor's method on an argument that is no tensor, the error says why it is none. */
+function hintingAtStatics<T>(name: string, tree: Tree, names: readonly string[], body: () => T): T {
+  try {
+    return body();
+  } catch (error) {
+    const hint = error instanceof TypeError ? staticHint(error.message, tree, names) : undefined;
+    if (hint === undefined) throw error;
+    const { message, stack } = error as TypeError;
+    const told = new TraceError(`${name}: ${message}: ${hint}`, locText(userLocIn(stack ?? "")));
+    told.cause = error;
+    throw told;
+  }
+}
+
+/** What to say of `x.add is not a function`, where arguments were given as numbers. */
+function staticHint(message: string, tree: Tree, names: readonly string[]): string | undefined {
+  const [, receiver, method] = /(?:([\w$.[\]]+)\.)?([\w$]+) is not a function/.exec(message) ?? [];
+  if (method === undefined || !(method in Tensor.prototype)) return undefined;
+  const found: { readonly path: string; readonly what: string; readonly cure: string }[] = [];
+  const visit = (at: Tree, path: string): void => {
+    if (at.kind === "array" && path !== "args" && isNumbers(at)) found.push({ path, what: "an array", cure: "[...]" });
+    else if (at.kind === "array") for (const [i, item] of at.items.entries()) visit(item, `${path}[${i}]`);
+    else if (at.kind === "object") for (const [i, item] of at.items.entries()) visit(item, `${path}.${at.keys[i]}`);
+    else if (at.kind === "static" && (typeof at.value === "number" || typeof at.value === "boolean"))
+      found.push({ path, what: `a ${typeof at.value}`, cure: String(at.value) });
+  };
+  visit(tree, "args");
+  const named = found.map((entry) => ({ ...entry, path: pathName(entry.path, names) }));
+  const exact = named.filter(({ path }) => path === receiver);
+  const shown = (exact.length > 0 ? exact : named).slice(0, 3);
+  if (shown.length === 0) return undefined;
+  const given = shown.map(({ path, what }) => `argument ${path} was given ${what}`).join(", ");
+  const kind = shown.some(({ what }) => what === "an array") ? "numbers, also those in arrays," : "numbers";
+  return `${given}: ${kind} are static; pass tensor(${shown[0]!.cure})`;
+}
+
+function isNumbers(tree: Tree): boolean {
+  if (tree.kind === "array") return tree.items.length > 0 && tree.items.every(isNumbers);
+  return tree.kind === "static" && (typeof tree.value === "number" || typeof tree.value === "boolean");
 }
 
 /** Calls `fn` in a frame and brings its result into the frame. Seals the frame where it throws. */
@@ -88,7 +126,7 @@ function leafRef(name: string, leaf: Leaf): Ref {
 }
 
 /** `args[0].w` becomes `x_w` where the function's first parameter is x. */
-function pathName(path: string, names: readonly string[]): string {
+export function pathName(path: string, names: readonly string[]): string {
   return path.replace(/^args\[(\d+)\]/, (_, i: string) => names[Number(i)] ?? `arg${i}`);
 }
 

@@ -45,15 +45,15 @@ export function isPlainObject(value: unknown): value is Record<string, unknown> 
   return prototype === Object.prototype || prototype === null;
 }
 
-/** The tree of a value; its tensors are appended to `leaves`. */
-export function treeOf(value: unknown, leaves: Leaf[], path: string): Tree {
+/** The tree of a value; its tensors are appended to `leaves`. `name` says in errors what a path is to the user. */
+export function treeOf(value: unknown, leaves: Leaf[], path: string, name = (at: string): string => at): Tree {
   if (value instanceof Tensor) {
     leaves.push(value);
     return { kind: "tensor", index: leaves.length - 1, dtype: value.dtype, shape: value.shape, path };
   }
   if (value instanceof Spec) {
     if (value.shape.includes(null))
-      throw new SinterError(`${path}: ${value} has a size that is not given; say all of them: spec([32, 784])`);
+      throw new SinterError(`${name(path)}: ${value} has a size that is not given; say all of them: spec([32, 784])`);
     leaves.push(value);
     return {
       kind: "tensor",
@@ -68,10 +68,10 @@ export function treeOf(value: unknown, leaves: Leaf[], path: string): Tree {
     return { kind: "tensor", index: leaves.length - 1, dtype: hostDType(value), shape: [value.length], path };
   }
   if (Array.isArray(value))
-    return { kind: "array", items: value.map((item, i) => treeOf(item, leaves, `${path}[${i}]`)) };
+    return { kind: "array", items: value.map((item, i) => treeOf(item, leaves, `${path}[${i}]`, name)) };
   if (isPlainObject(value)) {
     const keys = Object.keys(value).sort();
-    return { kind: "object", keys, items: keys.map((key) => treeOf(value[key], leaves, `${path}.${key}`)) };
+    return { kind: "object", keys, items: keys.map((key) => treeOf(value[key], leaves, `${path}.${key}`, name)) };
   }
   return { kind: "static", value };
 }

@@ -99,6 +99,13 @@ export class Variable extends VariableCell {
     });
   }
 
+  /** An error that says what to write: `w.assign(x)`. */
+  set value(_: never) {
+    throw new SinterError(
+      `${this.name}.value cannot be set: write ${this.name}.assign(x), which checks shape and dtype`,
+    );
+  }
+
   /** Makes `value` the new value. Throws, and changes nothing, where shape or dtype differ. */
   assign(value: TensorLike): this {
     return this.change("assign", value, (fresh) => fresh);

@@ -21,6 +21,15 @@ test("programs run on shared memory", () => {
   expect(w.arraySync()).toEqual([2, 3]);
 });
 
+function errorOf(body: () => unknown): unknown {
+  try {
+    body();
+  } catch (error) {
+    return error;
+  }
+  return undefined;
+}
+
 test("running out of memory names the lines that hold it, and leaves variables as they were", () => {
   const f = s.compile((x: s.Tensor) => x.add(1));
   const w = s.variable(s.zeros([mebibyte]));
@@ -38,6 +47,15 @@ test("running out of memory names the lines that hold it, and leaves variables a
   );
   expect(fill).toThrow(/`using x = \.\.\.`, x\.dispose\(\), or scope/);
   expect(() => step(x)).toThrow(/out of memory/);
+  expect(errorOf(() => step(x))).toMatchObject({ bytes: 2 ** 20, maximumBytes: 2 ** 26, where: expect.anything() });
+  for (const attempt of [
+    () => step(x),
+    () => s.ones([mebibyte]).add(x).dataSync(),
+    () => s.tensor(new Float32Array(2 * mebibyte)),
+    () => f(new Float32Array(mebibyte) as unknown as s.Tensor),
+    () => s.compile((y: s.Tensor) => y.matmul(y.add(1)).sum())(x.reshape([512, 512])),
+  ])
+    expect(errorOf(attempt)).toBeInstanceOf(s.OutOfMemoryError);
   expect(() => s.ones([mebibyte]).add(x).dataSync()).toThrow(/out of memory/);
   for (const tensor of kept) tensor.dispose();
   expect(w.value.max().item()).toBe(0);

@@ -121,6 +121,8 @@ const mistakes: Readonly<Record<string, readonly string[]>> = {
     "f((x) => x.add(1), { signature: [spec([3])] })(a)",
     "f((x) => x.add(1), { signature: [spec([3])] })(a, a)",
     "const g = f((x) => x.add(1), { frozen: true }); g(a); g(ones([9]))",
+    "f((x) => x.add(1))(3)",
+    "f((x) => x.add(1))([1, 2, 3])",
     "f((x) => x).lower(spec([null]))",
     'f((x) => x.add(1)).lower(a).text("asm")',
     "f((x) => x.add(1)).lower(a).compile()(ones([9]))",
@@ -147,6 +149,7 @@ const mistakes: Readonly<Record<string, readonly string[]>> = {
     "let inner; scope(() => { inner = ones([1]); }); inner.add(1)",
   ],
   variables: [
+    "w.value = ones([2])",
     "w.assign([1, 2, 3])",
     'w.assign(tensor([1, 2], { dtype: "i32" }))',
     "w.assignAdd(ones([3]))",

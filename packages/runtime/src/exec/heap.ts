@@ -16,8 +16,8 @@ export interface Block {
 }
 
 /** Thrown when a request fits neither in what is free nor in what the memory may still grow by. */
-export class OutOfMemoryError extends Error {
-  override readonly name = "OutOfMemoryError";
+export class HeapFullError extends Error {
+  override readonly name = "HeapFullError";
   /** What was asked for. */
   readonly bytes: number;
   /** What is in use. */
@@ -105,7 +105,7 @@ export class Heap {
     return this.capacity;
   }
 
-  /** A block of at least `bytes` bytes; throws `OutOfMemoryError`. */
+  /** A block of at least `bytes` bytes; throws `HeapFullError`. */
   allocate(bytes: number): Block {
     const needed = Math.max(alignment, Math.ceil(bytes / alignment) * alignment);
     let found = this.find(needed);
@@ -190,7 +190,7 @@ export class Heap {
     const spare = this.top.free ? this.top.bytes : 0;
     const least = Math.ceil((needed - spare) / pageBytes) * pageBytes;
     const room = this.maximumBytes - this.capacity;
-    if (least > room) throw new OutOfMemoryError(asked, this.liveBytes, this.maximumBytes);
+    if (least > room) throw new HeapFullError(asked, this.liveBytes, this.maximumBytes);
     // A quarter more than now, so that growth stays rare; never past the maximum.
     const step = Math.max(least, 16 * 1024 * 1024, Math.ceil(this.capacity / 4 / pageBytes) * pageBytes);
     let added = Math.min(step, room);
@@ -201,7 +201,7 @@ export class Heap {
       try {
         this.memory.grow(added / pageBytes);
       } catch {
-        throw new OutOfMemoryError(asked, this.liveBytes, this.capacity);
+        throw new HeapFullError(asked, this.liveBytes, this.capacity);
       }
     }
     const fresh = node(this.capacity, added, this.top);
