@@ -7,71 +7,27 @@
 import type {
   Axis,
   BufferDecl,
-  Contraction,
   LoopExpr,
   LoopFunc,
   LoopKernel,
   LoopPointer,
-  Nest,
   NestKernel,
   ScalarExpr,
   ScratchDecl,
-  WasmFeatures,
 } from "@sinter/ir";
-import { bytesOf, contractionOf, loop, scalarCost, staticDim } from "@sinter/ir";
+import { bytesOf, loop, scalarCost, staticDim } from "@sinter/ir";
 import { aliasablePairs } from "./alias.ts";
-import { collapseAxes, flattenNest, mergeAxes, strideOf } from "./flat.ts";
+import { strideOf } from "./flat.ts";
 import { type KernelBuffers, KernelFunc, kernelBuffers } from "./kernel-func.ts";
 import { Levels } from "./levels.ts";
 import { emitStores } from "./nests.ts";
 import { Payload, type Place, vectorLanes } from "./payload.ts";
+import type { Product } from "./product.ts";
 
 /** Rows of the register tile: with two vectors of columns, twelve accumulators, so that three registers are left. */
 const tileRows = 6;
-/** Below this many rows the columns of B are read once or twice only: packing them costs more than it saves. */
-const minRows = 4;
 /** Bytes of A that stay in the second-level cache while the panels of B pass by. */
 const cachedRows = 1 << 19;
-
-/** A contraction with one axis of each role; `batch` axes loop around it. */
-interface Product {
-  readonly nest: Nest;
-  readonly batch: readonly Axis[];
-  readonly m: Axis;
-  readonly n: Axis;
-  readonly k: Axis;
-  readonly lhs: ScalarExpr;
-  readonly rhs: ScalarExpr;
-}
-
-/** The kernel as a matrix product, where it is one large enough for packing to pay. */
-export function productOf(kernel: NestKernel, decls: readonly BufferDecl[]): Product | undefined {
-  const [only, second] = kernel.nests;
-  if (!only || second || kernel.outer.length > 0 || only.stores.some((s) => s.when === "body")) return undefined;
-  let nest = collapseAxes(flattenNest(only, decls));
-  let c = contractionOf(nest);
-  if (!c || c.m.length === 0 || c.n.length === 0 || c.k.length === 0) return undefined;
-  for (const role of ["m", "n", "k"] as const) {
-    nest = mergeAxes(nest, c[role]).nest;
-    c = contractionOf(nest);
-    if (c?.[role].length !== 1) return undefined;
-  }
-  return large(orient(nest, c));
-}
-
-/** Columns are the axis along which results lie side by side in memory. */
-function orient(nest: Nest, c: Contraction): Product {
-  const [m, n, k] = [c.m[0]!, c.n[0]!, c.k[0]!];
-  const beside = (axis: Axis): number => nest.stores.filter((s) => strideOf(s.index[0]!, axis) === 1).length;
-  return beside(m) > beside(n)
-    ? { nest, batch: c.batch, m: n, n: m, k, lhs: c.rhs, rhs: c.lhs }
-    : { nest, batch: c.batch, m, n, k, lhs: c.lhs, rhs: c.rhs };
-}
-
-function large(p: Product): Product | undefined {
-  const [m, n, k] = [p.m, p.n, p.k].map((a) => staticDim(a.extent)) as [number, number, number];
-  return m >= minRows && n >= vectorLanes && k >= 4 && m * n * k >= 2048 ? p : undefined;
-}
 
 /** Vectors of columns in a register tile: two registers' worth of what the machine holds. */
 function tileVectors(p: Product): number {
@@ -99,16 +55,11 @@ function panelsOf(columns: number, vectors: number): Panels[] {
   return out;
 }
 
-export function scheduleProduct(
-  kernel: NestKernel,
-  p: Product,
-  decls: readonly BufferDecl[],
-  _features: WasmFeatures,
-): LoopKernel {
+export function scheduleProduct(kernel: NestKernel, p: Product, decls: readonly BufferDecl[]): LoopKernel {
   const used = kernelBuffers(kernel, decls);
   const [m, n, k] = [p.m, p.n, p.k].map((a) => staticDim(a.extent)) as [number, number, number];
   const panels = panelsOf(n, tileVectors(p));
-  const plan: Plan = { kernel, p, decls, used, m, n, k, direct: directOperand(p), block: rowBlock(p, m, k) };
+  const plan: ProductPlan = { kernel, p, decls, used, m, n, k, direct: directOperand(p), block: rowBlock(p, m, k) };
   const entry = openFunc(plan, kernel.name);
   const funcs: LoopFunc[] = [];
   const batches = p.batch.reduce((b, a) => b * staticDim(a.extent), 1);
@@ -132,7 +83,7 @@ export function scheduleProduct(
   };
 }
 
-interface Plan {
+interface ProductPlan {
   readonly kernel: NestKernel;
   readonly p: Product;
   readonly decls: readonly BufferDecl[];
@@ -148,7 +99,7 @@ interface Plan {
   readonly block: number;
 }
 
-function directOperand(p: Product): Plan["direct"] {
+function directOperand(p: Product): ProductPlan["direct"] {
   const read = p.lhs;
   if (read.kind !== "read" || read.guard.length > 0 || read.dtype !== p.nest.accumulators[0]!.dtype) return undefined;
   const [rowStride, kStride] = [strideOf(read.index[0]!, p.m), strideOf(read.index[0]!, p.k)];
@@ -178,7 +129,7 @@ interface OpenFunc {
   readonly scratch: readonly ScratchDecl[];
 }
 
-function openFunc(plan: Plan, name: string): OpenFunc {
+function openFunc(plan: ProductPlan, name: string): OpenFunc {
   const of = new KernelFunc(name, plan.decls, plan.used);
   const { dtype } = plan.p.nest.accumulators[0]!;
   const size = bytesOf(dtype);
@@ -207,7 +158,11 @@ function callPar(entry: OpenFunc, funcs: LoopFunc[], func: LoopFunc, chunks: num
 }
 
 /** Opens a chunk function with the batch axes bound. */
-function chunkFunc(plan: Plan, name: string, body: (f: OpenFunc, levels: Levels, chunk: LoopExpr) => void): LoopFunc {
+function chunkFunc(
+  plan: ProductPlan,
+  name: string,
+  body: (f: OpenFunc, levels: Levels, chunk: LoopExpr) => void,
+): LoopFunc {
   const f = openFunc(plan, `${plan.kernel.name}_${name}`);
   const chunk = f.of.func.param("chunk");
   const params = plan.p.batch.map((a) => f.of.func.param(a.name));
@@ -222,7 +177,7 @@ function chunkFunc(plan: Plan, name: string, body: (f: OpenFunc, levels: Levels,
 }
 
 /** Where a panel begins in the packed buffer. */
-function panelStart(plan: Plan, panel: Panels, number: LoopExpr): LoopExpr {
+function panelStart(plan: ProductPlan, panel: Panels, number: LoopExpr): LoopExpr {
   const width = panel.vectors * vectorLanes;
   return loop.add(loop.mul(number, loop.i32(width * plan.k)), loop.i32(panel.firstColumn * plan.k));
 }
@@ -235,7 +190,7 @@ function placesOf(panel: Panels): Place[] {
 }
 
 /** One panel of B per chunk: for each k, the panel's columns side by side. */
-function packPanels(plan: Plan, panel: Panels, position: number): LoopFunc {
+function packPanels(plan: ProductPlan, panel: Panels, position: number): LoopFunc {
   const { p, k } = plan;
   const width = panel.vectors * vectorLanes;
   return chunkFunc(plan, `pack${position}`, (f, levels, number) => {
@@ -254,7 +209,7 @@ function packPanels(plan: Plan, panel: Panels, position: number): LoopFunc {
 }
 
 /** One tile of rows of A per chunk: for each k, the rows of the tile side by side. */
-function packRows(plan: Plan): LoopFunc {
+function packRows(plan: ProductPlan): LoopFunc {
   const { p, k, m } = plan;
   return chunkFunc(plan, "rows", (f, levels, number) => {
     const { func } = f.of;
@@ -294,7 +249,7 @@ function byRows(f: OpenFunc, row: LoopExpr, m: number, body: (rows: number) => v
 }
 
 /** A block of rows of one panel per chunk: consecutive chunks share the rows, which stay in the cache. */
-function tiles(plan: Plan, panel: Panels, position: number): LoopFunc {
+function tiles(plan: ProductPlan, panel: Panels, position: number): LoopFunc {
   const { block, m, p } = plan;
   const width = panel.vectors * vectorLanes;
   return chunkFunc(plan, `tile${position}`, (f, levels, chunk) => {
@@ -318,7 +273,14 @@ function tiles(plan: Plan, panel: Panels, position: number): LoopFunc {
 }
 
 /** rows x vectors accumulators over all of k, then the epilogue. */
-function microKernel(plan: Plan, f: OpenFunc, levels: Levels, panel: Panels, start: LoopExpr, rows: number): void {
+function microKernel(
+  plan: ProductPlan,
+  f: OpenFunc,
+  levels: Levels,
+  panel: Panels,
+  start: LoopExpr,
+  rows: number,
+): void {
   const { p, k } = plan;
   const { func } = f.of;
   const { dtype } = p.nest.accumulators[0]!;
@@ -351,7 +313,7 @@ function microKernel(plan: Plan, f: OpenFunc, levels: Levels, panel: Panels, sta
 }
 
 function operandA(
-  plan: Plan,
+  plan: ProductPlan,
   f: OpenFunc,
   levels: Levels,
   row: LoopExpr,
@@ -374,7 +336,13 @@ function operandA(
 /** Work of an epilogue that is worth repeating for each of the tile's vectors; above, a loop over the rows. */
 const repeatedWork = 4;
 
-function epilogue(plan: Plan, f: OpenFunc, levels: Levels, panel: Panels, acc: readonly (readonly LoopExpr[])[]): void {
+function epilogue(
+  plan: ProductPlan,
+  f: OpenFunc,
+  levels: Levels,
+  panel: Panels,
+  acc: readonly (readonly LoopExpr[])[],
+): void {
   const { p } = plan;
   const { func } = f.of;
   const roots = p.nest.stores.map((s) => s.value);

@@ -1,8 +1,9 @@
 /** NestProgram to LoopProgram: picks a schedule for each kernel by its structure. */
 import type { LoopKernel, LoopProgram, LoopStep, NestProgram, NestStep, WasmFeatures } from "@sinter/ir";
 import { staticDim } from "@sinter/ir";
-import { productOf, scheduleProduct } from "./gemm.ts";
+import { scheduleProduct } from "./gemm.ts";
 import { scheduleNests } from "./kernel.ts";
+import { productOf } from "./product.ts";
 
 export interface ScheduleOptions {
   /** Naive scalar loops for everything: the oracle that the other schedules are tested against. */
@@ -11,7 +12,8 @@ export interface ScheduleOptions {
   readonly chunkWork?: number;
 }
 
-export function schedule(program: NestProgram, features: WasmFeatures, options: ScheduleOptions = {}): LoopProgram {
+/** The target is part of the contract between layers; no schedule depends on a feature of it so far. */
+export function schedule(program: NestProgram, _target: WasmFeatures, options: ScheduleOptions = {}): LoopProgram {
   const kernels: LoopKernel[] = [];
   const generic = options.generic ?? false;
   const steps = (list: readonly NestStep[]): LoopStep[] => list.map(step);
@@ -45,7 +47,7 @@ export function schedule(program: NestProgram, features: WasmFeatures, options: 
         schedule: "library",
       };
     const product = generic ? undefined : productOf(k, program.buffers);
-    if (product) return scheduleProduct(k, product, program.buffers, features);
+    if (product) return scheduleProduct(k, product, program.buffers);
     return scheduleNests(k, program.buffers, { ...options, generic });
   };
   return { name: program.name, buffers: program.buffers, steps: steps(program.steps), kernels };

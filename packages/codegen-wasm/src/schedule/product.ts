@@ -1,0 +1,48 @@
+/** Recognises kernels that are matrix products: which axis is rows, which columns, which is summed over. No loops. */
+import type { Axis, BufferDecl, Contraction, Nest, NestKernel, ScalarExpr } from "@sinter/ir";
+import { contractionOf, staticDim } from "@sinter/ir";
+import { collapseAxes, flattenNest, mergeAxes, strideOf } from "./flat.ts";
+import { vectorLanes } from "./payload.ts";
+
+/** Below this many rows the columns of B are read once or twice only: packing them costs more than it saves. */
+const minRows = 4;
+
+/** A contraction with one axis of each role; `batch` axes loop around it. */
+export interface Product {
+  readonly nest: Nest;
+  readonly batch: readonly Axis[];
+  readonly m: Axis;
+  readonly n: Axis;
+  readonly k: Axis;
+  readonly lhs: ScalarExpr;
+  readonly rhs: ScalarExpr;
+}
+
+/** The kernel as a matrix product, where it is one large enough for packing to pay. */
+export function productOf(kernel: NestKernel, decls: readonly BufferDecl[]): Product | undefined {
+  const [only, second] = kernel.nests;
+  if (!only || second || kernel.outer.length > 0 || only.stores.some((s) => s.when === "body")) return undefined;
+  let nest = collapseAxes(flattenNest(only, decls));
+  let c = contractionOf(nest);
+  if (!c || c.m.length === 0 || c.n.length === 0 || c.k.length === 0) return undefined;
+  for (const role of ["m", "n", "k"] as const) {
+    nest = mergeAxes(nest, c[role]).nest;
+    c = contractionOf(nest);
+    if (c?.[role].length !== 1) return undefined;
+  }
+  return large(orient(nest, c));
+}
+
+/** Columns are the axis along which results lie side by side in memory. */
+function orient(nest: Nest, c: Contraction): Product {
+  const [m, n, k] = [c.m[0]!, c.n[0]!, c.k[0]!];
+  const beside = (axis: Axis): number => nest.stores.filter((s) => strideOf(s.index[0]!, axis) === 1).length;
+  return beside(m) > beside(n)
+    ? { nest, batch: c.batch, m: n, n: m, k, lhs: c.rhs, rhs: c.lhs }
+    : { nest, batch: c.batch, m, n, k, lhs: c.lhs, rhs: c.rhs };
+}
+
+function large(p: Product): Product | undefined {
+  const [m, n, k] = [p.m, p.n, p.k].map((a) => staticDim(a.extent)) as [number, number, number];
+  return m >= minRows && n >= vectorLanes && k >= 4 && m * n * k >= 2048 ? p : undefined;
+}
