@@ -24,6 +24,8 @@ const emitted = join(dist, "emit");
 const target = join(dist, "sinter");
 const oldestNode = "20";
 const allowedDependencies: readonly string[] = ["binaryen"];
+/** What a reader of the package finds beside it. */
+const pages = ["README.md", ...readdirSync(join(root, "docs")).map((name) => `docs/${name}`)];
 
 const facade = readManifest("sinter");
 const packages = internalClosure();
@@ -33,7 +35,7 @@ runCompiler();
 for (const name of packages.keys()) layOut(name);
 writeManifest();
 cpSync(join(root, "LICENSE"), join(target, "LICENSE"));
-cpSync(join(root, "README.md"), join(target, "README.md"));
+for (const path of pages) writePage(path);
 rmSync(emitted, { recursive: true });
 console.log(`dist/sinter: ${filesUnder(target).length} files from ${[...packages.keys()].join(", ")}`);
 
@@ -132,10 +134,23 @@ function writeManifest(): void {
     type: "module",
     engines: { node: `>=${oldestNode}` },
     exports: { ...exports, "./package.json": "./package.json" },
-    files: ["lib", "src"],
+    files: ["lib", "src", "docs"],
     dependencies,
   };
   writeFileSync(join(target, "package.json"), `${JSON.stringify(manifest, null, 2)}\n`);
+}
+
+/** Copies a page; a link to what only the repository has becomes its text. */
+function writePage(path: string): void {
+  const text = readFileSync(join(root, path), "utf8").replace(
+    /\[([^\]]*)\]\(([^()\s#]+)[^()\s]*\)/g,
+    (link, label, to) => {
+      const published = pages.includes(posix.join(posix.dirname(path), to)) || /^[a-z]+:/.test(to);
+      return published ? link : label;
+    },
+  );
+  mkdirSync(dirname(join(target, path)), { recursive: true });
+  writeFileSync(join(target, path), text);
 }
 
 function filesUnder(folder: string): string[] {

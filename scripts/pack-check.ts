@@ -26,6 +26,7 @@ try {
 async function check(): Promise<void> {
   if (!existsSync(packed)) throw new Error("dist/sinter is missing: run `npm run build` first.");
   const tarball = installTarball();
+  checkLinks();
   const example = readmeExample();
   compileExample(example.code);
   runOn("the pinned Node", process.execPath, example.output);
@@ -49,6 +50,21 @@ function installTarball(): string {
 function packReport(report: unknown): { filename: string; size: number } {
   const entries = Array.isArray(report) ? report : Object.values(report as object);
   return entries[0] as { filename: string; size: number };
+}
+
+/** Every link of the README and the documents to a file leads to one in the installed package. */
+function checkLinks(): void {
+  const installed = join(folder, "node_modules", "sinter");
+  const pages = readdirSync(installed, { recursive: true, encoding: "utf8" }).filter((path) => path.endsWith(".md"));
+  let links = 0;
+  for (const page of pages) {
+    for (const [, to] of readFileSync(join(installed, page), "utf8").matchAll(/\]\(([^()\s#]+)[^()\s]*\)/g)) {
+      if (/^[a-z]+:/.test(to!)) continue;
+      links++;
+      if (!existsSync(join(installed, dirname(page), to!))) throw new Error(`${page}: the link to ${to} leads nowhere`);
+    }
+  }
+  if (links === 0) throw new Error("The README links to no document: are the documents in the package?");
 }
 
 function readmeExample(): DocExample {
