@@ -10,7 +10,7 @@ import { stageTexts } from "./docs/stages.ts";
 const docs = join(dirname(dirname(fileURLToPath(import.meta.url))), "docs");
 const check = process.argv.includes("--check");
 
-const texts = new Map([...(await stageTexts()), ...coverageTables(), ...sourceExcerpts()]);
+const texts = new Map([...stageTexts(), ...coverageTables(), ...sourceExcerpts()]);
 const used = new Set<string>();
 const stale: string[] = [];
 

@@ -2,11 +2,8 @@
 import { describe, expect, test } from "vitest";
 import { type CheckOptions, checkForms } from "./support/check-forms.ts";
 import { scheduledFused } from "./support/check-text.ts";
-import { ready } from "./support/compiled.ts";
 import { fullRun, fuzzRuns } from "./support/fuzz.ts";
 import { type OpCase, opCases, plainOps } from "./support/op-cases.ts";
-
-await ready();
 
 describe.each(plainOps.map((op) => [op.name, op] as const))("%s", (_, op) => {
   test("in every form", () => {

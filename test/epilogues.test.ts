@@ -1,9 +1,6 @@
 // Contractions with work at their stores: bias and gelu, Adam, several results, guards and moved stores.
 import { describe, expect, test } from "vitest";
 import { checkText, graphText, schedulesOf, whole } from "./support/check-text.ts";
-import { ready } from "./support/compiled.ts";
-
-await ready();
 
 const shapes = [
   [4, 4, 4],

@@ -2,9 +2,6 @@
 // reads of an old state after its replacement is known. checkForms runs both ways.
 import { describe, test } from "vitest";
 import { checkText, whole } from "./support/check-text.ts";
-import { ready } from "./support/compiled.ts";
-
-await ready();
 
 const sizes = [1, 5, 33, 70_001];
 

@@ -3,10 +3,7 @@
 import { describe, expect, test } from "vitest";
 import type { CheckOptions } from "./support/check-forms.ts";
 import { checkText, scheduledFused, schedulesOf, whole } from "./support/check-text.ts";
-import { ready } from "./support/compiled.ts";
 import { fullRun } from "./support/fuzz.ts";
-
-await ready();
 
 const scheduled: CheckOptions = { forms: [scheduledFused] };
 const sizes = [1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 17, 31, 33, 64, 65];

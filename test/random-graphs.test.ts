@@ -4,12 +4,10 @@ import { type DType, evalGraph, type HostTensor, isFloat, type OpDef, type Rng, 
 import { gradGraph, simplify } from "@sinter/passes";
 import { describe, test } from "vitest";
 import { checkForms, checkSameBits } from "./support/check-forms.ts";
-import { choppedForms, forms, ready } from "./support/compiled.ts";
+import { choppedForms, forms } from "./support/compiled.ts";
 import { fuzzRuns } from "./support/fuzz.ts";
 import { randomTensor, seededRng, type Tolerance } from "./support/random.ts";
 import { checkRandomGraphs, type GraphCase } from "./support/random-graph.ts";
-
-await ready();
 
 /** Ops whose result has the same bits in every backend. */
 const exact = (op: OpDef): boolean => op.ulp === 0;

@@ -3,10 +3,7 @@ import { parseGraph } from "@sinter/ir";
 import { describe, expect, test } from "vitest";
 import { randomArguments } from "./support/arguments.ts";
 import { alone, checkText, checkTextOn, graphText, schedulesOf, whole } from "./support/check-text.ts";
-import { ready } from "./support/compiled.ts";
 import { fullRun } from "./support/fuzz.ts";
-
-await ready();
 
 const axisSets = [[0], [1], [2], [0, 1], [0, 2], [1, 2], [0, 1, 2]];
 const kept = (shape: readonly number[], axes: readonly number[]): number[] => shape.filter((_, i) => !axes.includes(i));

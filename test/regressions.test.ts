@@ -3,9 +3,7 @@ import { parseGraph } from "@sinter/ir";
 import { describe, test } from "vitest";
 import { checkSameBits } from "./support/check-forms.ts";
 import { checkText, graphText, scheduledFused, whole } from "./support/check-text.ts";
-import { forms, ready } from "./support/compiled.ts";
-
-await ready();
+import { forms } from "./support/compiled.ts";
 
 describe("graphs that were compiled wrongly", () => {
   test("a running sum over an axis of one step has a carry though it has no loop", () => {

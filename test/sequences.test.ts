@@ -2,9 +2,6 @@
 // vectors at their guards, tensors without elements.
 import { describe, expect, test } from "vitest";
 import { alone, checkText, graphText, whole } from "./support/check-text.ts";
-import { ready } from "./support/compiled.ts";
-
-await ready();
 
 describe("running folds", () => {
   const shapes = [

@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { emitWat, loadAssembler, schedule } from "@sinter/codegen-wasm";
+import { emitWat, schedule } from "@sinter/codegen-wasm";
 import { expressionScope, printGraph, printLoopKernel, printNests } from "@sinter/ir";
 import { lower, planMemory, simplify } from "@sinter/passes";
 import { spec } from "sinter";
@@ -15,8 +15,7 @@ const root = `${dirname(dirname(here))}/`;
 const features = { relaxedSimd: true };
 
 /** Named texts for the regions of docs/ARCHITECTURE.md. */
-export async function stageTexts(): Promise<ReadonlyMap<string, string>> {
-  await loadAssembler();
+export function stageTexts(): ReadonlyMap<string, string> {
   const lowered = layer.lower(spec([32, 64]), spec([64, 16]), spec([16]));
   const source = readFileSync(join(here, "worked-example.ts"), "utf8");
   const traced = printGraph(lowered.graph, { locs: true });

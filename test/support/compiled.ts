@@ -1,6 +1,6 @@
 // Graphs compiled the way the runtime compiles them, in every form that tests compare: with and without fusion, on naive
 // and real schedules, in either kind of memory, with states in place and apart. Also runs Loop IR in its interpreter.
-import { type EmitOptions, emit, loadAssembler, probeFeatures, schedule } from "@sinter/codegen-wasm";
+import { type EmitOptions, probeFeatures, schedule } from "@sinter/codegen-wasm";
 import {
   allocate,
   evalLoopKernel,
@@ -25,6 +25,7 @@ import {
   type WasmProgram,
 } from "@sinter/ir";
 import { lower, planMemory, verifyPlan } from "@sinter/passes";
+import { emitChecked } from "./binaryen.ts";
 
 export interface Form {
   readonly fuse: boolean;
@@ -58,9 +59,6 @@ export interface Compiled {
   readonly loops: LoopProgram;
   readonly plan: Plan;
 }
-
-/** Await before the first `runWasm`. */
-export const ready: () => Promise<void> = loadAssembler;
 
 /**
  * All stages up to the plan, each checked by its verifier, then `use`: what it is given lasts only as long as the call,
@@ -98,8 +96,8 @@ export function runWasm(compiled: Compiled, args: readonly HostTensor[], options
   const { graph, loops, plan } = compiled;
   const memoryKind = options.memory ?? "unshared";
   const features = options.features ?? probeFeatures();
-  const emitOptions: EmitOptions = { ...features, memory: memoryKind, owner: "import", debug: true };
-  const program = emit(loops, plan, emitOptions);
+  const emitOptions: EmitOptions = { ...features, memory: memoryKind, owner: "import" };
+  const program = emitChecked(loops, plan, emitOptions);
   const heap = memoryFor(memoryKind, tableSize(program) + program.slots.reduce((n, s) => n + room(s.bytes), 0));
   const module = new WebAssembly.Module(program.bytes as Uint8Array<ArrayBuffer>);
   const instance = new WebAssembly.Instance(module, { env: { memory: heap } });

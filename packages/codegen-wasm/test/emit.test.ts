@@ -15,13 +15,11 @@ import {
   type TypedArray,
   verifyLoopFunc,
 } from "@sinter/ir";
-import { beforeAll, describe, expect, test } from "vitest";
-import { loadAssembler } from "../src/asm.ts";
-import { emit } from "../src/emit/program.ts";
-import { emitWat } from "../src/emit/wat.ts";
-import { defaults, programOf, runFuncs, runProgram } from "./support/run-loops.ts";
+import { describe, expect, test } from "vitest";
+import { binaryenBytes } from "../../../test/support/binaryen.ts";
+import { emit, emitWat } from "../src/emit/program.ts";
+import { defaults, programOf, runFuncs, runModule, runProgram } from "./support/run-loops.ts";
 
-beforeAll(loadAssembler);
 const { i32 } = loop;
 
 /** Verifies, checks that the text reads back, and that wasm and the interpreter leave the same memory. */
@@ -68,7 +66,7 @@ describe("memory", () => {
     const funcs = [f.finish()];
     both(funcs, [counting("f32", 4), allocate("f32", 8)]);
     const { program, plan } = programOf(funcs, [4, 8]);
-    const wat = emitWat(program, plan, { ...defaults, debug: false });
+    const wat = emitWat(program, plan, defaults);
     expect(wat).toContain("v128.load32_splat offset=8");
     expect(wat).toContain("v128.load32_lane");
   });
@@ -264,7 +262,8 @@ describe("control steps", () => {
   test("Binaryen's -O2 gives the same results", () => {
     const { program, plan } = controlProgram([run(1), { kind: "for", count: 3, counter: 2, body: [run(2)] }]);
     const x = new Float32Array(1);
-    runProgram(program, plan, [new Int32Array(1), x, new Float32Array(1)], { ...defaults, optimize: true });
+    const bytes = binaryenBytes(program, plan, { ...defaults, optimize: true });
+    runModule(bytes, plan, [new Int32Array(1), x, new Float32Array(1)]);
     expect(x[0]).toBe(13);
   });
 });

@@ -16,11 +16,8 @@ import {
   scalarOps,
   type TypedArray,
 } from "@sinter/ir";
-import { beforeAll, describe, expect, test } from "vitest";
-import { loadAssembler } from "../src/asm.ts";
+import { describe, expect, test } from "vitest";
 import { defaults, runFuncs } from "./support/run-loops.ts";
-
-beforeAll(loadAssembler);
 
 const dtypes: readonly DType[] = ["f32", "f64", "i32", "u32", "bool"];
 const specials: Record<DType, readonly number[]> = {

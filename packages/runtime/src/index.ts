@@ -1,6 +1,5 @@
 /** One heap, the program cache and execution. */
 
-export { assemblerLoaded, loadAssembler } from "@sinter/codegen-wasm";
 export type { LoopProgram, MemoryKind, Plan, Slot, WasmFeatures, WasmProgram } from "@sinter/ir";
 export { Buffer, type Device } from "./buffer.ts";
 export { ByteCache } from "./cache.ts";
@@ -10,4 +9,4 @@ export { type Block, Heap, HeapFullError, type HeapOptions } from "./exec/heap.t
 export { type Executable, instantiate, Machine } from "./exec/program.ts";
 export { slotsOf } from "./reference.ts";
 export { configureHeap, theMachine } from "./session.ts";
-export { NotReadyError, type StageName, type Stages, stageNames, stagesOf } from "./stages.ts";
+export { type StageName, type Stages, stageNames, stagesOf } from "./stages.ts";

@@ -1,5 +1,5 @@
 /** The stages from a graph to a wasm program, one readable list, each kept so that it can be looked at. */
-import { assemblerLoaded, emit, emitWat, probeFeatures, schedule } from "@sinter/codegen-wasm";
+import { emit, emitWat, probeFeatures, schedule } from "@sinter/codegen-wasm";
 import { expressionScope, type Graph, type NestProgram, printGraph, printLoopKernel, printNests } from "@sinter/ir";
 import { lower, planMemory, simplify, verifyPlan } from "@sinter/passes";
 import { type Cost, costOf, type Made } from "./cost.ts";
@@ -17,17 +17,8 @@ export interface CompileOptions {
 export type StageName = "trace" | "simplified" | "fused" | "nests" | "loops" | "plan" | "wat";
 export const stageNames: readonly StageName[] = ["trace", "simplified", "fused", "nests", "loops", "plan", "wat"];
 
-/** Thrown where the assembler is needed before it is loaded: waiting helps, nothing is wrong with the graph. */
-export class NotReadyError extends Error {
-  override readonly name = "NotReadyError";
-}
-
-/** Compiles a graph for wasm. The assembler must be loaded: see `ready`. */
+/** Compiles a graph for wasm. */
 export function compileToWasm(graph: Graph, options: CompileOptions): Made {
-  if (!assemblerLoaded())
-    throw new NotReadyError(
-      "the wasm assembler is not loaded: await ready() before the first call of a compiled function",
-    );
   const features = probeFeatures();
   const memory = theMachine().heap.kind;
   const simplified = simplify(graph, { fastMath: options.fastMath ?? false });

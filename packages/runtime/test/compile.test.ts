@@ -1,17 +1,7 @@
 // From a graph to a result, on both backends: slots, cache, stages, cost.
 import { Builder, type Graph, type GraphResult, verifyGraph } from "@sinter/ir";
-import { beforeAll, describe, expect, test } from "vitest";
-import {
-  type Backend,
-  compileGraph,
-  compilerStats,
-  loadAssembler,
-  stageNames,
-  stagesOf,
-  theMachine,
-} from "../src/index.ts";
-
-beforeAll(loadAssembler);
+import { describe, expect, test } from "vitest";
+import { type Backend, compileGraph, compilerStats, stageNames, stagesOf, theMachine } from "../src/index.ts";
 
 const vector = { kind: "tensor", dtype: "f32", shape: [5] } as const;
 

@@ -1,19 +1,12 @@
 /** Sinter: eager TypeScript functions, traced and compiled to one WebAssembly program. */
-import { loadAssembler } from "@sinter/runtime";
-import { currentBackend } from "@sinter/tracer";
-
 export type { DType, Loc, TypedArray } from "@sinter/ir";
 export { type Cost, configureHeap, type KernelCost, type StageName } from "@sinter/runtime";
 export * from "@sinter/tracer";
 
-const inNode = typeof process === "object" && typeof process.versions?.node === "string";
-
 /**
- * Resolves when functions compiled for a backend can be called. In Node they can at once; elsewhere await it before the
- * first call.
+ * Resolves when functions compiled for a backend can be called. Both backends can at once; one that has to ask for a
+ * device cannot.
  */
-export async function ready(backend: "wasm" | "reference" = currentBackend()): Promise<void> {
-  if (backend === "wasm") await loadAssembler();
+export function ready(_backend?: "wasm" | "reference"): Promise<void> {
+  return Promise.resolve();
 }
-
-if (inNode) await ready("wasm");

@@ -15,7 +15,7 @@ import {
   type TensorType,
   type Value,
 } from "@sinter/ir";
-import { Buffer, type Compiled, compileGraph, HeapFullError, NotReadyError, theMachine } from "@sinter/runtime";
+import { Buffer, type Compiled, compileGraph, HeapFullError, theMachine } from "@sinter/runtime";
 import { currentBackend } from "./backend.ts";
 import { DisposedError } from "./errors.ts";
 import { type Frame, finishedTrace, setGround } from "./frame.ts";
@@ -247,7 +247,7 @@ class EagerFrame implements Frame {
 
 /** Whether the same computation may succeed later. */
 function isPassing(error: unknown): boolean {
-  return error instanceof HeapFullError || error instanceof NotReadyError;
+  return error instanceof HeapFullError;
 }
 
 function typeOfLazy(lazy: Lazy): TensorType {

@@ -2,11 +2,10 @@
 
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { loadAssembler, theMachine } from "@sinter/runtime";
-import { beforeAll, expect, test } from "vitest";
+import { theMachine } from "@sinter/runtime";
+import { expect, test } from "vitest";
 import * as s from "../src/index.ts";
 
-beforeAll(loadAssembler);
 setFlagsFromString("--expose-gc");
 const collect = runInNewContext("gc") as () => void;
 

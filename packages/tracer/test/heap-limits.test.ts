@@ -1,10 +1,9 @@
 // A small shared heap: programs run on shared memory, and running out of it is an error that helps and breaks nothing.
-import { configureHeap, loadAssembler, theMachine } from "@sinter/runtime";
-import { beforeAll, expect, test } from "vitest";
+import { configureHeap, theMachine } from "@sinter/runtime";
+import { expect, test } from "vitest";
 import * as s from "../src/index.ts";
 
 configureHeap({ kind: "shared", maximumBytes: 64 * 1024 * 1024 });
-beforeAll(loadAssembler);
 
 const mebibyte = 2 ** 18;
 

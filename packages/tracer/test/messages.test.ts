@@ -1,6 +1,6 @@
 // Every mistake below has a message that names the function, the argument, shapes and types, and the user's line. They
 // stand in messages.txt, to be read as a user reads them; `npx vitest run -u` writes it anew.
-import { configureHeap, loadAssembler } from "@sinter/runtime";
+import { configureHeap } from "@sinter/runtime";
 import { beforeAll, expect, test } from "vitest";
 import * as sinter from "../src/index.ts";
 
@@ -204,9 +204,8 @@ function shown(error: sinter.SinterError): string {
     .replaceAll("\n", "\n  ");
 }
 
-beforeAll(async () => {
+beforeAll(() => {
   configureHeap({ maximumBytes: 64 * 2 ** 20 });
-  await loadAssembler();
 });
 
 const written: string[] = [];

@@ -1,5 +1,4 @@
 // Helpers of the tracer's tests: both backends, comparison of nested arrays, captured warnings.
-import { loadAssembler } from "@sinter/runtime";
 import { beforeAll, describe, expect, vi } from "vitest";
 import { setBackend } from "../src/index.ts";
 
@@ -9,8 +8,7 @@ export const full = process.env["SINTER_FULL"] === "1";
 export function onBackends(name: string, tests: (backend: "reference" | "wasm") => void): void {
   for (const backend of ["reference", "wasm"] as const)
     describe(`${name} (${backend})`, () => {
-      beforeAll(async () => {
-        await loadAssembler();
+      beforeAll(() => {
         setBackend(backend);
       });
       tests(backend);

@@ -17,8 +17,9 @@ import {
   type WasmFeatures,
   type WasmProgram,
 } from "@sinter/ir";
-import { type Assembler, BinaryenAssembler, type Code, type WasmType } from "../asm.ts";
+import type { Assembler, Code, WasmType } from "../asm.ts";
 import { Encoder } from "../encode/encoder.ts";
+import { TextWriter } from "../encode/text.ts";
 import { fingerprint } from "./fingerprint.ts";
 import { emitFunc } from "./stmt.ts";
 
@@ -26,24 +27,19 @@ export interface EmitOptions extends WasmFeatures {
   readonly memory: MemoryKind;
   /** `import`: the memory is "env"."memory". `export`: the module's own, exported as "memory". */
   readonly owner: "import" | "export";
-  /** Validates the module and checks the assembler's rules. */
-  readonly debug?: boolean;
-  /** Runs Binaryen's -O2 passes. */
-  readonly optimize?: boolean;
 }
 
 const maximumPages = 65536;
 
-/**
- * Compiles scheduled loops and their memory plan to a wasm module. The bytes are the same with and without `debug`;
- * debugging and optimising need Binaryen loaded.
- */
+/** Compiles scheduled loops and their memory plan to a wasm module. */
 export function emit(program: LoopProgram, plan: Plan, options: EmitOptions): WasmProgram {
+  const asm = new Encoder();
+  assemble(asm, program, plan, options);
   const slots = slotsOf(program, plan);
   return {
     kind: "wasm",
     name: program.name,
-    bytes: options.debug || options.optimize ? checkedBytes(program, plan, options) : encode(program, plan, options),
+    bytes: asm.bytes(),
     memory: options.memory,
     slots,
     arenaBytes: plan.arenaBytes,
@@ -56,35 +52,15 @@ export function emit(program: LoopProgram, plan: Plan, options: EmitOptions): Wa
   };
 }
 
-function encode(program: LoopProgram, plan: Plan, options: EmitOptions): Uint8Array {
-  const asm = new Encoder();
+/** The WebAssembly text of the same module. */
+export function emitWat(program: LoopProgram, plan: Plan, options: EmitOptions): string {
+  const asm = new TextWriter();
   assemble(asm, program, plan, options);
-  return asm.bytes();
+  return asm.text();
 }
 
-function checkedBytes(program: LoopProgram, plan: Plan, options: EmitOptions): Uint8Array {
-  return withBinaryen(program, plan, options, (asm) => asm.bytes());
-}
-
-/** Runs `use` on the program in Binaryen. */
-export function withBinaryen<T>(
-  program: LoopProgram,
-  plan: Plan,
-  options: EmitOptions,
-  use: (asm: BinaryenAssembler) => T,
-): T {
-  const asm = new BinaryenAssembler(options.debug === undefined ? {} : { debug: options.debug });
-  try {
-    assemble(asm, program, plan, options);
-    if (options.optimize) asm.optimize();
-    if (options.debug) asm.validate();
-    return use(asm);
-  } finally {
-    asm.dispose();
-  }
-}
-
-function assemble(asm: Assembler, program: LoopProgram, plan: Plan, options: EmitOptions): void {
+/** Builds the module of a program. */
+export function assemble(asm: Assembler, program: LoopProgram, plan: Plan, options: EmitOptions): void {
   // An imported unshared memory may have any maximum or none; a shared one must declare one.
   const maximum = options.memory === "shared" || options.owner === "export" ? maximumPages : undefined;
   asm.memory(options.owner, options.memory === "shared", 1, maximum);

@@ -8,10 +8,11 @@ import {
   type Plan,
   type TypedArray,
 } from "@sinter/ir";
-import { type EmitOptions, emit } from "../../src/emit/program.ts";
+import { emitChecked, parseWat } from "../../../../test/support/binaryen.ts";
+import { type EmitOptions, emitWat } from "../../src/emit/program.ts";
 import { probeFeatures } from "../../src/features.ts";
 
-export const defaults: EmitOptions = { ...probeFeatures(), memory: "unshared", owner: "import", debug: true };
+export const defaults: EmitOptions = { ...probeFeatures(), memory: "unshared", owner: "import" };
 
 /** A program of one kernel: its entry's pointers are the program's results, which are also read. */
 export function programOf(
@@ -64,12 +65,19 @@ export function runProgram(
   arrays: readonly TypedArray[],
   options: EmitOptions = defaults,
 ): void {
-  const { bytes } = emit(program, plan, options);
-  // What Binaryen made and checked is what the encoder makes without it.
-  if (options.debug) {
-    const encoded = emit(program, plan, { ...options, debug: false }).bytes;
-    if (Buffer.compare(bytes, encoded) !== 0) throw new Error("the encoder's module differs from Binaryen's");
-  }
+  const { bytes } = emitChecked(program, plan, options);
+  const parsed = parseWat(emitWat(program, plan, options));
+  if (Buffer.compare(bytes, parsed) !== 0) throw new Error("the text reads as another module");
+  runModule(bytes, plan, arrays, options);
+}
+
+/** Runs the bytes of a module like `runProgram`. */
+export function runModule(
+  bytes: Uint8Array,
+  plan: Plan,
+  arrays: readonly TypedArray[],
+  options: EmitOptions = defaults,
+): void {
   let at = 1024;
   const places = arrays.map((a) => {
     const place = at;
