@@ -23,7 +23,6 @@ const dist = join(root, "dist");
 const emitted = join(dist, "emit");
 const target = join(dist, "sinter");
 const oldestNode = "20";
-const allowedDependencies: readonly string[] = ["binaryen"];
 /** What a reader of the package finds beside it. */
 const pages = ["README.md", ...readdirSync(join(root, "docs")).map((name) => `docs/${name}`)];
 
@@ -117,12 +116,9 @@ function writeManifest(): void {
       return [key, { types: file.replace(/\.js$/, ".d.ts"), default: file }];
     }),
   );
-  const dependencies: Record<string, string> = {};
   for (const manifest of packages.values()) {
-    for (const [name, version] of Object.entries(manifest.dependencies ?? {})) {
-      if (name.startsWith("@sinter/")) continue;
-      if (!allowedDependencies.includes(name)) throw new Error(`${manifest.name} may not depend on ${name}`);
-      dependencies[name] = version;
+    for (const name of Object.keys(manifest.dependencies ?? {})) {
+      if (!name.startsWith("@sinter/")) throw new Error(`${manifest.name} may not depend on ${name}`);
     }
   }
   const manifest = {
@@ -135,7 +131,6 @@ function writeManifest(): void {
     engines: { node: `>=${oldestNode}` },
     exports: { ...exports, "./package.json": "./package.json" },
     files: ["lib", "src", "docs"],
-    dependencies,
   };
   writeFileSync(join(target, "package.json"), `${JSON.stringify(manifest, null, 2)}\n`);
 }
