@@ -1,4 +1,4 @@
-// Binaryen alone, as a peer of the first-call case: what importing it costs a fresh process, and its first module.
+// Binaryen alone, as a peer of the first-call case: what a fresh process would pay for it, and for its first module.
 import binaryen from "binaryen";
 import type { Peer } from "../harness/job.ts";
 
