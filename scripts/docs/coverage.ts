@@ -77,6 +77,7 @@ const files: Readonly<Record<string, string>> = {
   "linalg.ts": "products",
   "movement.ts": "shapes",
   "indexing.ts": "indexing",
+  "sort.ts": "order",
 };
 
 function functionTable(): string {

@@ -5,7 +5,7 @@
 import type { DType, TypedArray } from "./dtype.ts";
 import type { Attrs, AttrValue, Graph, OperandGroup, TensorType, Value, ValueType } from "./graph.ts";
 import type { Dim, IndexExpr, Range, ScalarExpr } from "./nest/expr.ts";
-import type { Accumulator, Carry, Combine } from "./nest/nest.ts";
+import type { Accumulator, Carry, Combine, LibraryLoops } from "./nest/nest.ts";
 
 /** Contents of a tensor on the host: what the reference evaluator works on. */
 export interface HostTensor {
@@ -148,6 +148,15 @@ export type NestRule<A extends Attrs> =
         readonly combine?: Combine;
         readonly guard?: readonly Range[];
       };
+    }
+  | {
+      /**
+       * A kernel of its own, written in Loop IR once for every target, for what loops over named axes cannot say (sorting,
+       * factorisations). Never fused: operands and results are whole tensors in memory.
+       */
+      readonly kind: "library";
+      /** `name` is the kernel's: the entry's name, and the beginning of the names of its other functions. */
+      build(ctx: NestContext<A>, name: string): LibraryLoops;
     }
   | { readonly kind: "control" };
 

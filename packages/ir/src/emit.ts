@@ -129,6 +129,8 @@ export const cumulate = (
 ): Value =>
   b.emit("cumulate", [x], { op, axis, reverse: options.reverse ?? false, exclusive: options.exclusive ?? false });
 
+export const argSort = (b: Emitter, x: Value, axis: number, descending: boolean): Value =>
+  b.emit("argSort", [x], { axis, descending });
 export const dot = (b: Emitter, x: Value, y: Value, dims: DotDims): Value =>
   b.emit("dot", [x, y], { batch: dims.batch, contract: dims.contract });
 

@@ -125,6 +125,9 @@ export interface TensorMethods<T, L> {
   at(...indices: readonly (number | null | Range | T)[]): T;
   gather(indices: L, axis?: number): T;
   takeAlongAxis(indices: L, axis?: number): T;
+  sort(axis?: number, options?: { readonly descending?: boolean }): T;
+  argSort(axis?: number, options?: { readonly descending?: boolean }): T;
+  topK(k: number): { readonly values: T; readonly indices: T };
   set(index: number | null | T | readonly (number | null | Range | T)[], value: L): T;
   addAt(index: number | null | T | readonly (number | null | Range | T)[], value: L): T;
   oneHot(depth: number, dtype?: DType): T;

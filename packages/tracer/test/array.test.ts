@@ -494,6 +494,9 @@ const cases: Case[] = [
       [4, 6],
     ],
   ],
+  ["sort", () => s.tensor([[3, 1, 2]]).sort(-1, { descending: true }), [[3, 2, 1]]],
+  ["argSort", () => s.tensor([[3, 1, 2]]).argSort(), [[1, 2, 0]]],
+  ["topK", () => s.tensor([[3, 1, 2]]).topK(2).values, [[3, 2]]],
   ["takeAlongAxis", () => m().takeAlongAxis([[2], [0]], 1), [[3], [4]]],
   [
     "set a row",

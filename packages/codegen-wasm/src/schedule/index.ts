@@ -37,13 +37,11 @@ export function schedule(program: NestProgram, _target: WasmFeatures, options: S
   const kernel = (k: (NestStep & { kind: "kernel" })["kernel"]): LoopKernel => {
     if (k.kind === "library")
       return {
+        ...k.loops,
         name: k.name,
-        funcs: [k.func],
         buffers: k.args,
-        scratch: [],
         writes: k.writes,
         aliasable: [],
-        flops: 0,
         schedule: "library",
       };
     const product = generic ? undefined : productOf(k, program.buffers);

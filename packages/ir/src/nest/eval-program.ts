@@ -1,10 +1,11 @@
 /** Runs nests on host arrays, point by point: the oracle for fusion and for schedules. Simple and slow. */
 import { allocate, type DType, isFloat, roundTo, type TypedArray } from "../dtype.ts";
+import { evalLoopKernel } from "../loop/eval.ts";
 import { evalScalar, isScalarOp } from "../scalar-ops.ts";
 import { combineIdentity, combineOp, replacesBest } from "./combine.ts";
 import type { Atom, Axis, BufferId, Dim, IndexExpr, Range, ScalarExpr } from "./expr.ts";
 import { evalIndex, sizeOf, toIndex } from "./index-algebra.ts";
-import type { Accumulator, Combine, Nest, NestKernel, NestProgram, NestStep } from "./nest.ts";
+import type { Accumulator, Combine, LibraryKernel, Nest, NestKernel, NestProgram, NestStep } from "./nest.ts";
 import { bitcastValue, castValue } from "./scalar-expr.ts";
 
 export interface EvalNestOptions {
@@ -71,6 +72,7 @@ class Machine {
     for (const step of steps) {
       if (step.kind === "copy") this.memory[step.to]!.set(this.memory[step.from]!);
       else if (step.kind === "kernel" && step.kernel.kind === "nests") this.kernel(step.kernel);
+      else if (step.kind === "kernel" && step.kernel.kind === "library") this.library(step.kernel);
       else throw new Error(`step ${step.kind} is not evaluated`);
     }
   }
@@ -79,6 +81,14 @@ class Machine {
     this.each(kernel.outer, () => {
       for (const nest of kernel.nests) this.nest(nest);
     });
+  }
+
+  private library({ name, loops, args, writes }: LibraryKernel): void {
+    const kernel = { ...loops, name, buffers: args, writes, aliasable: [], schedule: "library" };
+    evalLoopKernel(
+      kernel,
+      args.map((id) => this.memory[id]!),
+    );
   }
 
   private nest(nest: Nest): void {

@@ -2,8 +2,9 @@
  * Nest IR: named axes, index maps and a scalar payload. A kernel is what would be one WGSL dispatch; a program is a
  * control tree over kernels. Types only; see print.ts and verify.ts beside it.
  */
+
 import type { DType, TypedArray } from "../dtype.ts";
-import type { LoopFunc } from "../loop/loop.ts";
+import type { LoopFunc, ScratchDecl } from "../loop/loop.ts";
 import type { Axis, BufferId, Dim, IndexExpr, Range, ScalarExpr } from "./expr.ts";
 
 /**
@@ -82,11 +83,20 @@ export interface NestKernel {
   readonly nests: readonly Nest[];
 }
 
-/** A hand-written, target-independent kernel (sort, factorisations): a Loop IR function and the buffers it takes. */
+/** The loops of a library kernel. The entry, first, takes the operands' memory, the results', then scratch. */
+export interface LibraryLoops {
+  readonly funcs: readonly LoopFunc[];
+  readonly scratch: readonly ScratchDecl[];
+  /** What all of it does, for the cost table. */
+  readonly flops: number;
+}
+
+/** A hand-written, target-independent kernel (sort, factorisations): Loop IR functions and the buffers the entry takes. */
 export interface LibraryKernel {
   readonly kind: "library";
   readonly name: string;
-  readonly func: LoopFunc;
+  readonly loops: LibraryLoops;
+  /** Operands, then results; one may come twice. */
   readonly args: readonly BufferId[];
   readonly writes: readonly BufferId[];
 }

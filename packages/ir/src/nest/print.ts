@@ -3,7 +3,7 @@
  * where they stand and shared values by order of use, so that the text does not depend on how the program was made.
  */
 import { isScalarOp, scalarOps } from "../scalar-ops.ts";
-import type { Atom, Axis, Dim, IndexExpr, Range, ScalarExpr } from "./expr.ts";
+import type { Atom, Axis, BufferId, Dim, IndexExpr, Range, ScalarExpr } from "./expr.ts";
 import type { BufferDecl, Kernel, Nest, NestProgram, NestStep, Store } from "./nest.ts";
 import { scalarChildren, visitScalar } from "./scalar-expr.ts";
 
@@ -69,7 +69,8 @@ const dimText = (d: Dim): string => (typeof d === "number" ? String(d) : d.key);
 
 function kernelLines(kernel: Kernel, indent: string, lines: string[]): void {
   if (kernel.kind === "library") {
-    lines.push(`${indent}library ${kernel.name}(${kernel.args.map((b) => `b${b}`).join(", ")})`);
+    const names = (list: readonly BufferId[]): string => list.map((b) => `b${b}`).join(", ");
+    lines.push(`${indent}library ${kernel.name}(${names(kernel.args)}) writes ${names(kernel.writes)}`);
     return;
   }
   const names = new Map<number, string>();

@@ -3,7 +3,7 @@
 import { indexAxes, ownIndices } from "./classify.ts";
 import type { BufferId, IndexExpr, ScalarExpr } from "./expr.ts";
 import { toIndex } from "./index-algebra.ts";
-import type { BufferDecl, Nest, NestKernel, NestProgram, NestStep } from "./nest.ts";
+import type { BufferDecl, LibraryKernel, Nest, NestKernel, NestProgram, NestStep } from "./nest.ts";
 import { visitScalar } from "./scalar-expr.ts";
 
 export class NestError extends Error {
@@ -28,7 +28,7 @@ function steps(program: NestProgram, list: readonly NestStep[], rowOwner: Map<Bu
     switch (step.kind) {
       case "kernel":
         if (step.kernel.kind === "nests") new KernelCheck(program, step.kernel, rowOwner).check();
-        else for (const b of [...step.kernel.args, ...step.kernel.writes]) known(b, `${step.kernel.name}: buffer`);
+        else library(program, step.kernel);
         break;
       case "copy": {
         known(step.from, "copy: source");
@@ -54,6 +54,25 @@ function steps(program: NestProgram, list: readonly NestStep[], rowOwner: Map<Bu
       default:
         step satisfies never;
     }
+  }
+}
+
+function library(program: NestProgram, { name, loops, args, writes }: LibraryKernel): void {
+  const fail = (reason: string): never => {
+    throw new NestError(`kernel ${name} ${reason}`);
+  };
+  const pointers = loops.funcs[0]?.pointers ?? fail("has no function");
+  if (pointers.length !== args.length + loops.scratch.length)
+    fail(`takes ${pointers.length} pointers, ${args.length + loops.scratch.length} are bound`);
+  args.forEach((id, i) => {
+    const decl = program.buffers[id] ?? fail(`takes b${id}, which does not exist`);
+    if (decl.dtype !== pointers[i]!.element) fail(`takes ${decl.name}: ${decl.dtype} as ${pointers[i]!.element}`);
+    if (decl.kind === "row") fail(`takes row buffer ${decl.name}`);
+  });
+  for (const id of writes) {
+    if (!args.includes(id)) fail(`writes b${id}, which it does not take`);
+    const { kind, name: written } = program.buffers[id]!;
+    if (kind === "arg" || kind === "const" || kind === "state") fail(`stores to ${kind} ${written}`);
   }
 }
 

@@ -13,6 +13,7 @@ import { movementOps } from "./movement.ts";
 import { randomOps } from "./random.ts";
 import { reduceOps } from "./reduce.ts";
 import { scatterOps } from "./scatter.ts";
+import { sortOps } from "./sort.ts";
 import { windowOps } from "./windows.ts";
 
 /** Every op there is. */
@@ -27,6 +28,7 @@ export const allOps: readonly OpDef[] = [
   ...scatterOps,
   ...dynamicOps,
   ...cumulateOps,
+  ...sortOps,
   ...createOps,
   ...randomOps,
   ...controlOps,

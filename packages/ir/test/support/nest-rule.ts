@@ -11,6 +11,7 @@ import {
   expressionScope,
   type HostTensor,
   type IndexExpr,
+  type Kernel,
   type Nest,
   type NestContext,
   type NestProgram,
@@ -76,8 +77,9 @@ function build(rule: NestRule<Attrs>, ctx: NestContext<Attrs>, target: (result: 
       checked(store.value, type);
       return [{ axes, ...plain, stores: [{ buffer: target(0), when: "body", ...store }] }];
     }
+    case "library":
     case "control":
-      throw new Error("an op with regions has no nest form");
+      throw new Error(`a rule of kind ${rule.kind} has no nests`);
     default:
       return rule satisfies never;
   }
@@ -97,11 +99,20 @@ export function evalNestRule(
       return { id, name: `b${id}`, ...type, kind, slot: kind === "arg" ? id : id - types.length };
     });
     const target = (result: number): number => types.length + result;
-    const nests = build(rule, { attrs, operands: types, results }, target);
-    const steps = nests.map((nest, i): NestStep => {
-      const kernel = { kind: "nests" as const, name: `k${i}`, outer: [], nests: [nest] };
-      return { kind: "kernel", kernel, node: 0 };
-    });
+    const ctx = { attrs, operands: types, results };
+    const kernels: Kernel[] =
+      rule.kind === "library"
+        ? [
+            {
+              kind: "library",
+              name: "k0",
+              loops: rule.build(ctx, "k0"),
+              args: buffers.map((b) => b.id),
+              writes: results.map((_, r) => target(r)),
+            },
+          ]
+        : build(rule, ctx, target).map((nest, i) => ({ kind: "nests", name: `k${i}`, outer: [], nests: [nest] }));
+    const steps = kernels.map((kernel): NestStep => ({ kind: "kernel", kernel, node: 0 }));
     if (rule.kind === "update") steps.unshift({ kind: "copy", from: 0, to: target(0) });
     const program: NestProgram = { name: "rule", buffers, steps, notes: [] };
     const data = evalNests(

@@ -58,12 +58,15 @@ function decide(model: GraphModel, rule: Rule, sinks: ReadonlyMap<number, number
   const keep = (info: ValueInfo): void => {
     materialised.add(info.id);
     credit(makeTemplate(info, element));
-    // An update starts from its first operand as it lies in memory.
+    // An update starts from its first operand as it lies in memory; a library kernel takes and gives whole tensors.
     if (info.rule?.kind === "update") bases.add(info.operands[0]!);
+    if (info.rule?.kind !== "library") return;
+    for (const id of info.operands) bases.add(id);
+    for (const value of model.graph.nodes[info.node]!.results) materialised.add(value.id);
   };
   for (let id = model.values.length - 1; id >= 0; id--) {
     const info = model.values[id];
-    if (info === undefined || isLeaf(info)) continue;
+    if (info === undefined || isLeaf(info) || materialised.has(id)) continue;
     const at = [...pullsOf(id).values()];
     const needed = model.resultUses[id]! > 0 || bases.has(id);
     if (!needed && at.length === 0) continue;

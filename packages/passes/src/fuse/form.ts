@@ -45,6 +45,7 @@ export function isRefused(found: FormedKernel | Refused): found is Refused {
 
 /** `templates` in order of their ids: producers first. */
 export function formKernel(templates: readonly Template[]): FormedKernel | Refused {
+  if (templates.some((t) => t.kind === "library")) return libraryKernel(templates);
   const group = new Map(templates.map((t) => [t.id, t]));
   const ordered = contractionFirst(templates);
   const flat = formNests(ordered, group, 0);
@@ -68,6 +69,15 @@ export function formKernel(templates: readonly Template[]): FormedKernel | Refus
   const largest = Math.max(...flat.nests.map(pointsIn));
   if (largest > smallNest) return { refused: misfit };
   return flat.nests.length > mostNests ? { refused: `more than ${mostNests} nests` } : flat;
+}
+
+/** The results of one library op, and nothing else. */
+function libraryKernel(templates: readonly Template[]): FormedKernel | Refused {
+  const [first] = templates;
+  const apart = templates.some((t) => t.kind !== "library" || t.node !== first!.node);
+  if (apart) return { refused: "a library kernel has loops of its own, over whole tensors in memory" };
+  const members = templates.map((template): Member => ({ template, role: "alone" }));
+  return { outer: 0, nests: [{ par: [], tail: [], members }] };
 }
 
 /** Why the templates have no rows in common. */

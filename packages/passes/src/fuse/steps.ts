@@ -71,8 +71,9 @@ export function planSteps(
   for (const outlet of outlets) {
     const u = unitOf.get(outlet.value);
     if (u === undefined) continue;
-    const isUpdate = infoOf(model, outlet.value).rule?.kind === "update";
-    const taken = isUpdate && direct.some((o) => o.value === outlet.value);
+    const kind = infoOf(model, outlet.value).rule?.kind;
+    const storesOnce = kind === "update" || kind === "library";
+    const taken = storesOnce && direct.some((o) => o.value === outlet.value);
     const base = sharedBase.get(outlet.value);
     const init = initTasks.get(outlet.value);
     const maker = base === undefined ? undefined : unitOf.get(base)!;
@@ -168,7 +169,7 @@ function storesInPlace(unit: Unit, outlet: Outlet): boolean {
     for (const { template, role } of nest.members)
       for (const read of template.reads) {
         if (read.id !== outlet.replaces) continue;
-        if (writer.template.kind === "update" || n > storing) return false;
+        if (writer.template.kind === "update" || writer.template.kind === "library" || n > storing) return false;
         if (n < storing) {
           if (!isIdentity(read.index.slice(0, outer), template.par.slice(0, outer))) return false;
           continue;

@@ -130,8 +130,10 @@ export function placeValues(
         const elsewhere = needsMemory.has(id) || readers.some((r) => !r.startsWith(`${u}.`));
         const otherNest = readers.some((r) => r !== `${u}.${n}`);
         const { dtype, shape } = infoOf(model, id).type;
-        // An update needs its base copied somewhere even where all that reads it turned out to be empty.
-        if (targets.length === 0 && (elsewhere || template.kind === "update")) targets.push(table.temp(id));
+        // An update needs its base copied somewhere even where all that reads it turned out to be empty; a library
+        // kernel stores all its results.
+        const stored = template.kind === "update" || template.kind === "library";
+        if (targets.length === 0 && (elsewhere || stored)) targets.push(table.temp(id));
         else if (targets.length === 0 && otherNest) {
           const row = table.add(table.name("v", id), dtype, shape.slice(unit.formed.outer), "row");
           out.set(id, { targets: [row], read: row, row: true });

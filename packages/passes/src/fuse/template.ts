@@ -4,6 +4,7 @@
  */
 import {
   type Accumulator,
+  type Attrs,
   type Axis,
   type AxisKind,
   axis,
@@ -14,21 +15,29 @@ import {
   type Dim,
   type IndexExpr,
   indexAxes,
+  indexZero,
+  type NestContext,
   type Range,
   type ScalarExpr,
   scalarAcc,
   scalarCarry,
+  scalarConst,
   subIndex,
   visitAtoms,
   visitScalar,
 } from "@sinter/ir";
 import { type GraphModel, infoOf, readValue, type ValueInfo } from "./model.ts";
 
-export type TemplateKind = "map" | "reduce" | "cumulate" | "update";
+export type TemplateKind = "map" | "reduce" | "cumulate" | "update" | "library";
 
-/** One materialised value: loops of its own, everything that is not materialised substituted. */
+/**
+ * One materialised value: loops of its own, everything that is not materialised substituted. Of a `library` value it
+ * says only what it reads; the loops are the op's.
+ */
 export interface Template {
   readonly id: number;
+  /** Position of the node that makes the value. */
+  readonly node: number;
   readonly kind: TemplateKind;
   /** Independent axes: those of the result, but for `cumulate` (the stepped axis is the tail) and `update` (none). */
   readonly par: readonly Axis[];
@@ -74,9 +83,17 @@ export function makeTemplate(info: ValueInfo, element: Element): Template {
   const { rule, ctx } = info;
   if (rule === undefined || ctx === undefined || rule.kind === "control")
     throw new Error(`${info.label}: lowering of region ops is not done here`);
+  if (rule.kind === "library") return libraryTemplate(info, ctx);
   const read = (operand: number, ix: readonly IndexExpr[]): ScalarExpr => element(info.operands[operand]!, ix);
   const parts: Omit<Template, "reads"> = (() => {
-    const base = { id: info.id, kind: rule.kind, accumulators: [], carries: [], contraction: false } as const;
+    const base = {
+      id: info.id,
+      node: info.node,
+      kind: rule.kind,
+      accumulators: [],
+      carries: [],
+      contraction: false,
+    } as const;
     switch (rule.kind) {
       case "map": {
         const par = newAxes(info.type.shape, "par");
@@ -134,6 +151,17 @@ export function makeTemplate(info: ValueInfo, element: Element): Template {
     }
   })();
   return { ...parts, reads: readsOf(parts) };
+}
+
+function libraryTemplate(info: ValueInfo, ctx: NestContext<Attrs>): Template {
+  const reads = info.operands.map((id, i) => ({
+    id,
+    index: ctx.operands[i]!.shape.map(() => indexZero),
+    atEnd: false,
+  }));
+  const value = scalarConst(info.type.dtype, 0);
+  const nothing = { par: [], tail: [], accumulators: [], carries: [], index: [], contraction: false };
+  return { id: info.id, node: info.node, kind: "library", ...nothing, value, reads };
 }
 
 function backwards(extent: Dim, index: IndexExpr): IndexExpr {

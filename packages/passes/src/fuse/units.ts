@@ -1,5 +1,5 @@
 /** Units of execution: what will be one kernel, with the values it makes. */
-import type { FormedKernel } from "./form.ts";
+import { type FormedKernel, formKernel, isRefused } from "./form.ts";
 import type { GraphModel } from "./model.ts";
 import type { Template } from "./template.ts";
 
@@ -7,6 +7,22 @@ export interface Unit {
   /** In order of their ids. */
   readonly templates: readonly Template[];
   readonly formed: FormedKernel;
+}
+
+/** A unit for each template; the results of one library op are one. */
+export function startUnits(templates: readonly Template[]): Unit[] {
+  const groups = new Map<string, Template[]>();
+  for (const t of templates) {
+    const key = t.kind === "library" ? `node ${t.node}` : `value ${t.id}`;
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [t]);
+    else group.push(t);
+  }
+  return [...groups.values()].map((group): Unit => {
+    const formed = formKernel(group);
+    if (isRefused(formed)) throw new Error(`value %${group[0]!.id} cannot be a kernel: ${formed.refused}`);
+    return { templates: group, formed };
+  });
 }
 
 /** Name for people and profiles: the ops whose results the kernel keeps. */

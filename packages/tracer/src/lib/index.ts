@@ -5,3 +5,4 @@ export * from "./indexing.ts";
 export * from "./linalg.ts";
 export * from "./movement.ts";
 export * from "./reduce.ts";
+export * from "./sort.ts";
