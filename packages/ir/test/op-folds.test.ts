@@ -152,7 +152,11 @@ test.each<[string, Build, string]>([
   ["concat of concat", (b, x) => emit.concat(b, [emit.concat(b, [x!, x!], 0), x!], 0), "concat"],
   ["concat of one", (b, x) => emit.concat(b, [x!], 2), ""],
   ["reduce over nothing", (b, x) => emit.reduce(b, "add", x!, []), ""],
-  ["max of repeats", (b, x) => emit.reduce(b, "max", emit.broadcastTo(b, x!, [2, 3, 9, 5], [0, 1, 3]), [2]), "const add"],
+  [
+    "max of repeats",
+    (b, x) => emit.reduce(b, "max", emit.broadcastTo(b, x!, [2, 3, 9, 5], [0, 1, 3]), [2]),
+    "const add",
+  ],
   ["transposed ones", (b) => emit.transpose(b, emit.filled(b, "f32", [2, 3], 1), [1, 0]), "const broadcast"],
   [
     "dynamic slice at a known place",
