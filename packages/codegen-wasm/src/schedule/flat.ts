@@ -200,10 +200,11 @@ function dataMentions(atom: Atom, of: Axis): boolean {
   return found;
 }
 
-/** Whether a scalar varies with an axis. */
+/** Whether a scalar varies with an axis. Accumulators and carries are of one par point. */
 export function scalarMentions(root: ScalarExpr, of: Axis): boolean {
   let found = false;
   visitScalar(root, (node) => {
+    if (node.kind === "acc" || node.kind === "carry") found ||= of.kind === "par";
     if (node.kind === "index") found ||= mentions(node.index, of);
     if (node.kind === "read") found ||= node.index.some((ix) => mentions(ix, of));
     if (node.kind === "read" || node.kind === "guard") found ||= node.guard.some((r) => mentions(r.index, of));
