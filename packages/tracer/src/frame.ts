@@ -32,6 +32,8 @@ export interface Frame {
 /** The cell behind a Variable: what frames and the flush know of it. */
 export abstract class VariableCell {
   abstract readonly name: string;
+  /** Whether the user chose the name. */
+  abstract readonly named: boolean;
   abstract readonly dtype: DType;
   abstract readonly shape: readonly number[];
   abstract readonly trainable: boolean;
@@ -151,7 +153,9 @@ export class TraceFrame implements Frame {
     let use = this.states.get(variable);
     if (use === undefined) {
       const type = { kind: "tensor", dtype: variable.dtype, shape: variable.shape } as const;
-      const entry = this.builder.param("state", type, variable.name);
+      // Names that count up over the process would make a program of its own for each copy of a model.
+      const name = variable.named ? variable.name : `variable_${this.states.size}`;
+      const entry = this.builder.param("state", type, name);
       const own = this.own(entry);
       use = { variable, param: this.params++, entry: own, now: own };
       this.states.set(variable, use);

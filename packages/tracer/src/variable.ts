@@ -64,15 +64,17 @@ export interface Variable extends TensorMethods<Tensor, TensorLike> {}
 // biome-ignore lint/suspicious/noUnsafeDeclarationMerging: see above
 export class Variable extends VariableCell {
   readonly name: string;
+  readonly named: boolean;
   readonly dtype: DType;
   readonly shape: readonly number[];
   readonly trainable: boolean;
   private readonly slot: Slot;
 
   /** Not for direct use: `variable()` makes variables. */
-  constructor(lazy: Lazy, name: string, trainable: boolean) {
+  constructor(lazy: Lazy, name: string, named: boolean, trainable: boolean) {
     super();
     this.name = name;
+    this.named = named;
     this.dtype = lazy.dtype;
     this.shape = lazy.shape;
     this.trainable = trainable;
@@ -250,7 +252,7 @@ export function variable(init: TensorLike, options: VariableOptions = {}): Varia
     const name = options.name ?? `variable_${made++}`;
     if (typeof name !== "string" || name === "")
       throw new SinterError("variable: name must be a text with at least one letter");
-    const cell = new Variable(lazy, name, options.trainable ?? lazy.dtype.startsWith("f"));
+    const cell = new Variable(lazy, name, options.name !== undefined, options.trainable ?? lazy.dtype.startsWith("f"));
     if (trace !== undefined) {
       trace.created.push(cell);
       force(lazy);

@@ -1,6 +1,7 @@
 // What fails must not stand in the way of what does not: values that cannot be computed keep their error, all else works.
 // And errors that JavaScript would word badly are worded by Sinter.
 import { getOp, type OpDef } from "@sinter/ir";
+import { compilerStats } from "@sinter/runtime";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import * as s from "../src/index.ts";
 import { onBackends } from "./support.ts";
@@ -106,4 +107,16 @@ describe("messages", () => {
     expect(() => nested.lower({ w: s.spec([2, null]) } as never)).toThrow(/^apply: o\.w: f32\[2,\?\]/);
     expect(() => s.evalShape((x: s.Tensor) => x, s.spec([null]))).toThrow(/^evalShape: x: f32\[\?\]/);
   });
+});
+
+test("copies of a model share one program, whatever their variables are called by default", () => {
+  const make = () => {
+    const w = s.variable([1, 2]);
+    return s.compile((x: s.Tensor) => w.assignAdd(x).value.sum());
+  };
+  make()(s.tensor([1, 1])).dispose();
+  const before = compilerStats().compilations;
+  expect(make()(s.tensor([1, 2])).item()).toBe(6);
+  // Reading the sum is no program either.
+  expect(compilerStats().compilations).toBe(before);
 });
