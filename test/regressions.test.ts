@@ -43,6 +43,15 @@ describe("graphs that were compiled wrongly", () => {
     );
   });
 
+  test("a position made of a fold's result differs from lane to lane", () => {
+    checkText(
+      graphText("%x: f32[3,8,2], %y: f32[3,8,2]", [
+        "%i = argReduce %x {op=min, axis=2} : i32[3,8]",
+        "%out = gather %y, %i, %i, %i {axes=[1,2,0]} : f32[3,8]",
+      ]),
+    );
+  });
+
   test("a guard on data at the remainder of a position differs from lane to lane", () => {
     checkText(
       graphText("%x: f32[8], %v: f32[], %i: i32[22]", [
