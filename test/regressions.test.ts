@@ -90,4 +90,41 @@ describe("graphs that were compiled wrongly", () => {
       ]),
     );
   });
+
+  test("a chain of updates in one buffer begins with the value under the first", () => {
+    const updates = (from: string): string[] => [
+      `%a = scatter ${from}, %u, %i {axes=[0], combine=add} : f32[3,2]`,
+      "%b = scatter %a, %v, %i {axes=[0], combine=set} : f32[3,2]",
+      "%c = dynamicUpdateSlice %b, %w, %k, %k : f32[3,2]",
+    ];
+    const params = "%x: f32[3,2], %u: f32[2,2], %v: f32[2,2], %w: f32[1,1], %i: i32[2], %k: i32[]";
+    const last = "%out = scatter %c, %u, %i {axes=[0], combine=add} : f32[3,2]";
+    checkText(graphText(params, [...updates("%x"), last]));
+    checkText(graphText(params, ["%n = neg %x : f32[3,2]", ...updates("%n"), last]));
+  });
+
+  test("a chain of updates over a state waits, from its first link on, for what reads the old state", () => {
+    const params = "%x: state f32[3,2], %y: f32[3,2], %u: f32[2,2], %i: i32[2]";
+    for (const base of ["%x", "%y"])
+      checkText(
+        `graph @g(${params}) {
+  %a = scatter ${base}, %u, %i {axes=[0], combine=add} : f32[3,2]
+  %b = scatter %a, %u, %i {axes=[0], combine=set} : f32[3,2]
+  %c = scatter %b, %u, %i {axes=[0], combine=add} : f32[3,2]
+  %s = cumulate %x {op=add, axis=0, reverse=true, exclusive=false} : f32[3,2]
+  return %s, state[0] %c
+}
+`,
+      );
+    // The first link takes its updates out of the state.
+    checkText(
+      `graph @g(%x: state f32[3,2], %y: f32[3,2], %u: f32[3,2], %i: i32[3]) {
+  %a = scatter %y, %x, %i {axes=[0], combine=set} : f32[3,2]
+  %b = scatter %a, %u, %i {axes=[0], combine=add} : f32[3,2]
+  %c = scatter %b, %u, %i {axes=[0], combine=add} : f32[3,2]
+  return state[0] %c
+}
+`,
+    );
+  });
 });

@@ -103,6 +103,28 @@ class GraphMaker {
   }
 
   add(def: OpDef): void {
+    const made = this.addOne(def);
+    // Updates come in chains, each of the one before.
+    if (def.nest.kind === "update" && made !== undefined)
+      for (let base: Value | undefined = made; base !== undefined && this.rng.bool(); )
+        base = this.addUpdate(def, base);
+  }
+
+  /** Updates `base`, where a few draws give something that fits. */
+  private addUpdate(def: OpDef, base: Value): Value | undefined {
+    const rng: Rng = { ...this.rng, shape: () => [...shapeOf(base)] };
+    for (let i = 0; i < 12; i++) {
+      const sample = def.sample(rng) as SampledOp<Record<string, never>>;
+      const [first, ...others] = sample.operands;
+      if (!sameType(first!.type, base.type)) continue;
+      const operands = [base, ...others.map((operand) => this.operand(operand))];
+      for (const v of operands) this.used.add(v);
+      return this.emit(def, operands, sample.attrs);
+    }
+    return undefined;
+  }
+
+  private addOne(def: OpDef): Value | undefined {
     // Of a few samples, the one that can take most from what is there.
     let best: SampledOp<Record<string, never>> | undefined;
     let bestScore = -1;
@@ -117,8 +139,18 @@ class GraphMaker {
     }
     const operands = best!.operands.map((operand) => this.operand(operand));
     for (const v of operands) this.used.add(v);
-    const results = this.b.emitNode(def.name, operands, best!.attrs);
+    return this.emit(def, operands, best!.attrs);
+  }
+
+  /** The first result. */
+  private emit(
+    def: OpDef,
+    operands: readonly Value[],
+    attrs: SampledOp<Record<string, never>>["attrs"],
+  ): Value | undefined {
+    const results = this.b.emitNode(def.name, operands, attrs);
     for (const result of results) if (elements(result) <= maxElements) this.pool.push(result);
+    return results[0];
   }
 
   /** A call, a branch or a loop on values that are there. */

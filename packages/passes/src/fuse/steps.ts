@@ -74,12 +74,12 @@ export function planSteps(
     const kind = infoOf(model, outlet.value).rule?.kind;
     const storesOnce = kind === "update" || kind === "library";
     const taken = storesOnce && direct.some((o) => o.value === outlet.value);
-    const base = sharedBase.get(outlet.value);
-    const init = initTasks.get(outlet.value);
-    const maker = base === undefined ? undefined : unitOf.get(base)!;
-    const writers = [u, ...(init === undefined ? [] : [init]), ...(maker === undefined ? [] : [maker])];
+    const bases = basesOf(outlet.value, sharedBase);
+    const makers = bases.map((id) => unitOf.get(id)!);
+    const init = initTasks.get(bases.at(-1) ?? outlet.value);
+    const writers = [u, ...makers, ...(init === undefined ? [] : [init])];
     const safe = (state: number): boolean =>
-      (maker === undefined || !tasks[maker]!.reads.includes(state)) &&
+      makers.every((maker) => !tasks[maker]!.reads.includes(state)) &&
       storesInPlace(units[u]!, outlet) &&
       precede(tasks, readersOf(tasks, state), writers);
     if (!taken && (outlet.replaces === undefined || safe(outlet.replaces))) direct.push(outlet);
@@ -143,6 +143,13 @@ function findSharedBases(model: GraphModel, units: readonly Unit[]): Map<number,
       const users = model.users[base]!.length;
       if (!readers.has(base) && users === 1 && model.resultUses[base] === 0) out.set(t.id, base);
     }
+  return out;
+}
+
+/** The values that are made in the memory of `value` before it: what it updates, what that updates, and so on. */
+function basesOf(value: number, sharedBase: ReadonlyMap<number, number>): number[] {
+  const out: number[] = [];
+  for (let base = sharedBase.get(value); base !== undefined; base = sharedBase.get(base)) out.push(base);
   return out;
 }
 

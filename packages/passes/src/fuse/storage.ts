@@ -121,10 +121,12 @@ export function placeValues(
         }
     });
   });
+  const bases = new Set(sharedBase.values());
   units.forEach((unit, u) => {
     unit.formed.nests.forEach((nest, n) => {
       for (const { template } of nest.members) {
         const id = template.id;
+        if (bases.has(id)) continue;
         const targets = direct.filter((o) => o.value === id).map((o) => o.buffer);
         const readers = [...(readIn.get(id) ?? [])];
         const elsewhere = needsMemory.has(id) || readers.some((r) => !r.startsWith(`${u}.`));
@@ -143,8 +145,8 @@ export function placeValues(
       }
     });
   });
-  // A base that nobody else reads is made where its update happens.
-  for (const [update, base] of sharedBase) {
+  // A base that nobody else reads is made where its update happens: the last of a chain of updates says where.
+  for (const [update, base] of [...sharedBase].sort(([a], [b]) => b - a)) {
     const at = out.get(update)!.read!;
     out.set(base, { targets: [at], read: at, row: false });
   }
