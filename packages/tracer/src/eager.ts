@@ -2,26 +2,13 @@
  * Eager execution: operations outside a trace join a pending graph, which is compiled and run, through the same compiler
  * as everything else, when somebody reads a value or the graph has grown to its budget.
  */
-import {
-  type Attrs,
-  allocate,
-  Builder,
-  type DType,
-  type Graph,
-  getOp,
-  type HostTensor,
-  inlineElements,
-  type Loc,
-  type TensorType,
-  type Value,
-} from "@sinter/ir";
-import { Buffer, type Compiled, compileGraph, HeapFullError, theMachine } from "@sinter/runtime";
-import { currentBackend } from "./backend.ts";
-import { DisposedError } from "./errors.ts";
+import { type Attrs, allocate, type DType, getOp, type HostTensor, type Loc } from "@sinter/ir";
+import { Buffer, HeapFullError, theMachine } from "@sinter/runtime";
 import { type Frame, finishedTrace, setGround } from "./frame.ts";
-import { Lazy, lazyFromData, type PendingOp, type Ref, type Traced } from "./lazy.ts";
+import { Lazy, lazyFromData, type Ref, type Traced } from "./lazy.ts";
 import { explained } from "./memory.ts";
 import { periodOf } from "./period.ts";
+import { check, cone, pieceOf, programOf, typeOfLazy } from "./piece.ts";
 
 /** Most nodes that are pending at a time. */
 export const nodeBudget = 256;
@@ -39,8 +26,8 @@ class EagerFrame implements Frame {
   private readonly constants = new Map<string, Lazy>();
   private serial = 0;
   private depth = 0;
-  /** Nodes that left the list while a public function that may still use them was running. */
-  private strays: Lazy[] = [];
+  /** Values made since the outermost public function began: its local variables may be all that refers to them. */
+  private held: Lazy[] = [];
   flushes = 0;
   peakPending = 0;
 
@@ -55,7 +42,7 @@ class EagerFrame implements Frame {
     const type = types[0];
     if (types.length !== 1 || type?.kind !== "tensor")
       throw new Error(`op ${op} does not have one tensor as its result`);
-    const lazy = new Lazy(type.dtype, type.shape as readonly number[]);
+    const lazy = this.keep(new Lazy(type.dtype, type.shape as readonly number[]));
     // Needed from now on: a flush that computes one of them must not drop it.
     for (const input of inputs) input.retain();
     if (this.pending.length >= nodeBudget || this.bytes + lazy.bytes > byteBudget) this.flushBudget(inputs);
@@ -73,15 +60,25 @@ class EagerFrame implements Frame {
     if (known === undefined) {
       const data = allocate(dtype, 1);
       data[0] = value;
-      if (this.constants.size >= constantLimit) this.constants.clear();
+      if (this.constants.size >= constantLimit) this.dropConstants();
       known = this.constant({ dtype, shape: [], data }).retain();
       this.constants.set(key, known);
     }
     return known;
   }
 
+  private dropConstants(): void {
+    for (const known of this.constants.values()) this.keep(known).release();
+    this.constants.clear();
+  }
+
   number(dtype: DType, value: number): Lazy {
-    return lazyFromData(theMachine().heap, dtype, [], [value]);
+    return this.host({ dtype, shape: [], data: [value] });
+  }
+
+  /** Host data in memory of its own. */
+  host({ dtype, shape, data }: Pick<HostTensor, "dtype" | "shape"> & { readonly data: ArrayLike<number> }): Lazy {
+    return this.keep(lazyFromData(theMachine().heap, dtype, shape, data));
   }
 
   /** Constants are never computed ahead: each program that needs one embeds it. */
@@ -96,19 +93,25 @@ class EagerFrame implements Frame {
     this.loc = loc;
   }
 
-  /** Begins a public function; `sweep` with what this returned must follow. */
-  mark(): number {
+  /** Begins a public function; `end` must follow. */
+  begin(): void {
     this.depth++;
-    return this.serial;
   }
 
-  /** Drops what was added since `mark` and is not needed: what a failed or composite function left behind. */
-  sweep(mark: number): void {
-    for (let i = this.pending.length - 1; i >= 0 && !((this.pending[i]!.pending?.serial ?? mark) < mark); i--)
-      this.pending[i]!.sweep();
-    while (this.pending.length > 0 && this.pending.at(-1)!.pending === undefined) this.pending.pop();
-    if (--this.depth > 0 || this.strays.length === 0) return;
-    for (const lazy of this.strays.splice(0)) lazy.sweep();
+  /** While a public function runs, what it makes lives on: whether anything needs it shows when the function ends. */
+  keep(lazy: Lazy): Lazy {
+    if (this.depth > 0) this.held.push(lazy.retain());
+    return lazy;
+  }
+
+  /** Ends a public function. The outermost drops what is not needed: what a failed or composite function left behind. */
+  end(): void {
+    if (--this.depth > 0) return;
+    for (const lazy of this.held.splice(0)) lazy.release();
+    for (let last = this.pending.at(-1); last !== undefined && last.pending === undefined; last = this.pending.at(-1)) {
+      this.bytes -= last.bytes;
+      this.pending.pop();
+    }
   }
 
   /** Makes room for `count` more nodes that belong together. */
@@ -238,7 +241,6 @@ class EagerFrame implements Frame {
       const stays = !leaving.has(lazy) && lazy.pending !== undefined;
       if (stays) return true;
       this.listed.delete(lazy);
-      if (lazy.pending !== undefined && lazy.uses === 0) this.strays.push(lazy);
       return false;
     });
     this.bytes = this.pending.reduce((n, lazy) => n + lazy.bytes, 0);
@@ -250,10 +252,6 @@ function isPassing(error: unknown): boolean {
   return error instanceof HeapFullError;
 }
 
-function typeOfLazy(lazy: Lazy): TensorType {
-  return { kind: "tensor", dtype: lazy.dtype, shape: lazy.shape };
-}
-
 function isConstant(lazy: Lazy): boolean {
   return lazy.pending !== undefined && lazy.pending.operands.length === 0;
 }
@@ -261,125 +259,6 @@ function isConstant(lazy: Lazy): boolean {
 function usable(ref: Ref): Lazy {
   if (ref.kind === "traced") throw finishedTrace(ref satisfies Traced);
   return check(ref);
-}
-
-function check(lazy: Lazy): Lazy {
-  if (lazy.failure !== undefined) throw lazy.failure.error;
-  if (lazy.buffer === undefined && lazy.pending === undefined)
-    throw new DisposedError(
-      lazy.lost
-        ? "the value was lost: the program that was updating it in place stopped with an error"
-        : "a disposed tensor was used",
-    );
-  return lazy;
-}
-
-/** All that must run to compute `roots`, operands before users. */
-function cone(roots: readonly Lazy[], within: ReadonlySet<Lazy> | undefined): Set<Lazy> {
-  const inside = new Set<Lazy>();
-  const open = new Set<Lazy>();
-  for (const root of roots) {
-    const stack: { lazy: Lazy; next: number }[] = [{ lazy: root, next: 0 }];
-    for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
-      const { lazy } = top;
-      const op: PendingOp | undefined = lazy.pending;
-      if (inside.has(lazy) || op === undefined || within?.has(lazy) === false) stack.pop();
-      else if (top.next < op.operands.length) {
-        open.add(lazy);
-        const operand = op.operands[top.next++]!;
-        if (!inside.has(operand) && !open.has(operand)) stack.push({ lazy: operand, next: 0 });
-      } else {
-        inside.add(lazy);
-        stack.pop();
-      }
-    }
-  }
-  return inside;
-}
-
-/** What a set of pending operations reads and gives, and a text that is equal for equal graphs. */
-interface Piece {
-  readonly leaves: readonly Lazy[];
-  readonly outputs: readonly Lazy[];
-  /** Undefined where a constant is too large to write out. */
-  readonly key: string | undefined;
-}
-
-function pieceOf(inside: ReadonlySet<Lazy>, results: ReadonlySet<Lazy>): Piece {
-  const leaves: Lazy[] = [];
-  const numbers = new Map<Lazy, string>();
-  const parts: string[] = [currentBackend()];
-  let written = true;
-  let count = 0;
-  for (const lazy of inside) {
-    const { op, operands, attrs } = lazy.pending!;
-    let line = op;
-    for (const operand of operands) {
-      let number = numbers.get(operand);
-      if (number === undefined) {
-        const { dtype, shape } = check(operand);
-        number = `a${leaves.length}`;
-        line += ` ${number}:${dtype}[${shape}]`;
-        leaves.push(operand);
-        numbers.set(operand, number);
-      } else line += ` ${number}`;
-    }
-    for (const name in attrs) {
-      const value = attrs[name];
-      if (ArrayBuffer.isView(value)) {
-        if (value.length > inlineElements) written = false;
-        else line += ` ${name}=${Array.from(value, numberText)}`;
-      } else line += ` ${name}=${JSON.stringify(value)}`;
-    }
-    numbers.set(lazy, String(count++));
-    parts.push(line);
-  }
-  const outputs = [...results];
-  parts.push(`return ${outputs.map((lazy) => numbers.get(lazy))}`);
-  return { leaves, outputs, key: written ? parts.join("\n") : undefined };
-}
-
-function numberText(x: number): string {
-  return Object.is(x, -0) ? "-0" : String(x);
-}
-
-/** Programs of recent flushes by that text, so that a loop does not build the same graph each time round. */
-const flushed = new Map<string, Compiled>();
-const flushedLimit = 64;
-
-function programOf(inside: ReadonlySet<Lazy>, piece: Piece): Compiled {
-  const { key } = piece;
-  const known = key === undefined ? undefined : flushed.get(key);
-  if (known !== undefined) return known;
-  const made = compileGraph(graphOf(inside, piece), { backend: currentBackend() });
-  if (key !== undefined) {
-    if (flushed.size >= flushedLimit) flushed.delete(flushed.keys().next().value!);
-    flushed.set(key, made);
-  }
-  return made;
-}
-
-function graphOf(inside: ReadonlySet<Lazy>, { leaves, outputs }: Piece): Graph {
-  const b = new Builder("eager");
-  const values = new Map<Lazy, Value>();
-  leaves.forEach((leaf, i) => {
-    values.set(leaf, b.param("arg", typeOfLazy(leaf), `a${i}`));
-  });
-  for (const lazy of inside) {
-    const { op, operands, attrs, loc } = lazy.pending!;
-    b.at(loc);
-    if (op === "const") values.set(lazy, b.constant({ ...typeOfLazy(lazy), data: attrs["data"] } as HostTensor));
-    else
-      values.set(
-        lazy,
-        b.emit(
-          op,
-          operands.map((operand) => values.get(operand)!),
-          attrs,
-        ),
-      );
-  }
-  return b.finish(outputs.map((lazy) => ({ kind: "out", value: values.get(lazy)! })));
 }
 
 export const eager = new EagerFrame();

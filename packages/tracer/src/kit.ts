@@ -12,7 +12,6 @@ import {
   type TypedArray,
   TypeRuleError,
 } from "@sinter/ir";
-import { theMachine } from "@sinter/runtime";
 import { eager } from "./eager.ts";
 import {
   type AnyFunction,
@@ -25,7 +24,7 @@ import {
   userLoc,
 } from "./errors.ts";
 import { currentFrame, currentTrace, VariableCell } from "./frame.ts";
-import { lazyFromData, type Ref, sizeOf } from "./lazy.ts";
+import { type Ref, sizeOf } from "./lazy.ts";
 import { explained } from "./memory.ts";
 import { type NestedData, parseNested } from "./nested.ts";
 import { Tensor, type TensorLike } from "./tensor.ts";
@@ -36,8 +35,8 @@ export type Arg = Ref | number;
 /** Runs the body of a public function: its operations carry the user's line, its failures name it, nothing leaks. */
 export function run<T>(name: string, self: AnyFunction, body: () => T): T {
   const frame = currentFrame();
-  const mark = eager.mark();
-  if (frame.kind === "trace") {
+  if (frame.kind === "eager") eager.begin();
+  else {
     const loc = userLoc();
     frame.at(loc === undefined ? undefined : { ...loc, name });
   }
@@ -47,7 +46,7 @@ export function run<T>(name: string, self: AnyFunction, body: () => T): T {
     if (error instanceof TypeRuleError) throw new ShapeError(`${name}: ${error.message}`);
     throw explained(error);
   } finally {
-    if (frame.kind === "eager") eager.sweep(mark);
+    if (frame.kind === "eager") eager.end();
     void self;
   }
 }
@@ -82,7 +81,7 @@ export function readVariable(variable: VariableCell): Ref {
 export function host(data: HostTensor): Ref {
   const frame = currentFrame();
   if (frame.kind === "trace") return frame.constant(data);
-  return lazyFromData(theMachine().heap, data.dtype, data.shape, data.data);
+  return eager.host(data);
 }
 
 export function hostData(caller: string, argument: string, value: NestedData | TypedArray, dtype?: DType): HostTensor {

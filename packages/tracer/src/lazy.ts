@@ -45,11 +45,6 @@ export class Lazy {
     if (--this.uses === 0) this.drop();
   }
 
-  /** Lets go of what it holds if nobody needs it. */
-  sweep(): void {
-    if (this.uses === 0) this.drop();
-  }
-
   /** It has been computed: the operands are no longer needed. */
   settle(buffer: Buffer): void {
     this.buffer = buffer;
