@@ -120,7 +120,8 @@ class TracedFunction {
 
   constructor(fn: UserFunction, options: FunctionOptions) {
     this.fn = fn;
-    this.options = options;
+    const { signature } = options;
+    this.options = { ...options, ...(signature === undefined ? {} : { signature: [...signature] }) };
     this.name = options.name ?? (fn.name || "anonymous");
     this.names = parameterNames(fn);
     if (options.autograph !== false) warnOfBranches(fn, this.name);

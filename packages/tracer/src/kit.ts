@@ -241,7 +241,7 @@ export function axesOf(caller: string, axis: number | readonly number[] | undefi
   return axes;
 }
 
-/** Checks a list of sizes; `allowInfer` lets one of them be -1. */
+/** Checks a list of sizes, of which it returns a copy; `allowInfer` lets one of them be -1. */
 export function checkShape(caller: string, shape: unknown, argument = "shape", allowInfer = false): number[] {
   const list = typeof shape === "number" ? [shape] : shape;
   if (!Array.isArray(list))
@@ -253,7 +253,7 @@ export function checkShape(caller: string, shape: unknown, argument = "shape", a
         `${caller}: ${argument}[${i}] must be a size (an integer, 0 or more), not ${describeValue(size)}`,
       );
   });
-  const sizes = list as number[];
+  const sizes = [...(list as readonly number[])];
   if (sizeOf(sizes) > mostElements)
     throw new ShapeError(
       `${caller}: ${argument} [${sizes.join(",")}] has more than ${mostElements} elements, which is the most there can be`,

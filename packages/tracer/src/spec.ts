@@ -25,5 +25,5 @@ export function spec(shape: readonly (number | null)[], dtype: DType = "f32"): S
     if (size !== null && !(Number.isInteger(size) && size >= 0))
       throw new ShapeError(`spec: shape[${i}] must be a size or null, not ${describeValue(size)}`);
   });
-  return new Spec(shape, checkDType("spec", dtype));
+  return new Spec([...shape], checkDType("spec", dtype));
 }

@@ -296,15 +296,15 @@ export function grad<A extends readonly unknown[]>(
   options: GradOptions = {},
 ): (...args: A) => Gradient<A[0]> {
   checkFunction("grad", fn);
-  checkOptions("grad", options, ["argnums", "hasAux"]);
+  const own = ownOptions("grad", options);
   const call = (...args: A): Gradient<A[0]> => {
     const { value, aux, gradient } = gradientCall(
-      { caller: "grad", fn: fn as unknown as UserFunction, options },
+      { caller: "grad", fn: fn as unknown as UserFunction, options: own },
       call,
       args,
     );
     value.dispose();
-    return (options.hasAux === true ? [gradient, aux] : gradient) as Gradient<A[0]>;
+    return (own.hasAux === true ? [gradient, aux] : gradient) as Gradient<A[0]>;
   };
   return call;
 }
@@ -315,14 +315,14 @@ export function valueAndGrad<A extends readonly unknown[]>(
   options: GradOptions = {},
 ): (...args: A) => [Tensor, Gradient<A[0]>] {
   checkFunction("valueAndGrad", fn);
-  checkOptions("valueAndGrad", options, ["argnums", "hasAux"]);
+  const own = ownOptions("valueAndGrad", options);
   const call = (...args: A): [Tensor, Gradient<A[0]>] => {
     const { value, aux, gradient } = gradientCall(
-      { caller: "valueAndGrad", fn: fn as unknown as UserFunction, options },
+      { caller: "valueAndGrad", fn: fn as unknown as UserFunction, options: own },
       call,
       args,
     );
-    return [options.hasAux === true ? [value, aux] : value, gradient] as [Tensor, Gradient<A[0]>];
+    return [own.hasAux === true ? [value, aux] : value, gradient] as [Tensor, Gradient<A[0]>];
   };
   return call;
 }
@@ -370,6 +370,13 @@ export function gradients<V extends VariableCell>(
 /** The same value, through which no gradient flows. */
 export function stopGradient(x: TensorLike): Tensor {
   return make("stopGradient", stopGradient, () => emit("stopGradient", [toRef("stopGradient", "x", x)]));
+}
+
+/** Checked options, as they are now. */
+function ownOptions(caller: string, options: GradOptions): GradOptions {
+  checkOptions(caller, options, ["argnums", "hasAux"]);
+  const { argnums } = options;
+  return { ...options, ...(Array.isArray(argnums) ? { argnums: [...(argnums as readonly number[])] } : {}) };
 }
 
 function checkFunction(caller: string, fn: unknown): void {

@@ -33,7 +33,7 @@ import type { Tensor, TensorLike } from "../tensor.ts";
 export function reshape(x: TensorLike, shape: number | readonly number[]): Tensor {
   return make("reshape", reshape, () => {
     const ref = toRef("reshape", "x", x);
-    const sizes = [...checkShape("reshape", shape, "shape", true)];
+    const sizes = checkShape("reshape", shape, "shape", true);
     const open = sizes.indexOf(-1);
     const fits = (): never => {
       throw new ShapeError(
