@@ -2,7 +2,7 @@
  * One trace of a function, compiled: which argument, constant and variable goes into which slot of the call table, and
  * what comes out. Calling it does no work per operation.
  */
-import type { Graph, GraphResult, Value } from "@sinter/ir";
+import { bytesOf, type Graph, type GraphResult, type Value } from "@sinter/ir";
 import { type Backend, Buffer, type Compiled, compileGraph, theMachine } from "@sinter/runtime";
 import { force } from "./eager.ts";
 import { type AnyFunction, SinterError, type Site, site } from "./errors.ts";
@@ -152,7 +152,7 @@ export class Concrete {
     abandoned.register(this, this.held);
     const { name, params } = wiring.graph;
     this.labels = params.flatMap((p) => (p.kind === "arg" ? [`${name}: ${p.name}`] : []));
-    this.resultBytes = wiring.outTypes.reduce((n, type) => n + sizeOf(type.shape) * 4, 0);
+    this.resultBytes = wiring.outTypes.reduce((n, type) => n + sizeOf(type.shape) * bytesOf(type.dtype), 0);
     this.bytes = (this.compiled?.executable.bytes ?? 0) + wiring.consts.reduce((n, c) => n + c.bytes, 0);
   }
 
@@ -172,9 +172,18 @@ export class Concrete {
 
   /** Runs the program on the leaves of the argument tree. */
   call(leaves: readonly Leaf[], where: Site | undefined): unknown {
-    const { wiring } = this;
+    const temporary: Lazy[] = [];
+    try {
+      return this.run(leaves, where, temporary);
+    } finally {
+      for (const lazy of temporary) lazy.release();
+    }
+  }
+
+  /** Values made for this call only are appended to `temporary`. */
+  private run(leaves: readonly Leaf[], where: Site | undefined, temporary: Lazy[]): unknown {
+    const { states } = this.wiring;
     const args: Lazy[] = new Array<Lazy>(leaves.length);
-    let temporary: Lazy[] | undefined;
     let pending: Lazy[] | undefined;
     for (let i = 0; i < leaves.length; i++) {
       const leaf = leaves[i]!;
@@ -182,13 +191,11 @@ export class Concrete {
       if (leaf instanceof Tensor) lazy = eagerRef(leaf, this.labels[i]!);
       else {
         lazy = fromHost(leaf, this.labels[i]!).retain();
-        if (temporary === undefined) temporary = [];
         temporary.push(lazy);
       }
       if (lazy.buffer === undefined) (pending ??= []).push(lazy);
       args[i] = lazy;
     }
-    const { states } = wiring;
     const entries: Lazy[] = new Array<Lazy>(states.length);
     for (let i = 0; i < states.length; i++) {
       const lazy = states[i]!.variable.current();
@@ -196,9 +203,7 @@ export class Concrete {
       entries[i] = lazy;
     }
     if (pending !== undefined) force(...pending);
-    const result = this.execute(args, entries, where);
-    if (temporary !== undefined) for (const lazy of temporary) lazy.release();
-    return result;
+    return this.execute(args, entries, where);
   }
 
   private execute(args: readonly Lazy[], entries: readonly Lazy[], where: Site | undefined): unknown {
