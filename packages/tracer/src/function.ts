@@ -14,7 +14,7 @@ import { explained } from "./memory.ts";
 import { Spec } from "./spec.ts";
 import { Tensor, type TensorLike } from "./tensor.ts";
 import { parameterNames, pathName, traceFunction, type UserFunction } from "./trace.ts";
-import { type Leaf, matches, type Tree, treeOf, treeText } from "./trees.ts";
+import { handlesIn, type Leaf, matches, type Tree, treeOf, treeText } from "./trees.ts";
 
 export interface FunctionOptions {
   /** For dumps and errors; the function's own name by default. */
@@ -96,7 +96,7 @@ export function compile<A extends readonly unknown[], R>(
   });
   const traced = new TracedFunction(fn as unknown as UserFunction, options);
   const call = (...args: A): R => {
-    if (eagerDepth > 0 || currentTrace() !== undefined) return fn(...args);
+    if (eagerDepth > 0 || currentTrace() !== undefined) return traced.inline(args) as R;
     return traced.call(args, call) as R;
   };
   Object.defineProperty(call, "name", { value: traced.name, configurable: true });
@@ -128,16 +128,33 @@ class TracedFunction {
   }
 
   call(args: readonly unknown[], self: AnyFunction): unknown {
+    const made: Tensor[] = [];
     try {
-      return this.run(args, self);
+      return this.run(this.options.signature === undefined ? args : this.conform(args, made), self);
     } catch (error) {
       throw explained(error);
+    } finally {
+      for (const handle of made) handle.dispose();
     }
   }
 
-  private run(args: readonly unknown[], self: AnyFunction): unknown {
+  /** Runs the function as it was written: its operations go where the caller's go. */
+  inline(args: readonly unknown[]): unknown {
+    const fn = this.fn as (...given: readonly unknown[]) => unknown;
+    if (this.options.signature === undefined) return fn(...args);
+    const made: Tensor[] = [];
+    let kept: ReadonlySet<object> | undefined;
+    try {
+      const result = fn(...this.conform(args, made));
+      kept = handlesIn(result);
+      return result;
+    } finally {
+      for (const handle of made) if (kept?.has(handle) !== true) handle.dispose();
+    }
+  }
+
+  private run(given: readonly unknown[], self: AnyFunction): unknown {
     const backend = this.options.backend ?? currentBackend();
-    const given = this.options.signature === undefined ? args : this.conform(args);
     const leaves: Leaf[] = [];
     const { last } = this;
     if (last !== undefined && this.lastBackend === backend && matches(last.tree, given, leaves))
@@ -250,8 +267,8 @@ class TracedFunction {
     return best ?? { nearest: 0, text: "nothing before" };
   }
 
-  /** Brings arguments to the signature: numbers and arrays become tensors; what does not fit is an error. */
-  private conform(args: readonly unknown[]): unknown[] {
+  /** Brings arguments to the signature: numbers and arrays become tensors (`made`); what does not fit is an error. */
+  private conform(args: readonly unknown[], made: Tensor[]): unknown[] {
     const signature = this.options.signature!;
     if (args.length !== signature.length)
       throw new SinterError(`${this.name}: ${args.length} arguments for a signature of ${signature.length}`);
@@ -259,6 +276,7 @@ class TracedFunction {
       const wanted = signature[i]!;
       const name = this.names[i] ?? `argument ${i}`;
       const value = arg instanceof Tensor ? arg : tensor(arg as TensorLike, { dtype: wanted.dtype });
+      if (value !== arg) made.push(value);
       const fits =
         value.dtype === wanted.dtype &&
         value.shape.length === wanted.shape.length &&
