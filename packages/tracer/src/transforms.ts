@@ -130,7 +130,9 @@ function differentiate(
     const { dtype, shape } = variables[i]!;
     return emit("broadcast", [outer.scalar(dtype, 0)], { shape, dims: [] });
   });
-  const auxiliary = hasAux ? (aux.build((index) => new Tensor(emitted[1 + index]!)) as unknown[])[1] : undefined;
+  const [again, auxiliary] = hasAux ? (aux.build((index) => new Tensor(emitted[1 + index]!)) as unknown[]) : [];
+  // The value has a handle of its own.
+  if (again instanceof Tensor) again.dispose();
   return { value: emitted[0]!, aux: auxiliary, gradients, variables };
 }
 
@@ -198,29 +200,31 @@ export function emitGraph(frame: Frame, graph: Graph, inputs: readonly Ref[]): R
 
 function runGraph(graph: Graph, inputs: readonly Lazy[]): Lazy[] {
   force(...inputs);
+  const wanted = [...new Set(graph.results.map((result) => result.value))];
   const plain: Graph = {
     ...graph,
     params: graph.params.map((param) => ({ ...param, kind: "arg" })),
-    results: graph.results.map((result): GraphResult => ({ kind: "out", value: result.value })),
+    results: wanted.map((value): GraphResult => ({ kind: "out", value })),
   };
   const { executable } = compileGraph(plain, { backend: currentBackend() });
   const { heap } = theMachine();
-  const outputs = plain.results.map((result) => {
-    const type = result.value.type as { readonly dtype: Lazy["dtype"]; readonly shape: readonly number[] };
-    const lazy = new Lazy(type.dtype, type.shape);
+  const outputs = new Map<Value, Lazy>();
+  for (const value of wanted) {
+    const type = value.type as { readonly dtype: Lazy["dtype"]; readonly shape: readonly number[] };
+    const lazy = eager.keep(new Lazy(type.dtype, type.shape));
     lazy.buffer = new Buffer(heap, lazy.bytes);
-    return lazy;
-  });
+    outputs.set(value, lazy);
+  }
   executable.execute(
     executable.slots.map((slot) =>
       slot.kind === "arg"
         ? inputs[slot.index]!.buffer!.address
         : slot.kind === "result"
-          ? outputs[slot.index]!.buffer!.address
+          ? outputs.get(wanted[slot.index]!)!.buffer!.address
           : 0,
     ),
   );
-  return outputs;
+  return graph.results.map((result) => outputs.get(result.value)!);
 }
 
 interface Call {
@@ -234,13 +238,13 @@ function gradientCall(
   self: AnyFunction,
   args: readonly unknown[],
 ): { value: Tensor; aux: unknown; gradient: unknown } {
-  return run(caller, self, () => {
+  const made: Tensor[] = [];
+  const call = (): { value: Tensor; aux: unknown; gradient: unknown } => {
     const argnums = options.argnums ?? 0;
     const list = typeof argnums === "number" ? [argnums] : argnums;
     for (const position of list)
       if (!Number.isInteger(position) || position < 0 || position >= args.length)
         throw new SinterError(`${caller}: argnums names argument ${position}, the call has ${args.length}`);
-    const made: Tensor[] = [];
     const actual = args.map((arg, i) => (list.includes(i) ? numbersToTensors(arg, made) : arg));
     const leaves: Leaf[] = [];
     const tree = treeOf(actual, leaves, "args");
@@ -272,19 +276,21 @@ function gradientCall(
     const byLeaf = new Map(wanted.flat().map((index, k) => [index, done.gradients[k]!]));
     const trees = list.map((position) => buildTree(items[position]!, (index) => new Tensor(byLeaf.get(index)!, at)));
     const value = new Tensor(done.value, at);
-    for (const temporary of made) temporary.dispose();
     return { value, aux: done.aux, gradient: typeof argnums === "number" ? trees[0] : trees };
-  });
+  };
+  try {
+    return run(caller, self, call);
+  } finally {
+    for (const temporary of made) temporary.dispose();
+  }
 }
 
-/** Numbers that are differentiated with respect to become scalars. */
+/** Numbers that are differentiated with respect to become scalars, and variables their values; both are `made`. */
 function numbersToTensors(value: unknown, made: Tensor[]): unknown {
-  if (typeof value === "number") {
-    const scalar = tensor(value);
-    made.push(scalar);
-    return scalar;
-  }
-  return value instanceof VariableCell ? new Tensor(readVariable(value)) : value;
+  if (typeof value !== "number" && !(value instanceof VariableCell)) return value;
+  const handle = typeof value === "number" ? tensor(value) : new Tensor(readVariable(value));
+  made.push(handle);
+  return handle;
 }
 
 /**
