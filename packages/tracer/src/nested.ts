@@ -61,6 +61,21 @@ function isTensor(item: unknown): boolean {
   return typeof item === "object" && item !== null && "dims" in item;
 }
 
+/** The element type of a view, into which its elements go unchanged; undefined where there is none. */
+export function typedDType(value: ArrayBufferView): DType | undefined {
+  if (value instanceof Float32Array) return "f32";
+  if (value instanceof Float64Array) return "f64";
+  if (value instanceof Uint32Array) return "u32";
+  return value instanceof Int32Array ||
+    value instanceof Uint8Array ||
+    value instanceof Int8Array ||
+    value instanceof Int16Array ||
+    value instanceof Uint16Array ||
+    value instanceof Uint8ClampedArray
+    ? "i32"
+    : undefined;
+}
+
 function fromTyped(
   caller: string,
   argument: string,
@@ -68,21 +83,7 @@ function fromTyped(
   dtype: DType | undefined,
   shape: readonly number[] | undefined,
 ): HostTensor {
-  const known =
-    value instanceof Float32Array
-      ? "f32"
-      : value instanceof Float64Array
-        ? "f64"
-        : value instanceof Uint32Array
-          ? "u32"
-          : value instanceof Int32Array ||
-              value instanceof Uint8Array ||
-              value instanceof Int8Array ||
-              value instanceof Int16Array ||
-              value instanceof Uint16Array ||
-              value instanceof Uint8ClampedArray
-            ? "i32"
-            : undefined;
+  const known = typedDType(value);
   if (known === undefined)
     throw new DTypeError(
       `${caller}: ${argument} must be numbers of at most 32 bits or f64, not ${describeValue(value)}`,

@@ -2,9 +2,10 @@
  * Trees of arguments and results: arrays and plain objects with tensors at the leaves. Everything else is static: it is
  * part of the signature, by value for primitives (`Object.is`) and by identity for objects.
  */
-import type { DType } from "@sinter/ir";
+import type { DType, TypedArray } from "@sinter/ir";
 import { describeValue, SinterError } from "./errors.ts";
 import { VariableCell } from "./frame.ts";
+import { typedDType } from "./nested.ts";
 import { Spec } from "./spec.ts";
 import { Tensor } from "./tensor.ts";
 
@@ -22,21 +23,15 @@ export type Tree =
 
 /** A tensor of the argument tree: a handle, host data, or only a description. */
 export type Leaf = Tensor | HostLeaf | Spec;
-export type HostLeaf = Float32Array | Float64Array | Int32Array | Uint32Array;
+/** Any view that `tensor()` takes. */
+export type HostLeaf = TypedArray | Int8Array | Uint8Array | Uint8ClampedArray | Int16Array | Uint16Array;
 
 function isHost(value: unknown): value is HostLeaf {
-  return (
-    value instanceof Float32Array ||
-    value instanceof Float64Array ||
-    value instanceof Int32Array ||
-    value instanceof Uint32Array
-  );
+  return ArrayBuffer.isView(value) && typedDType(value) !== undefined;
 }
 
 export function hostDType(value: HostLeaf): DType {
-  if (value instanceof Float32Array) return "f32";
-  if (value instanceof Float64Array) return "f64";
-  return value instanceof Int32Array ? "i32" : "u32";
+  return typedDType(value)!;
 }
 
 export function isPlainObject(value: unknown): value is Record<string, unknown> {
@@ -45,8 +40,17 @@ export function isPlainObject(value: unknown): value is Record<string, unknown> 
   return prototype === Object.prototype || prototype === null;
 }
 
-/** The tree of a value; its tensors are appended to `leaves`. `name` says in errors what a path is to the user. */
-export function treeOf(value: unknown, leaves: Leaf[], path: string, name = (at: string): string => at): Tree {
+/**
+ * The tree of a value; its tensors are appended to `leaves`. `name` says in errors what a path is to the user, `around`
+ * holds the arrays and objects that the value is part of.
+ */
+export function treeOf(
+  value: unknown,
+  leaves: Leaf[],
+  path: string,
+  name = (at: string): string => at,
+  around: readonly unknown[] = [],
+): Tree {
   if (value instanceof Tensor) {
     leaves.push(value);
     return { kind: "tensor", index: leaves.length - 1, dtype: value.dtype, shape: value.shape, path };
@@ -67,11 +71,18 @@ export function treeOf(value: unknown, leaves: Leaf[], path: string, name = (at:
     leaves.push(value);
     return { kind: "tensor", index: leaves.length - 1, dtype: hostDType(value), shape: [value.length], path };
   }
+  if (ArrayBuffer.isView(value))
+    throw new SinterError(
+      `${name(path)} must be numbers of at most 32 bits or f64, not ${describeValue(value)}: a view like that is no tensor`,
+    );
+  if (around.includes(value)) throw new SinterError(`${name(path)} contains itself`);
+  const inner = [...around, value];
   if (Array.isArray(value))
-    return { kind: "array", items: value.map((item, i) => treeOf(item, leaves, `${path}[${i}]`, name)) };
+    return { kind: "array", items: value.map((item, i) => treeOf(item, leaves, `${path}[${i}]`, name, inner)) };
   if (isPlainObject(value)) {
     const keys = Object.keys(value).sort();
-    return { kind: "object", keys, items: keys.map((key) => treeOf(value[key], leaves, `${path}.${key}`, name)) };
+    const items = keys.map((key) => treeOf(value[key], leaves, `${path}.${key}`, name, inner));
+    return { kind: "object", keys, items };
   }
   return { kind: "static", value };
 }
@@ -120,10 +131,10 @@ export function matches(tree: Tree, value: unknown, leaves: Leaf[]): boolean {
   }
 }
 
-const identities = new WeakMap<object, number>();
+const identities = new WeakMap<WeakKey, number>();
 let nextIdentity = 1;
 
-function identity(value: object): number {
+function identity(value: WeakKey): number {
   let id = identities.get(value);
   if (id === undefined) identities.set(value, (id = nextIdentity++));
   return id;
@@ -151,7 +162,10 @@ function staticText(value: unknown): string {
   if (typeof value === "bigint") return `${value}n`;
   if (value instanceof VariableCell) return `variable ${value.name}#${identity(value)}`;
   if (typeof value === "function") return `function ${value.name}#${identity(value)}`;
-  if (typeof value === "symbol") return String(value);
+  if (typeof value === "symbol") {
+    const key = Symbol.keyFor(value);
+    return key === undefined ? `${String(value)}#${identity(value)}` : `Symbol.for(${JSON.stringify(key)})`;
+  }
   if (typeof value === "object" && value !== null) return `${value.constructor?.name ?? "object"}#${identity(value)}`;
   return String(value);
 }
@@ -183,15 +197,28 @@ export function eachTensor(tree: Tree, visit: (leaf: Extract<Tree, { kind: "tens
   else if (tree.kind !== "static") for (const item of tree.items) eachTensor(item, visit);
 }
 
-/** Handles in a value: tensors in arrays, plain objects, and as they are. */
+/** Handles in a value of any kind: tensors in arrays, plain objects, and as they are. */
 export function handlesIn(value: unknown): Set<object> {
-  const leaves: Leaf[] = [];
-  treeOf(value, leaves, "");
-  return new Set(leaves.filter((leaf) => leaf instanceof Tensor));
+  const handles = new Set<object>();
+  const seen = new Set<unknown>();
+  const visit = (part: unknown): void => {
+    if (part instanceof Tensor) handles.add(part);
+    else if (!seen.has(part) && (Array.isArray(part) || isPlainObject(part))) {
+      seen.add(part);
+      for (const item of Object.values(part)) visit(item);
+    }
+  };
+  visit(value);
+  return handles;
 }
 
 /** Throws for a result that is no tree: promises, functions and objects of classes, which may hide tensors. */
-export function checkResult(caller: string, value: unknown, path = "the result"): void {
+export function checkResult(
+  caller: string,
+  value: unknown,
+  path = "the result",
+  around: readonly unknown[] = [],
+): void {
   if (value instanceof Tensor || value instanceof VariableCell || ArrayBuffer.isView(value)) return;
   if (value instanceof Promise) {
     // Nobody else will look at it: its failure is this error.
@@ -200,14 +227,16 @@ export function checkResult(caller: string, value: unknown, path = "the result")
       `${caller}: ${path} is a promise: a traced function cannot be async. Await before or after the call.`,
     );
   }
+  if (around.includes(value)) throw new SinterError(`${caller}: ${path} contains itself`);
+  const inner = [...around, value];
   if (Array.isArray(value)) {
     value.forEach((item, i) => {
-      checkResult(caller, item, `${path}[${i}]`);
+      checkResult(caller, item, `${path}[${i}]`, inner);
     });
     return;
   }
   if (isPlainObject(value)) {
-    for (const [key, item] of Object.entries(value)) checkResult(caller, item, `${path}.${key}`);
+    for (const [key, item] of Object.entries(value)) checkResult(caller, item, `${path}.${key}`, inner);
     return;
   }
   if (typeof value === "function" || (typeof value === "object" && value !== null))
