@@ -6,18 +6,11 @@ import { describe, test } from "vitest";
 import { checkForms, checkSameBits } from "./support/check-forms.ts";
 import { choppedForms, forms } from "./support/compiled.ts";
 import { fuzzRuns } from "./support/fuzz.ts";
+import { isExact, isSmooth, showsBits } from "./support/op-kinds.ts";
 import { randomTensor, seededRng, type Tolerance } from "./support/random.ts";
 import { checkRandomGraphs, type GraphCase } from "./support/random-graph.ts";
 
-/** Ops whose result has the same bits in every backend. */
-const exact = (op: OpDef): boolean => op.ulp === 0;
 const folds = (op: OpDef): boolean => op.nest.kind === "reduce" || op.nest.kind === "cumulate";
-
-/** Ops that turn a last digit into a different number: only exact operands may reach them. */
-const jumps = new Set(
-  "bitcast floor ceil trunc round sign rem eq ne lt le gt ge argReduce cast fract threefry randomBits".split(" "),
-);
-const smooth = (op: OpDef): boolean => !jumps.has(op.name);
 
 // Sums are taken in another order: what cancels afterwards is only as near as what it came from.
 const near: Tolerance = { ulp: 16, relative: 1e-4, absolute: 1e-4 };
@@ -40,13 +33,17 @@ function withSpecials(tensor: HostTensor, rng: Rng): HostTensor {
 
 describe("compiled graphs agree with the reference evaluator", () => {
   test("bit for bit where every op is exact", () => {
-    checkRandomGraphs(({ graph, args }) => checkForms(graph, args), { runs: fuzzRuns(40), accept: exact, exact: true });
+    checkRandomGraphs(({ graph, args }) => checkForms(graph, args), {
+      runs: fuzzRuns(40),
+      accept: isExact,
+      exact: true,
+    });
   });
 
   test("nearly where ops are accurate to some ulp", () => {
     checkRandomGraphs(({ graph, args }) => checkForms(graph, args, { tolerance: near }), {
       runs: fuzzRuns(40),
-      accept: smooth,
+      accept: isSmooth,
       seed: 1000,
     });
   });
@@ -60,7 +57,7 @@ describe("compiled graphs agree with the reference evaluator", () => {
         ),
       {
         runs: fuzzRuns(25),
-        accept: exact,
+        accept: (op) => isExact(op) && !showsBits(op),
         exact: true,
         seed: 9000,
       },
@@ -70,7 +67,7 @@ describe("compiled graphs agree with the reference evaluator", () => {
   test("in shared memory too", () => {
     checkRandomGraphs(({ graph, args }) => checkForms(graph, args, { memories: ["shared"], forms: forms.slice(3) }), {
       runs: fuzzRuns(20),
-      accept: exact,
+      accept: isExact,
       exact: true,
       seed: 2000,
     });
@@ -79,7 +76,7 @@ describe("compiled graphs agree with the reference evaluator", () => {
   test("with every loop in chunks", () => {
     checkRandomGraphs(({ graph, args }) => checkForms(graph, args, { forms: choppedForms }), {
       runs: fuzzRuns(20),
-      accept: exact,
+      accept: isExact,
       exact: true,
       seed: 8000,
     });
@@ -88,7 +85,7 @@ describe("compiled graphs agree with the reference evaluator", () => {
   test("when they are large", () => {
     checkRandomGraphs(({ graph, args }) => checkForms(graph, args), {
       runs: fuzzRuns(6),
-      accept: exact,
+      accept: isExact,
       exact: true,
       size: 40,
       seed: 3000,
@@ -99,7 +96,7 @@ describe("compiled graphs agree with the reference evaluator", () => {
 test("simplification changes no bit of what is compiled", () => {
   checkRandomGraphs(
     ({ graph, args }) => checkForms(simplify(graph), args, { expected: evalGraph(graph, args), forms: forms.slice(2) }),
-    { runs: fuzzRuns(25), accept: exact, exact: true, seed: 4000 },
+    { runs: fuzzRuns(25), accept: isExact, exact: true, seed: 4000 },
   );
 });
 
@@ -128,7 +125,7 @@ test("gradients of random graphs, fused", () => {
       if (expected.some(wild)) return;
       checkForms(gradients.graph, gradients.args, { expected, tolerance: near, forms: forms.slice(2) });
     },
-    { runs: fuzzRuns(30), accept: (op) => smooth(op) && op.derivative.kind !== "none", seed: 6000 },
+    { runs: fuzzRuns(30), accept: (op) => isSmooth(op) && op.derivative.kind !== "none", seed: 6000 },
   );
 });
 
