@@ -2,16 +2,7 @@
  * What array functions are written with: arguments become refs, types promote, shapes broadcast, operations go to the
  * ambient frame. Works on refs, not on handles, so that inner values of a function never become handles.
  */
-import {
-  type Attrs,
-  castValue,
-  type DType,
-  type HostTensor,
-  isFloat,
-  promote,
-  type TypedArray,
-  TypeRuleError,
-} from "@sinter/ir";
+import { type Attrs, castValue, type DType, type HostTensor, isFloat, promote, TypeRuleError } from "@sinter/ir";
 import { eager } from "./eager.ts";
 import {
   type AnyFunction,
@@ -26,7 +17,7 @@ import {
 import { currentFrame, currentTrace, VariableCell } from "./frame.ts";
 import { type Ref, sizeOf } from "./lazy.ts";
 import { explained } from "./memory.ts";
-import { type NestedData, parseNested } from "./nested.ts";
+import { type NestedData, parseNested, type TypedData } from "./nested.ts";
 import { Tensor, type TensorLike } from "./tensor.ts";
 
 /** An operand: a ref, or a JavaScript number, whose type gives way. */
@@ -84,7 +75,7 @@ export function host(data: HostTensor): Ref {
   return eager.host(data);
 }
 
-export function hostData(caller: string, argument: string, value: NestedData | TypedArray, dtype?: DType): HostTensor {
+export function hostData(caller: string, argument: string, value: NestedData | TypedData, dtype?: DType): HostTensor {
   return parseNested(caller, argument, value, dtype);
 }
 

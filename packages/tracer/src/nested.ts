@@ -2,13 +2,16 @@
 import { allocate, castValue, type DType, type HostTensor, type TypedArray } from "@sinter/ir";
 import { DTypeError, describeValue, ShapeError } from "./errors.ts";
 
+/** Any view that `tensor()` takes; 8 and 16 bit integers become i32. */
+export type TypedData = TypedArray | Int8Array | Uint8ClampedArray | Int16Array | Uint16Array;
+
 export type NestedData = number | boolean | readonly NestedData[];
 
 /** Reads nested arrays or a typed array; a ragged array is an error that names the index. */
 export function parseNested(
   caller: string,
   argument: string,
-  value: NestedData | TypedArray,
+  value: NestedData | TypedData,
   dtype?: DType,
   shape?: readonly number[],
 ): HostTensor {

@@ -9,12 +9,13 @@ import { DisposedError, describe, type Site, TraceError } from "./errors.ts";
 import { currentTrace, finishedTrace, type TraceFrame, type VariableCell } from "./frame.ts";
 import { type Lazy, type Ref, readLazy, sizeOf } from "./lazy.ts";
 import { type HandleRecord, letGo, track, yieldUnderPressure } from "./memory.ts";
+import type { TypedData } from "./nested.ts";
 import { noteHandle } from "./scope.ts";
 import type { TensorMethods } from "./tensor-methods.ts";
 import { type Nested, nest, tensorText } from "./text.ts";
 
 /** What may be given where a tensor is wanted. */
-export type TensorLike = Tensor | VariableCell | TypedArray | number | boolean | NestedArray<number | boolean>;
+export type TensorLike = Tensor | VariableCell | TypedData | number | boolean | NestedArray<number | boolean>;
 export type NestedArray<T> = readonly (T | NestedArray<T>)[];
 
 // The methods are installed on the prototype by methods.ts, which checks them against the interface.

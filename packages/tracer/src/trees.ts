@@ -2,10 +2,10 @@
  * Trees of arguments and results: arrays and plain objects with tensors at the leaves. Everything else is static: it is
  * part of the signature, by value for primitives (`Object.is`) and by identity for objects.
  */
-import type { DType, TypedArray } from "@sinter/ir";
+import type { DType } from "@sinter/ir";
 import { describeValue, SinterError } from "./errors.ts";
 import { VariableCell } from "./frame.ts";
-import { typedDType } from "./nested.ts";
+import { type TypedData, typedDType } from "./nested.ts";
 import { Spec } from "./spec.ts";
 import { Tensor } from "./tensor.ts";
 
@@ -22,15 +22,12 @@ export type Tree =
   | { readonly kind: "object"; readonly keys: readonly string[]; readonly items: readonly Tree[] };
 
 /** A tensor of the argument tree: a handle, host data, or only a description. */
-export type Leaf = Tensor | HostLeaf | Spec;
-/** Any view that `tensor()` takes. */
-export type HostLeaf = TypedArray | Int8Array | Uint8Array | Uint8ClampedArray | Int16Array | Uint16Array;
-
-function isHost(value: unknown): value is HostLeaf {
+export type Leaf = Tensor | TypedData | Spec;
+function isHost(value: unknown): value is TypedData {
   return ArrayBuffer.isView(value) && typedDType(value) !== undefined;
 }
 
-export function hostDType(value: HostLeaf): DType {
+export function hostDType(value: TypedData): DType {
   return typedDType(value)!;
 }
 
@@ -156,7 +153,31 @@ export function treeText(tree: Tree): string {
   }
 }
 
+/** A tree of the same text that refers to no object of the caller. */
+export function withoutObjects(tree: Tree): Tree {
+  switch (tree.kind) {
+    case "tensor":
+      return tree;
+    case "static":
+      return { kind: "static", value: new StaticText(staticText(tree.value)) };
+    case "array":
+    case "object":
+      return { ...tree, items: tree.items.map(withoutObjects) };
+    default:
+      return tree satisfies never;
+  }
+}
+
+/** What a static value was. */
+class StaticText {
+  readonly text: string;
+  constructor(text: string) {
+    this.text = text;
+  }
+}
+
 function staticText(value: unknown): string {
+  if (value instanceof StaticText) return value.text;
   if (typeof value === "string") return JSON.stringify(value);
   if (Object.is(value, -0)) return "-0";
   if (typeof value === "bigint") return `${value}n`;
