@@ -4,6 +4,7 @@
  */
 import type { DType, TypedArray } from "./dtype.ts";
 import type { LoopKernel, LoopStep } from "./loop/loop.ts";
+import type { Dim } from "./nest/expr.ts";
 import type { BufferDecl } from "./nest/nest.ts";
 
 export type { DType, TypedArray } from "./dtype.ts";
@@ -16,24 +17,27 @@ export interface LoopProgram {
   readonly steps: readonly LoopStep[];
 }
 
-/** Where each temp buffer and each kernel's scratch lies in the arena. Offsets and sizes in bytes. */
+/**
+ * Where each temp buffer and each kernel's scratch lies in the arena. Offsets and sizes in bytes; with symbolic sizes they
+ * are expressions over them, evaluated once for each binding.
+ */
 export interface Plan {
-  readonly arenaBytes: number;
+  readonly arenaBytes: Dim;
   readonly alignment: number;
   /** By buffer id: offset in the arena, or the pointer slot the buffer comes in through. */
   readonly places: readonly Place[];
   /** By kernel position in `LoopProgram.kernels`, then scratch position: offset in the arena. */
-  readonly scratch: readonly (readonly number[])[];
+  readonly scratch: readonly (readonly Dim[])[];
 }
 export type Place =
   | {
       readonly kind: "arena";
-      readonly offset: number;
-      readonly bytes: number;
+      readonly offset: Dim;
+      readonly bytes: Dim;
       readonly firstStep: number;
       readonly lastStep: number;
     }
-  | { readonly kind: "slot"; readonly slot: number; readonly bytes: number }
+  | { readonly kind: "slot"; readonly slot: number; readonly bytes: Dim }
   | { readonly kind: "same"; readonly as: number }
   | { readonly kind: "none" };
 

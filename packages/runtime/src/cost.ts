@@ -8,6 +8,7 @@ import {
   type LoopStep,
   type NestProgram,
   type Plan,
+  staticDim,
   type WasmProgram,
 } from "@sinter/ir";
 
@@ -78,7 +79,7 @@ export function costOf({ loops, plan, program }: Made): Cost {
           for (const branch of step.branches) visit(branch, times);
           break;
         case "for":
-          visit(step.body, times * step.count);
+          visit(step.body, times * staticDim(step.count));
           break;
         case "while":
           visit(step.test, times);
@@ -94,14 +95,15 @@ export function costOf({ loops, plan, program }: Made): Cost {
     (n, slot) => (slot.kind === "arena" || slot.kind === "stateOut" ? n : n + slot.bytes),
     0,
   );
+  const arenaBytes = staticDim(plan.arenaBytes);
   return {
     flops,
     bytesRead,
     bytesWritten,
     kernels,
     scalarKernels: byKernel.length - kernels,
-    arenaBytes: plan.arenaBytes,
-    peakBytes: plan.arenaBytes + outside,
+    arenaBytes,
+    peakBytes: arenaBytes + outside,
     codeBytes: program.bytes.length,
     byKernel,
   };

@@ -14,6 +14,7 @@ import {
   type Plan,
   printLoopFunc,
   type Slot,
+  staticDim,
   type WasmFeatures,
   type WasmProgram,
 } from "@sinter/ir";
@@ -42,7 +43,7 @@ export function emit(program: LoopProgram, plan: Plan, options: EmitOptions): Wa
     bytes: asm.bytes(),
     memory: options.memory,
     slots,
-    arenaBytes: plan.arenaBytes,
+    arenaBytes: staticDim(plan.arenaBytes),
     kernels: program.kernels.length,
     constants: program.buffers.flatMap((b) =>
       b.kind === "const" && b.data !== undefined
@@ -73,9 +74,8 @@ const slotKinds = ["const", "arg", "state", "stateOut", "result"] as const;
 
 /** The call table: the arena first, then the program's buffers by kind, in order. */
 export function slotsOf(program: LoopProgram, plan: Plan): readonly Slot[] {
-  const slots: Slot[] = [
-    { kind: "arena", index: 0, dtype: "u32", shape: [plan.arenaBytes / 4], bytes: plan.arenaBytes },
-  ];
+  const arenaBytes = staticDim(plan.arenaBytes);
+  const slots: Slot[] = [{ kind: "arena", index: 0, dtype: "u32", shape: [arenaBytes / 4], bytes: arenaBytes }];
   for (const kind of slotKinds) {
     const mine = program.buffers.filter((b) => b.kind === kind).sort((a, b) => a.slot - b.slot);
     for (const buffer of mine) {
@@ -211,7 +211,7 @@ class RunFunction {
 
   private buffer(id: number): Code {
     const place = this.plan.places[id];
-    if (place?.kind === "arena") return this.arena(place.offset);
+    if (place?.kind === "arena") return this.arena(staticDim(place.offset));
     if (place?.kind === "slot") return this.slotPointer(place.slot);
     if (place?.kind === "same") return this.buffer(place.as);
     throw new Error(`buffer ${this.program.buffers[id]?.name ?? id} has no place in the memory plan`);
@@ -227,7 +227,7 @@ class RunFunction {
       case "kernel": {
         const kernel = this.program.kernels[s.kernel]!;
         const buffers = kernel.buffers.map((id) => this.buffer(id));
-        const scratch = kernel.scratch.map((_, i) => this.arena(this.plan.scratch[s.kernel]![i]!));
+        const scratch = kernel.scratch.map((_, i) => this.arena(staticDim(this.plan.scratch[s.kernel]![i]!)));
         return [asm.call(this.entries[s.kernel]!, [...buffers, ...scratch])];
       }
       case "copy":
@@ -274,7 +274,8 @@ class RunFunction {
 
   /** The counter is a buffer, for kernels to read, and a local, which no kernel can change. */
   private counted(s: Extract<LoopStep, { kind: "for" }>): Code[] {
-    if (s.count <= 0) return [];
+    const count = staticDim(s.count);
+    if (count <= 0) return [];
     const { asm } = this;
     const local = this.local();
     const get = (): Code => asm.get(local, "i32");
@@ -283,6 +284,6 @@ class RunFunction {
       ...this.steps(s.body),
       asm.set(local, asm.binary("AddInt32", get(), asm.i32(1))),
     ];
-    return [asm.set(local, asm.i32(0)), asm.doWhile(round, asm.binary("LtSInt32", get(), asm.i32(s.count)))];
+    return [asm.set(local, asm.i32(0)), asm.doWhile(round, asm.binary("LtSInt32", get(), asm.i32(count)))];
   }
 }

@@ -6,6 +6,7 @@ import {
   type LoopFunc,
   type LoopProgram,
   type Plan,
+  staticDim,
   type TypedArray,
 } from "@sinter/ir";
 import { emitChecked, parseWat } from "../../../../test/support/binaryen.ts";
@@ -85,7 +86,7 @@ export function runModule(
     return place;
   });
   const arena = at;
-  const pages = Math.ceil((arena + plan.arenaBytes) / 65536) + 1;
+  const pages = Math.ceil((arena + staticDim(plan.arenaBytes)) / 65536) + 1;
   const module = new WebAssembly.Module(bytes as Uint8Array<ArrayBuffer>);
   const imported = newMemory(options, pages);
   const instance = new WebAssembly.Instance(module, { env: { memory: imported } });

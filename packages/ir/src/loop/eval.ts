@@ -3,6 +3,7 @@
  * and every read of scratch for having been written: the oracle that schedules and the emitter are tested against.
  */
 import { bytesOf, type DType, roundTo, type ScalarType, type TypedArray } from "../dtype.ts";
+import { staticDim } from "../nest/index-algebra.ts";
 import { castValue } from "../nest/scalar-expr.ts";
 import { evalScalar, isScalarOp } from "../scalar-ops.ts";
 import type { LoopExpr, LoopFunc, LoopKernel, LoopPointer, LoopStmt, LoopVar } from "./loop.ts";
@@ -33,7 +34,7 @@ export function evalLoopFunc(
 /** Runs a kernel on its buffers, in the order of `kernel.buffers`; scratch is made here. */
 export function evalLoopKernel(kernel: LoopKernel, buffers: readonly TypedArray[]): void {
   const scratch = kernel.scratch.map(({ pointer, bytes }): Region => {
-    const length = bytes / bytesOf(pointer.element);
+    const length = staticDim(bytes) / bytesOf(pointer.element);
     return { array: newArray(pointer.element, length), written: new Uint8Array(length) };
   });
   call(kernel.funcs, kernel.funcs[0]!, [...buffers.map((array) => ({ array })), ...scratch], []);

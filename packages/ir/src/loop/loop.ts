@@ -3,6 +3,7 @@
  * effects are statements. Vector width is part of every type. Types only.
  */
 import type { ScalarType } from "../dtype.ts";
+import type { Dim } from "../nest/expr.ts";
 
 /** `lanes` scalars side by side. Masks are `bool` of the same number of lanes. */
 export interface LoopType {
@@ -103,7 +104,7 @@ export type LoopStmt =
 /** Scratch memory of a kernel, planned in the arena like any buffer. */
 export interface ScratchDecl {
   readonly pointer: LoopPointer;
-  readonly bytes: number;
+  readonly bytes: Dim;
 }
 
 export interface LoopFunc {
@@ -134,7 +135,7 @@ export type LoopStep =
   | { readonly kind: "kernel"; readonly kernel: number; readonly node: number }
   | { readonly kind: "copy"; readonly from: number; readonly to: number }
   | { readonly kind: "if"; readonly index: number; readonly branches: readonly (readonly LoopStep[])[] }
-  | { readonly kind: "for"; readonly count: number; readonly counter: number; readonly body: readonly LoopStep[] }
+  | { readonly kind: "for"; readonly count: Dim; readonly counter: number; readonly body: readonly LoopStep[] }
   | {
       readonly kind: "while";
       readonly test: readonly LoopStep[];

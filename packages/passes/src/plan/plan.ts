@@ -33,7 +33,7 @@ export function planMemory(program: LoopProgram, options: PlanOptions): Plan {
   const scratch = program.kernels.map((kernel, k) =>
     kernel.scratch.map(
       ({ bytes }): Item => ({
-        bytes: roundUp(bytes, alignment),
+        bytes: roundUp(staticDim(bytes), alignment),
         live: calls[k]!.map((step) => ({ first: step, last: step })),
         offset: 0,
       }),

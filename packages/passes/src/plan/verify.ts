@@ -2,7 +2,7 @@
  * Checks a memory plan without knowing how it was made: walks the steps as they run and follows what each range of the
  * arena holds. Whatever is read must still be there.
  */
-import type { LoopKernel, LoopProgram, LoopStep, Place, Plan } from "@sinter/ir";
+import { type LoopKernel, type LoopProgram, type LoopStep, type Place, type Plan, staticDim } from "@sinter/ir";
 
 /** A range of the arena, or of a buffer that has a slot of its own. */
 interface Range {
@@ -27,8 +27,9 @@ class PlanCheck {
 
   private checkPlace(name: string, place: Place): void {
     if (place.kind !== "arena") return;
-    if (place.offset % this.plan.alignment !== 0) throw new Error(`plan: ${name} is not aligned`);
-    if (place.offset < 0 || place.offset + place.bytes > this.plan.arenaBytes)
+    const offset = staticDim(place.offset);
+    if (offset % this.plan.alignment !== 0) throw new Error(`plan: ${name} is not aligned`);
+    if (offset < 0 || offset + staticDim(place.bytes) > staticDim(this.plan.arenaBytes))
       throw new Error(`plan: ${name} does not fit the arena`);
   }
 
@@ -78,10 +79,11 @@ class PlanCheck {
 
   private kernel(kernel: LoopKernel, position: number, held: Set<number>): void {
     const scratch = kernel.scratch.map(({ bytes }, i): Range => {
-      const from = this.plan.scratch[position]![i]!;
-      if (from + bytes > this.plan.arenaBytes)
+      const from = staticDim(this.plan.scratch[position]![i]!);
+      const to = from + staticDim(bytes);
+      if (to > staticDim(this.plan.arenaBytes))
         throw new Error(`plan: scratch of ${kernel.name} does not fit the arena`);
-      return { space: "arena", from, to: from + bytes };
+      return { space: "arena", from, to };
     });
     for (const b of kernel.buffers) if (!kernel.writes.includes(b)) this.read(kernel.name, b, held);
     const mine = kernel.buffers.map((b) => ({ b, range: this.range(b) }));
@@ -109,9 +111,10 @@ class PlanCheck {
   private range(buffer: number): Range | undefined {
     const place = this.plan.places[buffer]!;
     if (place.kind === "same") return this.range(place.as);
-    if (place.kind === "slot") return { space: `slot ${place.slot}`, from: 0, to: place.bytes };
+    if (place.kind === "slot") return { space: `slot ${place.slot}`, from: 0, to: staticDim(place.bytes) };
     if (place.kind === "none") return undefined;
-    return { space: "arena", from: place.offset, to: place.offset + place.bytes };
+    const from = staticDim(place.offset);
+    return { space: "arena", from, to: from + staticDim(place.bytes) };
   }
 
   private name(buffer: number): string {
