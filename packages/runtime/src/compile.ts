@@ -2,6 +2,7 @@
  * The only glue: from a traced graph to something that runs, one readable list of stages. Keeps what it made by the
  * graph's text, so that the same graph is compiled once, whoever traced it.
  */
+import { probeFeatures } from "@sinter/codegen-wasm";
 import { type Graph, graphText, nameByHash, sameData, type TypedArray } from "@sinter/ir";
 import { ByteCache } from "./cache.ts";
 import { type Executable, instantiate } from "./exec/program.ts";
@@ -15,46 +16,106 @@ export type { Backend, CompileOptions } from "./stages.ts";
 export interface Compiled {
   readonly executable: Executable;
   readonly backend: CompileOptions["backend"];
+  /** Says now and then that it is in use, so that the cache knows. */
+  used(): void;
 }
 
 const programs = new ByteCache<Compiled>(256 * 1024 * 1024);
+/** Keys of programs by other texts, which are made faster than a graph. */
+const aliases = new ByteCache<string>(8 * 1024 * 1024);
 let compilations = 0;
 
-/** How many programs have been compiled (cache hits not counted), and what the cache holds. */
-export function compilerStats(): { readonly compilations: number; readonly programs: number; readonly bytes: number } {
-  return { compilations, programs: programs.size, bytes: programs.bytes };
+/** How many programs have been compiled (cache hits not counted), what the cache holds, and constants known by name. */
+export function compilerStats(): {
+  readonly compilations: number;
+  readonly programs: number;
+  readonly bytes: number;
+  readonly constants: number;
+} {
+  let constants = 0;
+  for (const list of largeConstants.values()) constants += list.length;
+  return { compilations, programs: programs.size, bytes: programs.bytes, constants };
 }
 
 /** The program of a graph: from the cache, or compiled now. */
 export function compileGraph(graph: Graph, options: CompileOptions): Compiled {
-  const key = `${options.backend} ${options.fastMath === true} ${theMachine().heap.kind}\n${graphText(graph, nameData)}`;
-  const known = programs.get(key);
-  if (known !== undefined) return known;
-  compilations++;
-  const made = compileNow(graph, options);
-  programs.set(key, { value: made, bytes: made.executable.bytes + 2 * key.length });
-  return made;
+  return compileAs(graph, options).program;
 }
 
-function compileNow(graph: Graph, options: CompileOptions): Compiled {
-  const machine = theMachine();
-  const executable =
-    options.backend === "reference"
-      ? referenceProgram(machine, graph)
-      : instantiate(machine, compileToWasm(graph, options).program);
-  return { executable, backend: options.backend };
+/** As `compileGraph`, for a graph that is made only where the program of `alias` is not known. */
+export function compileAlias(alias: string, graph: () => Graph, options: CompileOptions): Compiled {
+  const text = `${settingsText(options)}\n${alias}`;
+  const known = aliases.get(text);
+  const program = known === undefined ? undefined : programs.get(known);
+  if (program !== undefined) return program;
+  const made = compileAs(graph(), options);
+  aliases.set(text, { value: made.key, bytes: 2 * text.length });
+  return made.program;
 }
 
-/** Names large constants in keys: equal names only for equal contents. */
-const largeConstants = new Map<string, WeakRef<TypedArray>[]>();
-function nameData(data: TypedArray): string {
-  const label = nameByHash(data);
-  let same = largeConstants.get(label);
-  if (same === undefined) largeConstants.set(label, (same = []));
-  let index = same.findIndex((ref) => {
-    const known = ref.deref();
-    return known !== undefined && sameData(known, data);
+function compileAs(graph: Graph, options: CompileOptions): { readonly key: string; readonly program: Compiled } {
+  const constants: TypedArray[] = [];
+  const text = graphText(graph, (data) => {
+    const { name, kept } = nameData(data);
+    constants.push(kept);
+    return name;
   });
-  if (index < 0) index = same.push(new WeakRef(data)) - 1;
-  return `${label}.${index}`;
+  const key = `${settingsText(options)}\n${text}`;
+  const known = programs.get(key);
+  if (known !== undefined) return { key, program: known };
+  compilations++;
+  const executable = compileNow(graph, options);
+  const bytes = constants.reduce((n, data) => n + data.byteLength, executable.bytes + 2 * key.length);
+  const program: Compiled & { readonly constants: readonly TypedArray[] } = {
+    executable,
+    backend: options.backend,
+    // What the key names lives as long as the program: other data of this content must find the same name.
+    constants,
+    used() {
+      if (programs.get(key) === undefined) programs.set(key, { value: program, bytes });
+    },
+  };
+  programs.set(key, { value: program, bytes });
+  return { key, program };
+}
+
+/** All that decides about a program, apart from its graph. */
+function settingsText({ backend, fastMath = false }: CompileOptions): string {
+  const features = backend === "wasm" ? JSON.stringify(probeFeatures()) : "";
+  return `${backend} ${fastMath} ${theMachine().heap.kind} ${features}`;
+}
+
+function compileNow(graph: Graph, options: CompileOptions): Executable {
+  const machine = theMachine();
+  if (options.backend === "reference") return referenceProgram(machine, graph);
+  return instantiate(machine, compileToWasm(graph, options).program);
+}
+
+interface NamedData {
+  readonly name: string;
+  readonly data: WeakRef<TypedArray>;
+}
+
+/** Names of large constants in keys, by their hash: equal names only for equal contents, and never given again. */
+const largeConstants = new Map<string, NamedData[]>();
+let namesGiven = 0;
+const collected = new FinalizationRegistry<string>((hash) => {
+  const alive = largeConstants.get(hash)?.filter(({ data }) => data.deref() !== undefined) ?? [];
+  if (alive.length > 0) largeConstants.set(hash, alive);
+  else largeConstants.delete(hash);
+});
+
+/** The name of `data`, and the array of that content that has it. */
+function nameData(data: TypedArray): { readonly name: string; readonly kept: TypedArray } {
+  const hash = nameByHash(data);
+  let same = largeConstants.get(hash);
+  if (same === undefined) largeConstants.set(hash, (same = []));
+  for (const { name, data: ref } of same) {
+    const known = ref.deref();
+    if (known !== undefined && sameData(known, data)) return { name, kept: known };
+  }
+  const name = `${hash}.${namesGiven++}`;
+  same.push({ name, data: new WeakRef(data) });
+  collected.register(data, hash);
+  return { name, kept: data };
 }

@@ -3,7 +3,14 @@
 export type { LoopProgram, MemoryKind, Plan, Slot, WasmFeatures, WasmProgram } from "@sinter/ir";
 export { Buffer, type Device } from "./buffer.ts";
 export { ByteCache } from "./cache.ts";
-export { type Backend, type Compiled, type CompileOptions, compileGraph, compilerStats } from "./compile.ts";
+export {
+  type Backend,
+  type Compiled,
+  type CompileOptions,
+  compileAlias,
+  compileGraph,
+  compilerStats,
+} from "./compile.ts";
 export type { Cost, KernelCost } from "./cost.ts";
 export { type Block, Heap, HeapFullError, type HeapOptions } from "./exec/heap.ts";
 export { type Executable, instantiate, Machine } from "./exec/program.ts";

@@ -161,7 +161,9 @@ export class Concrete {
    * large results capture each time; others now and then, and count for the line captured last.
    */
   site(self: AnyFunction): Site | undefined {
-    if (this.calls++ % siteInterval === 0 || this.resultBytes >= exactSiteBytes) this.lastSite = site(self);
+    const now = this.calls++ % siteInterval === 0;
+    if (now) this.compiled?.used();
+    if (now || this.resultBytes >= exactSiteBytes) this.lastSite = site(self);
     return this.lastSite;
   }
 

@@ -14,7 +14,7 @@ import { explained } from "./memory.ts";
 import { Spec } from "./spec.ts";
 import { Tensor, type TensorLike } from "./tensor.ts";
 import { parameterNames, pathName, traceFunction, type UserFunction } from "./trace.ts";
-import { handlesIn, type Leaf, matches, type Tree, treeOf, treeText } from "./trees.ts";
+import { handlesIn, type Leaf, matches, type Tree, treeOf, treeText, withoutObjects } from "./trees.ts";
 
 export interface FunctionOptions {
   /** For dumps and errors; the function's own name by default. */
@@ -46,6 +46,7 @@ export interface CompiledFunction<A extends readonly unknown[], R> {
 
 interface TraceRecord {
   readonly signature: string;
+  /** Without the objects that were passed: a record keeps none of them alive. */
   readonly tree: Tree;
   readonly where: string | undefined;
   readonly milliseconds: number;
@@ -54,6 +55,8 @@ interface TraceRecord {
 /** Bytes of programs and captured tensors that one function may hold. */
 const cacheBytes = 256 * 1024 * 1024;
 const defaultRetraceLimit = 8;
+/** Traces that one function remembers, for explanations. */
+const recordLimit = 256;
 const optionNames: readonly string[] = [
   "name",
   "signature",
@@ -100,7 +103,7 @@ export function compile<A extends readonly unknown[], R>(
     return traced.call(args, call) as R;
   };
   Object.defineProperty(call, "name", { value: traced.name, configurable: true });
-  Object.defineProperty(call, "traces", { get: () => traced.records.length });
+  Object.defineProperty(call, "traces", { get: () => traced.traces });
   return Object.assign(call, {
     explain: () => traced.explain(),
     lower: (...args: { [K in keyof A]: A[K] | Spec }) => traced.lower(args),
@@ -109,7 +112,9 @@ export function compile<A extends readonly unknown[], R>(
 
 class TracedFunction {
   readonly name: string;
-  readonly records: TraceRecord[] = [];
+  traces = 0;
+  /** The latest of them. */
+  private readonly records: TraceRecord[] = [];
   private readonly fn: UserFunction;
   private readonly options: FunctionOptions;
   private readonly names: readonly string[];
@@ -174,7 +179,7 @@ class TracedFunction {
     const { fastMath = false } = this.options;
     const { wiring, build } = traceFunction(this.fn, this.name, tree, this.names, {
       fastMath,
-      creation: this.records.length === 0 ? "allowed" : "forbidden",
+      creation: this.traces === 0 ? "allowed" : "forbidden",
     });
     return new Lowered(wiring.graph, { backend, fastMath }, () => {
       const concrete = new Concrete(tree, treeText(tree), wiring, build, { backend, fastMath });
@@ -194,11 +199,12 @@ class TracedFunction {
   }
 
   explain(): string {
-    const head = `${this.name}: ${this.records.length} ${this.records.length === 1 ? "trace" : "traces"}`;
+    const forgotten = this.traces - this.records.length;
+    const head = `${this.name}: ${this.traces} ${this.traces === 1 ? "trace" : "traces"}${forgotten > 0 ? `, of which the last ${this.records.length}` : ""}`;
     const lines = this.records.map((record, i) => {
-      const why = i === 0 ? "first call" : this.reason(i);
+      const why = i > 0 ? this.reason(i) : forgotten > 0 ? "those before are forgotten" : "first call";
       const where = record.where === undefined ? "" : `\n     called at ${record.where}`;
-      return `  ${i + 1}. ${record.signature}  (${record.milliseconds.toFixed(1)} ms)\n     ${why}${where}`;
+      return `  ${forgotten + i + 1}. ${record.signature}  (${record.milliseconds.toFixed(1)} ms)\n     ${why}${where}`;
     });
     return [head, ...lines].join("\n");
   }
@@ -212,15 +218,18 @@ class TracedFunction {
     const key = `${backend} ${signature}`;
     const known = this.cache.get(key);
     if (known !== undefined) return known;
-    if (this.options.frozen === true && this.records.length > 0) {
+    if (this.options.frozen === true && this.traces > 0) {
       const { nearest, text } = this.nearest(tree, this.records.length);
       throw new SinterError(
-        `${this.name} is frozen after its first trace, but was called with ${signature}. Nearest: trace ${nearest + 1}; ${text}`,
+        `${this.name} is frozen after its first trace, but was called with ${signature}. Nearest: trace ${nearest}; ${text}`,
       );
     }
     const started = performance.now();
     const concrete = this.trace(tree, signature, backend);
-    this.records.push({ signature, tree, where: userLine(), milliseconds: performance.now() - started });
+    const milliseconds = performance.now() - started;
+    this.records.push({ signature, tree: withoutObjects(tree), where: userLine(), milliseconds });
+    if (this.records.length > recordLimit) this.records.shift();
+    this.traces++;
     this.cache.set(key, { value: concrete, bytes: concrete.bytes, evict: () => concrete.dispose() });
     this.warnOfRetraces();
     return concrete;
@@ -228,7 +237,7 @@ class TracedFunction {
 
   private trace(tree: Tree, signature: string, backend: Backend): Concrete {
     const { fastMath = false } = this.options;
-    const first = this.records.length === 0;
+    const first = this.traces === 0;
     const trace = (creation: "allowed" | "forbidden") =>
       traceFunction(this.fn, this.name, tree, this.names, { fastMath, creation });
     let result = trace(first ? "allowed" : "forbidden");
@@ -239,32 +248,33 @@ class TracedFunction {
 
   private warnOfRetraces(): void {
     const limit = this.options.retraceLimit ?? defaultRetraceLimit;
-    if (this.warned || this.records.length <= limit) return;
+    if (this.warned || this.traces <= limit) return;
     this.warned = true;
     console.warn(
-      `sinter: ${this.name} has been traced ${this.records.length} times. Last: ${this.reason(this.records.length - 1)}. ` +
+      `sinter: ${this.name} has been traced ${this.traces} times. Last: ${this.reason(this.records.length - 1)}. ` +
         "Pass numbers that change as tensors, and pad or batch arguments to few shapes; explain() lists all traces.",
     );
   }
 
   private reason(index: number): string {
     const { nearest, text } = this.nearest(this.records[index]!.tree, index);
-    return `differs from trace ${nearest + 1}: ${text}`;
+    return `differs from trace ${nearest}: ${text}`;
   }
 
-  /** The earlier trace with fewest differences, and what they are. */
+  /** The number of the earlier trace with fewest differences, and what they are. */
   private nearest(tree: Tree, before: number): { readonly nearest: number; readonly text: string } {
     let best: { nearest: number; text: string; count: number } | undefined;
-    this.records.slice(0, before).forEach((record, nearest) => {
+    const number = this.traces - this.records.length + 1;
+    this.records.slice(0, before).forEach((record, i) => {
       const found: string[] = [];
       differences(record.tree, tree, "arguments", found);
       const named = found.map((d) =>
         d.replace(/arguments\[(\d+)\]/, (_, i: string) => `argument ${this.names[Number(i)] ?? i}`),
       );
       if (best === undefined || found.length < best.count)
-        best = { nearest, text: named.slice(0, 3).join("; ") || "another backend", count: found.length };
+        best = { nearest: number + i, text: named.slice(0, 3).join("; ") || "another backend", count: found.length };
     });
-    return best ?? { nearest: 0, text: "nothing before" };
+    return best ?? { nearest: 1, text: "nothing before" };
   }
 
   /** Brings arguments to the signature: numbers and arrays become tensors (`made`); what does not fit is an error. */

@@ -1,6 +1,6 @@
 /** A piece of the pending graph that is run at once: which operations it has, what it reads and gives, its program. */
 import { Builder, type Graph, type HostTensor, inlineElements, type TensorType, type Value } from "@sinter/ir";
-import { type Compiled, compileGraph } from "@sinter/runtime";
+import { type Compiled, compileAlias, compileGraph } from "@sinter/runtime";
 import { currentBackend } from "./backend.ts";
 import { DisposedError } from "./errors.ts";
 import type { Lazy, PendingOp } from "./lazy.ts";
@@ -55,7 +55,7 @@ export interface Piece {
 export function pieceOf(inside: ReadonlySet<Lazy>, results: ReadonlySet<Lazy>): Piece {
   const leaves: Lazy[] = [];
   const numbers = new Map<Lazy, string>();
-  const parts: string[] = [currentBackend()];
+  const parts: string[] = [];
   let written = true;
   let count = 0;
   for (const lazy of inside) {
@@ -90,21 +90,12 @@ function numberText(x: number): string {
   return Object.is(x, -0) ? "-0" : String(x);
 }
 
-/** Programs of recent flushes by that text, so that a loop does not build the same graph each time round. */
-const flushed = new Map<string, Compiled>();
-const flushedLimit = 64;
-
-/** The program that computes a piece. */
+/** The program that computes a piece. A loop does not build the same graph each time round. */
 export function programOf(inside: ReadonlySet<Lazy>, piece: Piece): Compiled {
-  const { key } = piece;
-  const known = key === undefined ? undefined : flushed.get(key);
-  if (known !== undefined) return known;
-  const made = compileGraph(graphOf(inside, piece), { backend: currentBackend() });
-  if (key !== undefined) {
-    if (flushed.size >= flushedLimit) flushed.delete(flushed.keys().next().value!);
-    flushed.set(key, made);
-  }
-  return made;
+  const options = { backend: currentBackend() };
+  return piece.key === undefined
+    ? compileGraph(graphOf(inside, piece), options)
+    : compileAlias(piece.key, () => graphOf(inside, piece), options);
 }
 
 function graphOf(inside: ReadonlySet<Lazy>, { leaves, outputs }: Piece): Graph {
