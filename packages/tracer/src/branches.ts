@@ -1,7 +1,13 @@
 /** Looks for branches in a function's source on conditions that may be tensors, whose truth JavaScript cannot trap. */
 
-/** The first suspicious condition, as written; undefined where there is none. */
-export function suspiciousBranch(source: string): string | undefined {
+/**
+ * The first suspicious condition, as written; undefined where there is none. `isStatic` tells of names and paths, such as
+ * `options.training`, that are known to be no tensors.
+ */
+export function suspiciousBranch(
+  source: string,
+  isStatic: (path: string) => boolean = () => false,
+): string | undefined {
   const code = blank(source);
   const found = /\b(if|while|switch)\s*\(|[^?]\?(?![.?:,)\]}])|&&(?!=)|\|\|(?!=)/g;
   for (let match = found.exec(code); match !== null; match = found.exec(code)) {
@@ -11,6 +17,8 @@ export function suspiciousBranch(source: string): string | undefined {
         ? before(code, match.index - (match[0].endsWith("?") ? 0 : 1))
         : inside(code, match.index + match[0].length);
     if (condition === undefined || isHarmless(condition)) continue;
+    const paths = condition.match(/(?<![\w$.])[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*)*/g) ?? [];
+    if (paths.length > 0 && paths.every(isStatic)) continue;
     const shown = condition.trim().replace(/\s+/g, " ").slice(0, 60);
     return keyword === undefined ? shown : `${keyword} (${shown})`;
   }

@@ -14,7 +14,7 @@ import { explained } from "./memory.ts";
 import { Spec } from "./spec.ts";
 import { Tensor, type TensorLike } from "./tensor.ts";
 import { parameterNames, pathName, traceFunction, type UserFunction } from "./trace.ts";
-import { handlesIn, type Leaf, matches, type Tree, treeOf, treeText, withoutObjects } from "./trees.ts";
+import { handlesIn, isStaticAt, type Leaf, matches, type Tree, treeOf, treeText, withoutObjects } from "./trees.ts";
 
 export interface FunctionOptions {
   /** For dumps and errors; the function's own name by default. */
@@ -122,6 +122,7 @@ class TracedFunction {
   private last: Concrete | undefined;
   private lastBackend: Backend | undefined;
   private warned = false;
+  private branches: "suspicious" | "told" = "suspicious";
 
   constructor(fn: UserFunction, options: FunctionOptions) {
     this.fn = fn;
@@ -129,7 +130,8 @@ class TracedFunction {
     this.options = { ...options, ...(signature === undefined ? {} : { signature: [...signature] }) };
     this.name = options.name ?? (fn.name || "anonymous");
     this.names = parameterNames(fn);
-    if (options.autograph !== false) warnOfBranches(fn, this.name);
+    if (options.autograph === false || suspiciousBranch(Function.prototype.toString.call(fn)) === undefined)
+      this.branches = "told";
   }
 
   call(args: readonly unknown[], self: AnyFunction): unknown {
@@ -146,6 +148,7 @@ class TracedFunction {
   /** Runs the function as it was written: its operations go where the caller's go. */
   inline(args: readonly unknown[]): unknown {
     const fn = this.fn as (...given: readonly unknown[]) => unknown;
+    if (this.branches === "suspicious") this.warnOfBranches(this.treeOf(args, []));
     if (this.options.signature === undefined) return fn(...args);
     const made: Tensor[] = [];
     let kept: ReadonlySet<object> | undefined;
@@ -177,6 +180,7 @@ class TracedFunction {
     const tree = this.treeOf(args, leaves);
     const backend = this.options.backend ?? currentBackend();
     const { fastMath = false } = this.options;
+    this.warnOfBranches(tree);
     const { wiring, build } = traceFunction(this.fn, this.name, tree, this.names, {
       fastMath,
       creation: this.traces === 0 ? "allowed" : "forbidden",
@@ -237,6 +241,7 @@ class TracedFunction {
 
   private trace(tree: Tree, signature: string, backend: Backend): Concrete {
     const { fastMath = false } = this.options;
+    this.warnOfBranches(tree);
     const first = this.traces === 0;
     const trace = (creation: "allowed" | "forbidden") =>
       traceFunction(this.fn, this.name, tree, this.names, { fastMath, creation });
@@ -244,6 +249,22 @@ class TracedFunction {
     // A function that makes variables must make them once: a second trace shows whether it does.
     if (result.created > 0) result = trace("forbidden");
     return new Concrete(tree, signature, result.wiring, result.build, { backend, fastMath });
+  }
+
+  /** Says once that the function branches on what may be a tensor: not on arguments that are static in this call. */
+  private warnOfBranches(tree: Tree): void {
+    if (this.branches === "told") return;
+    const condition = suspiciousBranch(Function.prototype.toString.call(this.fn), (path) => {
+      const [first, ...rest] = path.split(".");
+      const at = this.names.indexOf(first!);
+      return at >= 0 && isStaticAt(tree, [String(at), ...rest]);
+    });
+    if (condition === undefined) return;
+    this.branches = "told";
+    console.warn(
+      `sinter: ${this.name} branches on ${condition}. If that is a tensor the branch is taken always, because JavaScript cannot ask a tensor for its truth: ` +
+        "use where(condition, a, b). If it is not, compile(fn, { autograph: false }) says so.",
+    );
   }
 
   private warnOfRetraces(): void {
@@ -315,13 +336,4 @@ function differences(a: Tree, b: Tree, path: string, out: string[]): void {
   }
   const [x, y] = [treeText(a), treeText(b)];
   if (x !== y) out.push(`${path} was ${x}, is ${y}`);
-}
-
-function warnOfBranches(fn: UserFunction, name: string): void {
-  const condition = suspiciousBranch(Function.prototype.toString.call(fn));
-  if (condition === undefined) return;
-  console.warn(
-    `sinter: ${name} branches on ${condition}. If that is a tensor the branch is taken always, because JavaScript cannot ask a tensor for its truth: ` +
-      "use where(condition, a, b). If it is not, compile(fn, { autograph: false }) says so.",
-  );
 }

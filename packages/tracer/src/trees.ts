@@ -212,6 +212,18 @@ export function buildTree(tree: Tree, leaf: (index: number) => unknown): unknown
   }
 }
 
+/** Whether there is no tensor at a path of positions and keys: something static, or nothing. */
+export function isStaticAt(tree: Tree, path: readonly string[]): boolean {
+  const [first, ...rest] = path;
+  if (tree.kind === "tensor") return false;
+  if (tree.kind === "static") return true;
+  if (first === undefined) return tree.items.every((item) => isStaticAt(item, []));
+  // A method of the array itself may give one of its items.
+  if (tree.kind === "array" && !/^\d+$/.test(first)) return isStaticAt(tree, []);
+  const inner = tree.items[tree.kind === "array" ? Number(first) : tree.keys.indexOf(first)];
+  return inner === undefined || isStaticAt(inner, rest);
+}
+
 /** Calls `visit` for each tensor leaf of the tree. */
 export function eachTensor(tree: Tree, visit: (leaf: Extract<Tree, { kind: "tensor" }>) => void): void {
   if (tree.kind === "tensor") visit(tree);

@@ -451,11 +451,37 @@ test("branches that may be tensors are found, others are not", () => {
   expect(suspiciousBranch("(x) => x?.add(1) ?? x")).toBeUndefined();
   expect(suspiciousBranch('(x) => { /* if (x) */ // while (x)\n return x.add("a ? b : c".length); }')).toBeUndefined();
   expect(found((x: { add(y: number): unknown }) => x.add(1))).toBeUndefined();
+  const branching = (source: string) => new Function(`return (${source})`)() as (...args: unknown[]) => s.Tensor;
+  const f = branching("(x) => { if (x.any()) return x; return x; }");
   const said = warnings(() => {
-    const f = new Function("return (x) => { if (x.any()) return x; return x; }")() as (x: s.Tensor) => s.Tensor;
-    compile(f);
-    compile(f, { autograph: false });
+    const warns = compile(f);
+    warns(t(1));
+    warns(t([1, 2]));
+    compile(f, { autograph: false })(t(1));
+    const inner = compile(f);
+    compile((x: s.Tensor) => inner(x))(t(1));
   });
-  expect(said.length).toBe(1);
+  expect(said.length).toBe(2);
   expect(said[0]).toContain("branches on if (x.any())");
+  const silent = warnings(() => {
+    const b = compile(branching("function b(x, training) { return training ? x.add(1) : x }"));
+    b(t(1), true);
+    b(t(1), false);
+    b(t(1));
+    compile(branching("(x, o) => { if (!o.training && o.rate) return x; return x.neg(); }"))(t(1), { training: true });
+    compile(branching("(x, list) => list && x"))(t(1), [1, 2]);
+  });
+  expect(silent).toEqual([]);
+  const loud = warnings(() => {
+    compile(branching("function b(x, training) { return training ? x.add(1) : x }"))(t(1), t(1));
+    compile(branching("(x, o) => { if (!o.training && x) return x; return x.neg(); }"))(t(1), { training: true });
+    compile(branching("(x, o) => { if (o.mask) return x; return x.neg(); }"))(t(1), { mask: t(1) });
+    compile(branching("(x, list) => list.length ? list.at(0) ? x : x : x"))(t(1), [t(1)]);
+  });
+  expect(loud.map((text) => /branches on (.*?)\. If that/.exec(text)?.[1])).toEqual([
+    "training",
+    "if (!o.training && x)",
+    "if (o.mask)",
+    "list.at(0)",
+  ]);
 });
