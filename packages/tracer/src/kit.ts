@@ -24,7 +24,7 @@ import { Tensor, type TensorLike } from "./tensor.ts";
 export type Arg = Ref | number;
 
 /** Runs the body of a public function: its operations carry the user's line, its failures name it, nothing leaks. */
-export function run<T>(name: string, self: AnyFunction, body: () => T): T {
+export function run<T>(name: string, body: () => T): T {
   const frame = currentFrame();
   if (frame.kind === "eager") eager.begin();
   else {
@@ -38,13 +38,12 @@ export function run<T>(name: string, self: AnyFunction, body: () => T): T {
     throw explained(error);
   } finally {
     if (frame.kind === "eager") eager.end();
-    void self;
   }
 }
 
 /** As `run`, for functions whose result is one tensor. */
 export function make(name: string, self: AnyFunction, body: () => Ref): Tensor {
-  return run(name, self, () => {
+  return run(name, () => {
     const ref = body();
     return new Tensor(ref, ref.kind === "lazy" ? site(self) : undefined);
   });
@@ -295,7 +294,7 @@ export { describe, SinterError };
 
 /** As `run`, for functions whose result is several tensors. */
 export function makeAll(name: string, self: AnyFunction, body: () => readonly Ref[]): Tensor[] {
-  return run(name, self, () => {
+  return run(name, () => {
     const at = currentFrame().kind === "eager" ? site(self) : undefined;
     return body().map((ref) => new Tensor(ref, at));
   });

@@ -279,7 +279,7 @@ function gradientCall(
     return { value, aux: done.aux, gradient: typeof argnums === "number" ? trees[0] : trees };
   };
   try {
-    return run(caller, self, call);
+    return run(caller, call);
   } finally {
     for (const temporary of made) temporary.dispose();
   }
@@ -342,7 +342,7 @@ export function gradients<V extends VariableCell>(
   variables?: readonly V[],
 ): { value: Tensor; grads: Tensor[]; variables: V[] } {
   checkFunction("gradients", lossFn);
-  return run("gradients", gradients, () => {
+  return run("gradients", () => {
     if (variables !== undefined && !Array.isArray(variables))
       throw new SinterError(`gradients: variables must be an array of variables, not ${describeValue(variables)}`);
     variables?.forEach((v, i) => {

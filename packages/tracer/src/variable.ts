@@ -95,7 +95,7 @@ export class Variable extends VariableCell {
 
   /** The value now. A later assignment does not change it. */
   get value(): Tensor {
-    return run(`${this.name}.value`, readValue, () => {
+    return run(`${this.name}.value`, () => {
       const ref = readVariable(this);
       return new Tensor(ref, ref.kind === "lazy" ? site(site, 10) : undefined);
     });
@@ -192,7 +192,7 @@ export class Variable extends VariableCell {
 
   private change(how: "assign" | "assignAdd" | "assignSub", value: TensorLike, next: (fresh: Ref) => Ref): this {
     const caller = `${this.name}.${how}`;
-    run(caller, this.change, () => {
+    run(caller, () => {
       if (this.slot.lazy === undefined) throw new DisposedError(`${caller}: the variable has been disposed`);
       const given = toArg(caller, "value", value);
       const fresh = typeof given === "number" ? this.weak(caller, given) : this.strong(caller, value, given);
@@ -232,14 +232,12 @@ export class Variable extends VariableCell {
   }
 }
 
-function readValue(): void {}
-
 /**
  * A variable that starts as `init`. Inside a compiled function variables can be made only during its first call, and
  * `init` must not depend on the arguments.
  */
 export function variable(init: TensorLike, options: VariableOptions = {}): Variable {
-  return run("variable", variable, () => {
+  return run("variable", () => {
     const trace = currentTrace();
     if (trace !== undefined && trace.creation === "forbidden")
       throw new TraceError(
