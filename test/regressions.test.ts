@@ -1,6 +1,7 @@
 // Graphs that were once compiled wrongly, as small as shrinking made them.
 import { parseGraph } from "@sinter/ir";
-import { describe, test } from "vitest";
+import { grad, type Tensor, tensor } from "sinter";
+import { describe, expect, test } from "vitest";
 import { checkSameBits } from "./support/check-forms.ts";
 import { checkText, graphText, scheduledFused, whole } from "./support/check-text.ts";
 import { forms } from "./support/compiled.ts";
@@ -127,4 +128,9 @@ describe("graphs that were compiled wrongly", () => {
 `,
     );
   });
+});
+
+test("the slope of x to the power of 0 is 0 at x = 0 too", () => {
+  const slope = grad((x: Tensor) => x.pow(tensor([0, 0, 2, 1])).sum());
+  expect([...slope(tensor([0, 3, 3, 0])).dataSync()]).toEqual([0, 0, 6, 1]);
 });

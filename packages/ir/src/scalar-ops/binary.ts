@@ -81,7 +81,13 @@ export const binaryRows = {
     type: float,
     eval: (_, x, y) => (x === 1 ? 1 : x === -1 && (y === Infinity || y === -Infinity) ? 1 : x ** y),
     partials: (e, [x, y], r) => [
-      e.op("mul", y!, e.op("pow", x!, e.op("sub", y!, e.constant(1)))),
+      // x^0 is 1 everywhere: its slope is 0 at x = 0 too, where x^-1 is infinite.
+      e.op(
+        "select",
+        e.op("eq", y!, e.constant(0)),
+        e.constant(0),
+        e.op("mul", y!, e.op("pow", x!, e.op("sub", y!, e.constant(1)))),
+      ),
       e.op("select", e.op("gt", x!, e.constant(0)), e.op("mul", r, e.op("log", x!)), e.constant(0)),
     ],
     cost: 40,
