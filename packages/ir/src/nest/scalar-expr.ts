@@ -272,8 +272,22 @@ function addData(e: IndexExpr, into: ScalarExpr[]): void {
 export function scalarCost(root: ScalarExpr): number {
   let cost = 0;
   visitScalar(root, (node) => {
-    if (node.kind === "op") cost += isScalarOp(node.op) ? scalarOps[node.op].cost : 1;
-    if (node.kind === "loop") cost += 100;
+    cost += ownCost(node);
   });
   return cost;
+}
+
+/** Work on the longest way from the root down, each node counting at least one. */
+export function scalarDepth(root: ScalarExpr): number {
+  const depths = new Map<ScalarExpr, number>();
+  visitScalar(root, (node) => {
+    const below = scalarChildren(node).reduce((most, child) => Math.max(most, depths.get(child)!), 0);
+    depths.set(node, below + Math.max(1, ownCost(node)));
+  });
+  return depths.get(root)!;
+}
+
+function ownCost(node: ScalarExpr): number {
+  if (node.kind === "op") return isScalarOp(node.op) ? scalarOps[node.op].cost : 1;
+  return node.kind === "loop" ? 100 : 0;
 }

@@ -3,8 +3,9 @@
  * consumers pull it, so recomputation is counted before it happens. Asks costs and structure, never which op it is.
  */
 import { axisIndex, type FusionNote, type IndexExpr, picksOne } from "@sinter/ir";
-import { Dependence } from "./dependence.ts";
-import { cheapCost, type Estimate, estimate, isMap, isTooDeep } from "./estimate.ts";
+import { dependsOn } from "./dependence.ts";
+import { cheapCost, type Estimate, estimate, isMap } from "./estimate.ts";
+import { deepest, largest, tooDeep, tooLarge, weightOf } from "./limits.ts";
 import { bytesPer, type GraphModel, infoOf, isLeaf, maxDim, maxPoints, readValue, type ValueInfo } from "./model.ts";
 import { findSinks } from "./sinks.ts";
 import { applyMap, dataInside, type Element, makeTemplate, newAxes, type Template } from "./template.ts";
@@ -18,6 +19,8 @@ export interface Decisions {
 interface Pull {
   readonly root: Template;
   readonly index: readonly IndexExpr[];
+  /** Work on the way there from the root. */
+  readonly depth: number;
 }
 
 /** Every op that does any work is kept: one kernel per op. */
@@ -28,10 +31,9 @@ export function decideUnfused(model: GraphModel): Decisions {
 export function decideFused(model: GraphModel): Decisions {
   const sinks = findSinks(model);
   const estimates = estimate(model, sinks);
-  const dependence = new Dependence(model);
   return decide(
     model,
-    (info, pulls, note) => reasonToKeep(model, info, pulls, estimates[info.id]!, { dependence, sinks }, note),
+    (info, pulls, note) => reasonToKeep(model, info, pulls, estimates[info.id]!, sinks, note),
     sinks,
   );
 }
@@ -49,15 +51,22 @@ function decide(model: GraphModel, rule: Rule, sinks: ReadonlyMap<number, number
     pulled.push([id, index]);
     return readValue(infoOf(model, id), index);
   };
-  const credit = (root: Template): void => {
-    for (const [id, index] of pulled)
-      pullsOf(id).set(`${root.id}@${index.map((ix) => ix.key).join(",")}`, { root, index });
+  /** Work in each root's expression so far. */
+  const sizes = new Map<number, number>();
+  const credit = (root: Template, by: ValueInfo, above: number): void => {
+    const depth = above + weightOf(by);
+    sizes.set(root.id, (sizes.get(root.id) ?? 0) + weightOf(by));
+    for (const [id, index] of pulled) {
+      const key = `${root.id}@${index.map((ix) => ix.key).join(",")}`;
+      const known = pullsOf(id).get(key);
+      if (known === undefined || known.depth < depth) pullsOf(id).set(key, { root, index, depth });
+    }
     pulled = [];
   };
   const bases = new Set<number>();
   const keep = (info: ValueInfo): void => {
     materialised.add(info.id);
-    credit(makeTemplate(info, element));
+    credit(makeTemplate(info, element), info, 0);
     // An update starts from its first operand as it lies in memory; a library kernel takes and gives whole tensors.
     if (info.rule?.kind === "update") bases.add(info.operands[0]!);
     if (info.rule?.kind !== "library") return;
@@ -78,7 +87,7 @@ function decide(model: GraphModel, rule: Rule, sinks: ReadonlyMap<number, number
     const sunk = sinks.get(id);
     const reason =
       sunk === undefined
-        ? (tooManyPositions(at) ?? rule(info, at, note))
+        ? (tooManyPositions(at) ?? outgrows(info, at, sizes) ?? rule(info, at, note))
         : `stored in the epilogue of ${infoOf(model, sunk).label}`;
     if (reason !== undefined) {
       if (sunk === undefined)
@@ -86,9 +95,9 @@ function decide(model: GraphModel, rule: Rule, sinks: ReadonlyMap<number, number
       keep(info);
       continue;
     }
-    for (const { root, index } of at) {
+    for (const { root, index, depth } of at) {
       applyMap(info, index, element);
-      credit(root);
+      credit(root, info, depth);
     }
   }
   return { materialised, notes };
@@ -104,17 +113,23 @@ function tooManyPositions(pulls: readonly Pull[]): string | undefined {
   return most > mostPositions ? `read at ${most} positions by one kernel` : undefined;
 }
 
+/** Whether some kernel's expression would be too much with this value in it. */
+function outgrows(info: ValueInfo, pulls: readonly Pull[], sizes: ReadonlyMap<number, number>): string | undefined {
+  const weight = weightOf(info);
+  if (pulls.some((p) => p.depth + weight > deepest)) return tooDeep;
+  return pulls.some((p) => sizes.get(p.root.id)! + weight > largest) ? tooLarge : undefined;
+}
+
 function reasonToKeep(
   model: GraphModel,
   info: ValueInfo,
   pulls: readonly Pull[],
   found: Estimate,
-  { dependence, sinks }: { readonly dependence: Dependence; readonly sinks: ReadonlyMap<number, number> },
+  sinks: ReadonlyMap<number, number>,
   note: Note,
 ): string | undefined {
   const throughData = pulls.some((p) => dataInside(p.index).length > 0) || readsThroughData(info);
   const roots = [...new Map(pulls.map((p) => [p.root.id, p.root])).values()];
-  if (isTooDeep(found)) return "the expression would grow too deep";
   const products = roots.filter((r) => r.contraction);
   if (products.length > 0 && throughData) return "contraction operand: read through positions that come out of data";
   if (found.view && !throughData) return undefined;
@@ -133,7 +148,7 @@ function reasonToKeep(
   const cheap = found.cost <= cheapCost && !(throughData && roots.length > 1);
   for (const extreme of roots.filter(isExtreme))
     for (const other of roots)
-      if (other !== extreme && dependence.depends(other.id, extreme.id))
+      if (other !== extreme && dependsOn(model, other.id, extreme.id))
         return `feeds both ${infoOf(model, extreme.id).label} and ${infoOf(model, other.id).label}, which is shifted by it`;
   // Substitution into the only place that needs it is the rule and leaves no note.
   if (times <= info.points) return undefined;

@@ -2,13 +2,12 @@
  * Forward estimates, made before anything is decided: what one element of a value costs when it is computed from
  * memory, assuming that map values with one user are substituted and expensive values with several are kept.
  */
+import { largest } from "./limits.ts";
 import { type GraphModel, infoOf, isLeaf, type ValueInfo } from "./model.ts";
 
 export interface Estimate {
   /** Work to compute one element from memory. */
   readonly cost: number;
-  /** Ops from here down to memory. */
-  readonly depth: number;
   /** Only index maps, casts and guards between this value and memory. */
   readonly view: boolean;
   /** Values at least as large as this one that are read for it (at most a few are listed). */
@@ -17,8 +16,6 @@ export interface Estimate {
 
 /** Work per element up to which a value is recomputed rather than kept. */
 export const cheapCost = 4;
-/** Longest chain of ops in one expression: keeps recursions over expressions shallow. */
-const longestChain = 128;
 
 export function isMap(info: ValueInfo): boolean {
   return info.rule?.kind === "map";
@@ -27,7 +24,7 @@ export function isMap(info: ValueInfo): boolean {
 /** By value id. Values that are kept whatever happens (parameters, reductions, epilogues) cost nothing to read. */
 export function estimate(model: GraphModel, sinks: ReadonlyMap<number, number>): readonly (Estimate | undefined)[] {
   const out: (Estimate | undefined)[] = [];
-  const kept: Estimate = { cost: 0, depth: 0, view: true, leaves: new Set() };
+  const kept: Estimate = { cost: 0, view: true, leaves: new Set() };
   for (const info of model.values) {
     if (info === undefined) continue;
     if (isLeaf(info) || !isMap(info)) {
@@ -36,7 +33,6 @@ export function estimate(model: GraphModel, sinks: ReadonlyMap<number, number>):
     }
     const own = new Set<number>();
     let cost = info.cost;
-    let depth = 1;
     let view = info.cost === 0 || isCast(model, info);
     for (const id of info.operands) {
       const operand = infoOf(model, id);
@@ -47,11 +43,10 @@ export function estimate(model: GraphModel, sinks: ReadonlyMap<number, number>):
         continue;
       }
       cost += below.cost;
-      depth = Math.max(depth, below.depth + 1);
       view &&= below.view;
       for (const leaf of below.leaves) if (own.size < 16 && infoOf(model, leaf).points >= info.points) own.add(leaf);
     }
-    out[info.id] = { cost, depth, view, leaves: own };
+    out[info.id] = { cost, view, leaves: own };
   }
   return out;
 }
@@ -65,10 +60,5 @@ function isCast(model: GraphModel, info: ValueInfo): boolean {
 
 function isLikelyKept(model: GraphModel, info: ValueInfo, found: Estimate): boolean {
   const users = model.users[info.id]!.length + model.resultUses[info.id]!;
-  return model.resultUses[info.id]! > 0 || (users > 1 && found.cost > cheapCost) || found.depth >= longestChain;
-}
-
-/** The value must be kept so that expressions stay shallow. */
-export function isTooDeep(found: Estimate): boolean {
-  return found.depth >= longestChain;
+  return model.resultUses[info.id]! > 0 || (users > 1 && found.cost > cheapCost) || found.cost > largest;
 }

@@ -4,9 +4,11 @@
  */
 import type { FusionNote } from "@sinter/ir";
 import { type FormedKernel, formKernel, isIdentity, isRefused, pointsIn, type Refused, rowMisfit } from "./form.ts";
+import { type Extent, extentOf, tooMuch } from "./limits.ts";
 import { bytesPer, type GraphModel, infoOf } from "./model.ts";
 import { Queue } from "./queue.ts";
 import type { Template } from "./template.ts";
+import { UnitOrder } from "./unit-order.ts";
 import type { Unit } from "./units.ts";
 
 /** Members of one kernel: keeps expressions shallow and compile times bounded. */
@@ -15,6 +17,10 @@ const mostMembers = 24;
 const tinyNest = 64;
 /** Values smaller than this are no reason by themselves to bring their readers together. */
 const smallBytes = 256;
+/** Of the readers of one value, in order, how many on each side a unit is paired with. */
+const nearReaders = 12;
+/** Tiny kernels tried one after the other, in vain, as company for one. */
+const nearTiny = 12;
 /** An epilogue is always tried before anything else. */
 const epilogueBonus = 2 ** 40;
 
@@ -22,6 +28,8 @@ interface Candidate {
   readonly a: number;
   readonly b: number;
   readonly saved: number;
+  /** The units when the pair was proposed: it is void once either has merged. */
+  readonly units: readonly [Unit, Unit];
 }
 
 export function mergeUnits(
@@ -41,13 +49,13 @@ class Merger {
   private readonly owner = new Map<number, number>();
   /** From any value to the kept values that need it. */
   private readonly readers = new Map<number, number[]>();
-  /** By the smaller id of the pair, then the larger. */
-  private readonly candidates = new Map<number, Map<number, Candidate>>();
-  /** All candidates, those no longer in the table too. */
+  /** All candidates, void ones too. */
   private readonly queue = new Queue<Candidate>(comesBefore);
   private readonly sources = new WeakMap<Unit, ReadonlySet<number>>();
-  /** From a unit to those that read it; forgotten at each merge. */
+  /** From a unit to those that read it, by ids that they had once. */
   private readonly successors = new Map<number, ReadonlySet<number>>();
+  private readonly order: UnitOrder;
+  private readonly extents = new Map<Template, Extent>();
   private readonly fused: FusionNote[] = [];
 
   constructor(model: GraphModel, units: readonly Unit[]) {
@@ -62,19 +70,27 @@ class Merger {
         this.readers.set(source, list);
       }
     }
+    this.order = new UnitOrder(this.units.keys(), (id) => this.after(id));
   }
 
   run(): void {
-    for (const id of this.units.keys()) this.propose(id);
-    const tiny = [...this.units].filter(([, unit]) => isTiny(unit)).map(([id]) => id);
+    for (const id of this.units.keys()) this.propose(id, (other) => other < id);
     for (let best = this.best(); best !== undefined; best = this.best()) this.attempt(best);
-    // What is left of tiny kernels joins its neighbours, whatever they share.
-    for (const id of tiny) {
-      const own = this.owner.get(id)!;
-      for (const other of tiny) {
-        const at = this.owner.get(other)!;
-        if (at !== own && this.owner.get(id) === own && isTiny(this.units.get(own)!) && isTiny(this.units.get(at)!))
-          this.attempt({ a: Math.min(own, at), b: Math.max(own, at), saved: 0 });
+    this.gatherTiny();
+  }
+
+  /** What is left of tiny kernels joins its neighbours, whatever they share. */
+  private gatherTiny(): void {
+    const tiny = [...this.units].flatMap(([id, unit]) => (isTiny(unit) ? [id] : [])).sort((a, b) => a - b);
+    for (const [i, id] of tiny.entries()) {
+      if (this.owner.get(id) !== id) continue;
+      let misses = 0;
+      for (let j = i + 1; j < tiny.length && misses < nearTiny; j++) {
+        const other = tiny[j]!;
+        if (this.owner.get(other) !== other) continue;
+        const units = [this.units.get(id)!, this.units.get(other)!] as const;
+        if (units[0].templates.length >= mostMembers || !isTiny(units[0])) break;
+        if (!this.attempt({ a: id, b: other, saved: 0, units })) misses++;
       }
     }
   }
@@ -111,31 +127,30 @@ class Merger {
   private best(): Candidate | undefined {
     for (;;) {
       const first = this.queue.take();
-      if (first === undefined || this.candidates.get(first.a)?.get(first.b) === first) return first;
+      if (first === undefined) return undefined;
+      const { a, b, units } = first;
+      if (this.units.get(a) === units[0] && this.units.get(b) === units[1]) return first;
     }
   }
 
-  private attempt(candidate: Candidate): void {
-    const { a, b } = candidate;
-    this.candidates.get(a)?.delete(b);
-    const [first, second] = [this.units.get(a)!, this.units.get(b)!];
+  private attempt({ a, b, saved, units: [first, second] }: Candidate): boolean {
+    if (first.templates.length + second.templates.length > mostMembers) return false;
     const formed = this.check(first, second, a, b);
-    if (isRefused(formed)) return;
+    if (isRefused(formed)) return false;
     const templates = [...first.templates, ...second.templates].sort((x, y) => x.id - y.id);
-    this.explain(first, second, formed.nests.length, candidate.saved);
+    this.explain(first, second, formed.nests.length, saved);
     const id = templates[0]!.id;
+    this.order.merge(a, b, id);
+    const after = new Set([...this.after(a), ...this.after(b)]);
     this.units.delete(a);
     this.units.delete(b);
     this.units.set(id, { templates, formed });
     for (const t of templates) this.owner.set(t.id, id);
-    this.candidates.delete(a);
-    this.candidates.delete(b);
-    for (const list of this.candidates.values()) {
-      list.delete(a);
-      list.delete(b);
-    }
-    this.successors.clear();
+    this.successors.delete(a);
+    this.successors.delete(b);
+    this.successors.set(id, after);
     this.propose(id);
+    return true;
   }
 
   private explain(first: Unit, second: Unit, nests: number, saved: number): void {
@@ -151,27 +166,39 @@ class Merger {
             this.fused.push(this.note(true, id, t.id, `${how}: saves ${bytes} bytes`));
   }
 
-  /** All pairs of this unit with units that it shares a value with. */
-  private propose(id: number): void {
+  /** Pairs of this unit with units that it shares a value with. */
+  private propose(id: number, accept: (other: number) => boolean = () => true): void {
     const unit = this.units.get(id)!;
     const others = new Set<number>();
-    const sources = this.needs(unit);
-    for (const source of sources) {
+    for (const source of this.needs(unit)) {
       const maker = this.owner.get(source);
       if (maker !== undefined) others.add(maker);
-      if (this.bytes(source) >= smallBytes)
-        for (const reader of this.readers.get(source) ?? []) others.add(this.owner.get(reader)!);
+      // A contraction takes only what it makes, or is made for it.
+      if (this.bytes(source) < smallBytes || isProduct(unit)) continue;
+      for (const reader of this.near(this.readers.get(source)!, unit)) {
+        const other = this.owner.get(reader)!;
+        if (!isProduct(this.units.get(other)!)) others.add(other);
+      }
     }
     for (const t of unit.templates)
-      for (const reader of this.readers.get(t.id) ?? []) others.add(this.owner.get(reader)!);
+      for (const reader of this.near(this.readers.get(t.id) ?? [], unit)) others.add(this.owner.get(reader)!);
     others.delete(id);
     for (const other of others) {
+      if (!accept(other)) continue;
       const [a, b] = [Math.min(id, other), Math.max(id, other)];
-      const candidate = { a, b, saved: this.saved(a, b) };
-      const list = this.candidates.get(a) ?? new Map<number, Candidate>();
-      this.candidates.set(a, list.set(b, candidate));
-      this.queue.add(candidate);
+      this.queue.add({ a, b, saved: this.saved(a, b), units: [this.units.get(a)!, this.units.get(b)!] });
     }
+  }
+
+  /** Of a value's readers (in order), those next to the unit. */
+  private near(readers: readonly number[], { templates }: Unit): Iterable<number> {
+    if (readers.length <= 2 * nearReaders) return readers;
+    const out = new Set<number>();
+    for (const { id } of templates) {
+      const at = lowerBound(readers, id);
+      for (const reader of readers.slice(Math.max(0, at - nearReaders), at + nearReaders + 1)) out.add(reader);
+    }
+    return out;
   }
 
   private bytes(value: number): number {
@@ -219,9 +246,9 @@ class Merger {
   /** The kernel that two units can be, or why they cannot be one. */
   private check(first: Unit, second: Unit, a: number, b: number): FormedKernel | Refused {
     const edge = this.reads(first, second) || this.reads(second, first);
-    const product = [first, second].some((u) => u.templates.some((t) => t.contraction));
+    const product = isProduct(first) || isProduct(second);
     if (!edge && product) return { refused: "a contraction takes only an epilogue over its own result" };
-    const through = this.between(a, b) ?? this.between(b, a);
+    const through = this.order.between(a, b);
     if (through !== undefined) return { refused: `cycle through ${infoOf(this.model, through).label}` };
     const formed = formKernel([...first.templates, ...second.templates].sort((x, y) => x.id - y.id));
     if (isRefused(formed)) return formed;
@@ -232,7 +259,14 @@ class Merger {
       return { refused: rowMisfit([...first.templates, ...second.templates]) };
     if (first.templates.length + second.templates.length > mostMembers)
       return { refused: `more than ${mostMembers} results` };
-    return formed;
+    const growth = tooMuch(formed, (template) => this.extent(template));
+    return growth === undefined ? formed : { refused: growth };
+  }
+
+  private extent(template: Template): Extent {
+    let out = this.extents.get(template);
+    if (out === undefined) this.extents.set(template, (out = extentOf(template)));
+    return out;
   }
 
   private reads(reader: Unit, maker: Unit): boolean {
@@ -243,30 +277,16 @@ class Merger {
   private after(id: number): ReadonlySet<number> {
     let out = this.successors.get(id);
     if (out === undefined) {
-      const readers = this.units.get(id)!.templates.flatMap((t) => this.readers.get(t.id) ?? []);
-      out = new Set(readers.map((reader) => this.owner.get(reader)!));
+      out = new Set(this.units.get(id)!.templates.flatMap((t) => this.readers.get(t.id) ?? []));
       this.successors.set(id, out);
     }
-    return out;
-  }
-
-  /** A unit on a way from one unit to another that is not the direct one. */
-  private between(from: number, to: number): number | undefined {
-    const seen = new Set([from, to]);
-    for (const start of this.after(from)) {
-      if (start === to || start === from) continue;
-      const stack = [start];
-      while (stack.length > 0) {
-        const at = stack.pop()!;
-        if (seen.has(at)) continue;
-        seen.add(at);
-        for (const next of this.after(at)) {
-          if (next === to) return start;
-          stack.push(next);
-        }
-      }
+    for (const known of out) {
+      if (this.owner.get(known) === known) continue;
+      out = new Set([...out].map((once) => this.owner.get(once)!));
+      this.successors.set(id, out);
+      break;
     }
-    return undefined;
+    return out;
   }
 }
 
@@ -289,4 +309,19 @@ function isTiny(unit: Unit): boolean {
     unit.formed.nests.every((n) => pointsIn(n) <= tinyNest) &&
     unit.formed.outer === 0
   );
+}
+
+function isProduct(unit: Unit): boolean {
+  return unit.templates.some((t) => t.contraction);
+}
+
+/** The first place in an ascending list whose value is not below `value`. */
+function lowerBound(list: readonly number[], value: number): number {
+  let [lo, hi] = [0, list.length];
+  while (lo < hi) {
+    const middle = (lo + hi) >> 1;
+    if (list[middle]! < value) lo = middle + 1;
+    else hi = middle;
+  }
+  return lo;
 }

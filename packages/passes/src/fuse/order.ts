@@ -3,6 +3,8 @@
  * value is stored, because both may be the same memory. Among what is ready, the step that adds least memory goes first.
  */
 
+import { Queue } from "./queue.ts";
+
 /** One step to be: a kernel or a copy. Values are graph value ids. */
 export interface Task {
   readonly reads: readonly number[];
@@ -40,6 +42,18 @@ export function linkData(tasks: readonly Task[]): void {
   });
 }
 
+/** A task that may run, with the memory it adds. One that comes forward is listed again. */
+interface Ready {
+  readonly task: number;
+  readonly growth: number;
+  readonly position: number;
+}
+
+function goesBefore(x: Ready, y: Ready): boolean {
+  if (x.growth !== y.growth) return x.growth < y.growth;
+  return x.position !== y.position ? x.position < y.position : x.task < y.task;
+}
+
 /** Positions in an order that respects `after` and keeps little memory live. */
 export function listSchedule(tasks: readonly Task[]): number[] {
   const waiting = tasks.map((t) => new Set(t.after));
@@ -53,32 +67,34 @@ export function listSchedule(tasks: readonly Task[]): number[] {
     for (const id of task.reads) readersLeft.set(id, (readersLeft.get(id) ?? new Set()).add(t));
     for (const [id, n] of task.bytes) bytes.set(id, n);
   });
-  const grows = (t: number): number => {
-    const task = tasks[t]!;
+  const growth = tasks.map((task) => {
     let delta = 0;
     for (const n of task.bytes.values()) delta += n;
     for (const id of new Set(task.reads)) if (readersLeft.get(id)!.size === 1) delta -= bytes.get(id) ?? 0;
     return delta;
-  };
-  const ready = new Set<number>();
-  for (const [t, before] of waiting.entries()) if (before.size === 0) ready.add(t);
+  });
+  const ready = new Queue<Ready>(goesBefore);
+  const done = new Set<number>();
+  const add = (t: number): void => ready.add({ task: t, growth: growth[t]!, position: tasks[t]!.position });
+  for (const [t, before] of waiting.entries()) if (before.size === 0) add(t);
   const out: number[] = [];
-  while (ready.size > 0) {
-    let best: number | undefined;
-    let bestGrowth = 0;
-    for (const t of ready) {
-      const growth = grows(t);
-      const earlier = best !== undefined && tasks[t]!.position < tasks[best]!.position;
-      if (best === undefined || growth < bestGrowth || (growth === bestGrowth && earlier))
-        [best, bestGrowth] = [t, growth];
-    }
-    const next = best!;
-    ready.delete(next);
+  for (let first = ready.take(); first !== undefined; first = ready.take()) {
+    const next = first.task;
+    if (done.has(next)) continue;
+    done.add(next);
     out.push(next);
-    for (const id of tasks[next]!.reads) readersLeft.get(id)!.delete(next);
+    for (const id of new Set(tasks[next]!.reads)) {
+      const left = readersLeft.get(id)!;
+      left.delete(next);
+      const [last, second] = left;
+      if (last === undefined || second !== undefined || !bytes.has(id)) continue;
+      // The last reader frees the value: it comes forward.
+      growth[last] = growth[last]! - bytes.get(id)!;
+      if (waiting[last]!.size === 0) add(last);
+    }
     for (const d of dependents[next]!) {
       waiting[d]!.delete(next);
-      if (waiting[d]!.size === 0) ready.add(d);
+      if (waiting[d]!.size === 0) add(d);
     }
   }
   if (out.length !== tasks.length) throw new Error("kernels depend on each other in a circle");
