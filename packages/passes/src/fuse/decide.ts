@@ -5,7 +5,7 @@
 import { axisIndex, type FusionNote, type IndexExpr, picksOne } from "@sinter/ir";
 import { dependsOn } from "./dependence.ts";
 import { cheapCost, type Estimate, estimate, isMap } from "./estimate.ts";
-import { deepest, largest, tooDeep, tooLarge, weightOf } from "./limits.ts";
+import { deepest, largest, mostSources, tooDeep, tooLarge, tooMany, weightOf } from "./limits.ts";
 import { bytesPer, type GraphModel, infoOf, isLeaf, maxDim, maxPoints, readValue, type ValueInfo } from "./model.ts";
 import { findSinks } from "./sinks.ts";
 import { applyMap, dataInside, type Element, makeTemplate, newAxes, type Template } from "./template.ts";
@@ -53,10 +53,16 @@ function decide(model: GraphModel, rule: Rule, sinks: ReadonlyMap<number, number
   };
   /** Work in each root's expression so far. */
   const sizes = new Map<number, number>();
+  /** What each root's expression reads so far. */
+  const sources = new Map<number, Set<number>>();
   const credit = (root: Template, by: ValueInfo, above: number): void => {
     const depth = above + weightOf(by);
     sizes.set(root.id, (sizes.get(root.id) ?? 0) + weightOf(by));
+    const reads = sources.get(root.id) ?? new Set();
+    sources.set(root.id, reads);
+    reads.delete(by.id);
     for (const [id, index] of pulled) {
+      reads.add(id);
       const key = `${root.id}@${index.map((ix) => ix.key).join(",")}`;
       const known = pullsOf(id).get(key);
       if (known === undefined || known.depth < depth) pullsOf(id).set(key, { root, index, depth });
@@ -87,7 +93,7 @@ function decide(model: GraphModel, rule: Rule, sinks: ReadonlyMap<number, number
     const sunk = sinks.get(id);
     const reason =
       sunk === undefined
-        ? (tooManyPositions(at) ?? outgrows(info, at, sizes) ?? rule(info, at, note))
+        ? (tooManyPositions(at) ?? outgrows(info, at, sizes, sources) ?? rule(info, at, note))
         : `stored in the epilogue of ${infoOf(model, sunk).label}`;
     if (reason !== undefined) {
       if (sunk === undefined)
@@ -114,10 +120,17 @@ function tooManyPositions(pulls: readonly Pull[]): string | undefined {
 }
 
 /** Whether some kernel's expression would be too much with this value in it. */
-function outgrows(info: ValueInfo, pulls: readonly Pull[], sizes: ReadonlyMap<number, number>): string | undefined {
+function outgrows(
+  info: ValueInfo,
+  pulls: readonly Pull[],
+  sizes: ReadonlyMap<number, number>,
+  sources: ReadonlyMap<number, ReadonlySet<number>>,
+): string | undefined {
   const weight = weightOf(info);
   if (pulls.some((p) => p.depth + weight > deepest)) return tooDeep;
-  return pulls.some((p) => sizes.get(p.root.id)! + weight > largest) ? tooLarge : undefined;
+  if (pulls.some((p) => sizes.get(p.root.id)! + weight > largest)) return tooLarge;
+  const more = new Set(info.operands).size - 1;
+  return more > 0 && pulls.some((p) => sources.get(p.root.id)!.size + more > mostSources) ? tooMany : undefined;
 }
 
 function reasonToKeep(

@@ -12,8 +12,13 @@ export const deepest = 192;
 /** Work of one expression, and of all expressions of one nest. */
 export const largest = 1024;
 
+/** Values that one expression is made of, and that one kernel reads: wasm functions take so many parameters. */
+export const mostSources = 96;
+export const mostRead = 480;
+
 export const tooDeep = "the expression would grow too deep";
 export const tooLarge = "the expression would grow too large";
+export const tooMany = "one kernel would read too many values";
 
 /** What a value adds to the expressions it becomes part of; the cost of a fold is that of its loops. */
 export function weightOf(info: ValueInfo): number {

@@ -4,7 +4,7 @@
  */
 import type { FusionNote } from "@sinter/ir";
 import { type FormedKernel, formKernel, isIdentity, isRefused, pointsIn, type Refused, rowMisfit } from "./form.ts";
-import { type Extent, extentOf, tooMuch } from "./limits.ts";
+import { type Extent, extentOf, mostRead, tooMany, tooMuch } from "./limits.ts";
 import { bytesPer, type GraphModel, infoOf } from "./model.ts";
 import { Queue } from "./queue.ts";
 import type { Template } from "./template.ts";
@@ -259,6 +259,7 @@ class Merger {
       return { refused: rowMisfit([...first.templates, ...second.templates]) };
     if (first.templates.length + second.templates.length > mostMembers)
       return { refused: `more than ${mostMembers} results` };
+    if (new Set([...this.needs(first), ...this.needs(second)]).size > mostRead) return { refused: tooMany };
     const growth = tooMuch(formed, (template) => this.extent(template));
     return growth === undefined ? formed : { refused: growth };
   }
