@@ -200,14 +200,28 @@ function dataMentions(atom: Atom, of: Axis): boolean {
   return found;
 }
 
-/** Whether a scalar varies with an axis. Accumulators and carries are of one par point. */
+/** Whether a node itself, its operands aside, varies with an axis. Accumulators and carries are of one par point. */
+export function nodeMentions(node: ScalarExpr, of: Axis): boolean {
+  switch (node.kind) {
+    case "acc":
+    case "carry":
+      return of.kind === "par";
+    case "index":
+      return mentions(node.index, of);
+    case "read":
+      return node.index.some((ix) => mentions(ix, of)) || node.guard.some((r) => mentions(r.index, of));
+    case "guard":
+      return node.guard.some((r) => mentions(r.index, of));
+    default:
+      return false;
+  }
+}
+
+/** Whether a scalar varies with an axis. */
 export function scalarMentions(root: ScalarExpr, of: Axis): boolean {
   let found = false;
   visitScalar(root, (node) => {
-    if (node.kind === "acc" || node.kind === "carry") found ||= of.kind === "par";
-    if (node.kind === "index") found ||= mentions(node.index, of);
-    if (node.kind === "read") found ||= node.index.some((ix) => mentions(ix, of));
-    if (node.kind === "read" || node.kind === "guard") found ||= node.guard.some((r) => mentions(r.index, of));
+    found ||= nodeMentions(node, of);
   });
   return found;
 }

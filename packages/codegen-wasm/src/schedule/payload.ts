@@ -15,7 +15,7 @@ import type {
   ScalarExpr,
 } from "@sinter/ir";
 import { indexConst, isScalarOp, loop, scalarChildren, scalarOps, staticDim, toIndex, visitScalar } from "@sinter/ir";
-import { mentions, scalarMentions, strideOf } from "./flat.ts";
+import { mentions, nodeMentions, strideOf } from "./flat.ts";
 import type { Levels } from "./levels.ts";
 
 /** Lanes of a vector: four, whatever the dtype (an f64 vector is a pair of registers). */
@@ -276,7 +276,10 @@ export class Payload {
   private varies(node: ScalarExpr): boolean {
     let varies = this.varying.get(node);
     if (varies === undefined) {
-      varies = this.vector !== undefined && scalarMentions(node, this.vector);
+      const { vector } = this;
+      varies =
+        vector !== undefined &&
+        (nodeMentions(node, vector) || scalarChildren(node).some((child) => this.varies(child)));
       this.varying.set(node, varies);
     }
     return varies;
