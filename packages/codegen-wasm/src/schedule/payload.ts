@@ -14,7 +14,7 @@ import type {
   Range,
   ScalarExpr,
 } from "@sinter/ir";
-import { indexConst, isScalarOp, loop, scalarChildren, scalarOps, staticDim, toIndex, visitScalar } from "@sinter/ir";
+import { indexConst, loop, scalarChildren, staticDim, toIndex, visitScalar } from "@sinter/ir";
 import { mentions, nodeMentions, strideOf } from "./flat.ts";
 import type { Levels } from "./levels.ts";
 
@@ -347,9 +347,4 @@ function mentionsVector(atom: Atom, vector: Axis): boolean {
 
 function dynVaries(index: IndexExpr, vector: Axis): boolean {
   return strideOf(index, vector) === undefined;
-}
-
-/** Work of one op of a payload, in units of one multiplication. */
-export function opCost(name: string): number {
-  return isScalarOp(name) ? scalarOps[name].cost : 1;
 }

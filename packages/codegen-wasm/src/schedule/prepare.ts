@@ -1,16 +1,7 @@
 /** Decides how one nest will run: which axis goes along the lanes, the order of the loops, how far to unroll. */
 import type { Axis, BufferDecl, IndexExpr, Nest, ScalarExpr } from "@sinter/ir";
 import { scalarCost, staticDim, visitScalar } from "@sinter/ir";
-import {
-  collapseAxes,
-  flattenNest,
-  mentions,
-  nestScalars,
-  type Piece,
-  scalarMentions,
-  splitAtGuards,
-  strideOf,
-} from "./flat.ts";
+import { collapseAxes, flattenNest, nestScalars, type Piece, splitAtGuards, strideOf } from "./flat.ts";
 import { vectorLanes } from "./payload.ts";
 
 export interface PreparedNest {
@@ -95,12 +86,4 @@ function eachAccess(nest: Nest, visit: (index: IndexExpr, store?: "body" | "end"
 export function unrollFor(work: number, most: number): number {
   const wanted = work <= 6 ? 8 : work <= 16 ? 4 : work <= 40 ? 2 : 1;
   return Math.min(wanted, most);
-}
-
-/** Whether an expression of the nest varies with an axis. */
-export function nestMentions(nest: Nest, axis: Axis): boolean {
-  return (
-    nestScalars(nest).some((e) => scalarMentions(e, axis)) ||
-    nest.stores.some((s) => s.index.some((ix) => mentions(ix, axis)))
-  );
 }

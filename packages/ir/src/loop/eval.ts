@@ -2,7 +2,7 @@
  * Interprets Loop IR over typed arrays, checking every access against its own buffer, every variable for being defined,
  * and every read of scratch for having been written: the oracle that schedules and the emitter are tested against.
  */
-import { bytesOf, type DType, roundTo, type ScalarType, type TypedArray } from "../dtype.ts";
+import { allocate, bytesOf, type DType, roundTo, type ScalarType, type TypedArray } from "../dtype.ts";
 import { staticDim } from "../nest/index-algebra.ts";
 import { castValue } from "../nest/scalar-expr.ts";
 import { evalScalar, isScalarOp } from "../scalar-ops.ts";
@@ -41,22 +41,7 @@ export function evalLoopKernel(kernel: LoopKernel, buffers: readonly TypedArray[
 }
 
 function newArray(element: ScalarType, length: number): TypedArray | BigInt64Array {
-  switch (element) {
-    case "f32":
-      return new Float32Array(length);
-    case "f64":
-      return new Float64Array(length);
-    case "i32":
-      return new Int32Array(length);
-    case "u32":
-      return new Uint32Array(length);
-    case "bool":
-      return new Uint8Array(length);
-    case "i64":
-      return new BigInt64Array(length);
-    default:
-      return element satisfies never;
-  }
+  return element === "i64" ? new BigInt64Array(length) : allocate(element, length);
 }
 
 function call(funcs: readonly LoopFunc[], func: LoopFunc, regions: readonly Region[], params: readonly number[]): void {
