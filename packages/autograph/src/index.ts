@@ -1,0 +1,2 @@
+/** The source transform of control flow on tensors. */
+export {};

@@ -1,0 +1,2 @@
+/** The sinter command. */
+export {};
