@@ -158,7 +158,11 @@ export type NestRule<A extends Attrs> =
       /** `name` is the kernel's: the entry's name, and the beginning of the names of its other functions. */
       build(ctx: NestContext<A>, name: string): LibraryLoops;
     }
-  | { readonly kind: "control" };
+  /** Its regions become steps of the program; `form` says how they run. */
+  | { readonly kind: "control"; readonly form: ControlForm };
+
+/** Once, one of several by an index, for as long as a test holds, or along an axis. */
+export type ControlForm = "call" | "cond" | "while" | "scan";
 
 /** One random instance of the op, for the fuzzers. Operands are described by type and by the range of their values. */
 export interface SampledOp<A extends Attrs> {

@@ -3,6 +3,7 @@
  * are typed and evaluated here; calculus and batching of them rebuild regions, which is the passes' work.
  */
 import {
+  type ControlForm,
   defineOp,
   type EvalRegions,
   type HostTensor,
@@ -71,8 +72,8 @@ function rebuilt(op: string, what: string): () => never {
 }
 
 /** The fields that all ops with regions share. */
-function regionFields<A extends Attrs>(op: string) {
-  const nest: NestRule<A> = { kind: "control" };
+function regionFields<A extends Attrs>(op: ControlForm) {
+  const nest: NestRule<A> = { kind: "control", form: op };
   return {
     effect: false,
     cost: () => 0,
@@ -141,14 +142,19 @@ const condOp = defineOp<NoAttrs>({
 
 const boolScalar: TensorType = tensorType("bool", []);
 
-const whileOp = defineOp<NoAttrs>({
-  ...regionFields<NoAttrs>("while"),
+/** `maxIterations`: a promise that the loop stops within so many rounds, for reverse mode; 0 or absent: not known. */
+export type WhileAttrs = { readonly maxIterations?: number };
+
+const whileOp = defineOp<WhileAttrs>({
+  ...regionFields<WhileAttrs>("while"),
   name: "while",
   doc: "Carries init through the second graph for as long as the first gives true; both take captures, then the carry.",
-  attrs: {},
+  attrs: { maxIterations: "int" },
   groups: ["captures", "init"],
-  type(operands, _, regions, groups) {
+  type(operands, { maxIterations = 0 }, regions, groups) {
     checkRegions("while", regions, 2);
+    if (!Number.isInteger(maxIterations) || maxIterations < 0)
+      fail("while", `maxIterations must be a whole number, at least 0, got ${maxIterations}`);
     const init = groupOf(operands, groups, "init");
     const test = checkParams("while", "test", regions[0], operands);
     const body = checkParams("while", "body", regions[1], operands);
