@@ -62,6 +62,8 @@ export class Builder implements Emitter {
   private readonly largeData = new Map<string, TypedArray[]>();
   private readonly regionTexts = new WeakMap<Graph, string>();
   private locs: readonly Loc[] = [];
+  /** How many of the nodes `tag` has seen. */
+  private tagged = 0;
 
   constructor(name: string, options: BuilderOptions = {}) {
     this.name = name.replace(/[^A-Za-z0-9_.$-]+/g, "_") || "graph";
@@ -76,9 +78,22 @@ export class Builder implements Emitter {
     return value;
   }
 
+  /** The name of a parameter. */
+  nameOf(param: Value): string {
+    return this.params.find(({ value }) => value === param)?.name ?? "value";
+  }
+
   /** Where the nodes that follow were written; several positions where a pass merges or rewrites nodes. */
   at(locs: Loc | readonly Loc[] | undefined): void {
     this.locs = locs === undefined ? [] : "file" in locs ? [locs] : locs;
+  }
+
+  /** Gives a position to the nodes made since the last tag that have none. */
+  tag(loc: Loc): void {
+    for (; this.tagged < this.made.length; this.tagged++) {
+      const { locs } = this.made[this.tagged]!;
+      if (locs.length === 0) locs.push(loc);
+    }
   }
 
   emit(op: string, operands: readonly Value[], attrs: Attrs = {}): Value {

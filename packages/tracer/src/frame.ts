@@ -5,11 +5,13 @@
 import {
   type Attrs,
   Builder,
+  bytesOf,
   type DType,
   type Graph,
   type GraphResult,
   type HostTensor,
   type Loc,
+  type ParamKind,
   typeOf,
   type Value,
 } from "@sinter/ir";
@@ -37,6 +39,8 @@ export abstract class VariableCell {
   abstract readonly dtype: DType;
   abstract readonly shape: readonly number[];
   abstract readonly trainable: boolean;
+  /** What it holds when a program starts, where it is no state that lasts from call to call. */
+  readonly initial: number | undefined = undefined;
   /** Its eager value now. */
   abstract current(): Lazy;
   /** Makes another eager value its own. */
@@ -52,10 +56,14 @@ export interface Capture {
 /** A variable that the trace reads or writes. `entry` is its value when the program starts, `now` at this point. */
 export interface StateUse {
   readonly variable: VariableCell;
+  /** -1 where a program starts with a number instead of a parameter. */
   readonly param: number;
   readonly entry: Traced;
   now: Traced;
 }
+
+/** Constants of at most this many bytes are repeated in a block that uses them instead of captured by it. */
+const repeatedBytes = 64;
 
 let nextId = 0;
 
@@ -69,12 +77,18 @@ export class TraceFrame implements Frame {
   readonly captures: Capture[] = [];
   readonly states = new Map<VariableCell, StateUse>();
   readonly created: VariableCell[] = [];
+  /** Part of an enclosing trace that becomes a region of an operation there. */
+  readonly block: boolean;
+  /** What each check fails with; kept by the outermost frame. */
+  readonly checks: Error[] = [];
+  /** Whether positions come from `tag`, so that no stack need be captured. */
+  tagged: boolean;
   /** Whether variables may be made now, and if not, why. */
   readonly creation: "allowed" | "forbidden";
   /** How a root frame takes in an eager value; nested frames capture everything as it is. */
   private readonly adopt: ((lazy: Lazy) => HostTensor | undefined) | undefined;
   private readonly captured = new Map<Lazy | Value, Traced>();
-  private params = 0;
+  private readonly positions = new Map<Value, number>();
   sealed = false;
 
   constructor(
@@ -84,18 +98,34 @@ export class TraceFrame implements Frame {
       readonly fastMath?: boolean;
       readonly creation?: "allowed" | "forbidden";
       readonly adopt?: (lazy: Lazy) => HostTensor | undefined;
+      readonly block?: boolean;
     } = {},
   ) {
+    const enclosing = parent instanceof TraceFrame ? parent : undefined;
     this.name = name;
     this.parent = parent;
-    this.builder = new Builder(name, { fastMath: options.fastMath ?? false });
+    this.block = options.block ?? false;
+    this.tagged = enclosing?.tagged ?? false;
+    // The name of a block says where it was written, which is no part of the program.
+    const graphName = this.block ? name.replace(/[ -].*$/s, "") : name;
+    this.builder = new Builder(graphName, { fastMath: options.fastMath ?? enclosing?.builder.fastMath ?? false });
     this.creation = options.creation ?? "forbidden";
     this.adopt = options.adopt;
   }
 
   argument(dtype: DType, shape: readonly number[], name: string): Traced {
-    this.params++;
-    return this.own(this.builder.param("arg", { kind: "tensor", dtype, shape }, name));
+    return this.own(this.addParam("arg", dtype, shape, name));
+  }
+
+  /** Position of a parameter. */
+  positionOf(param: Traced): number {
+    return this.positions.get(param.value)!;
+  }
+
+  private addParam(kind: ParamKind, dtype: DType, shape: readonly number[], name: string): Value {
+    const value = this.builder.param(kind, { kind: "tensor", dtype, shape }, name);
+    this.positions.set(value, this.positions.size);
+    return value;
   }
 
   emit(op: string, operands: readonly Ref[], attrs: Attrs = {}): Traced {
@@ -125,6 +155,16 @@ export class TraceFrame implements Frame {
     this.builder.at(loc);
   }
 
+  /** Gives a position to all operations since the last tag that have none. */
+  tag(loc: Loc): void {
+    this.builder.tag(loc);
+  }
+
+  /** The outermost trace this one is part of. */
+  root(): TraceFrame {
+    return this.parent instanceof TraceFrame ? this.parent.root() : this;
+  }
+
   /** The value that stands for `ref` in this frame. */
   lift(ref: Ref): Traced {
     if (ref.kind === "traced" && ref.owner === this) return ref;
@@ -132,7 +172,8 @@ export class TraceFrame implements Frame {
     const known = this.captured.get(key);
     if (known !== undefined) return known;
     if (ref.kind === "traced") this.checkAncestor(ref);
-    const traced = this.capture(ref);
+    const constant = this.block ? repeatable(ref, this.parent) : undefined;
+    const traced = constant === undefined ? this.capture(ref) : this.constant(constant);
     this.captured.set(key, traced);
     return traced;
   }
@@ -152,12 +193,16 @@ export class TraceFrame implements Frame {
     this.checkOpen();
     let use = this.states.get(variable);
     if (use === undefined) {
-      const type = { kind: "tensor", dtype: variable.dtype, shape: variable.shape } as const;
-      // Names that count up over the process would make a program of its own for each copy of a model.
-      const name = variable.named ? variable.name : `variable_${this.states.size}`;
-      const entry = this.builder.param("state", type, name);
-      const own = this.own(entry);
-      use = { variable, param: this.params++, entry: own, now: own };
+      const { dtype, shape, initial } = variable;
+      if (initial !== undefined && !(this.parent instanceof TraceFrame)) {
+        const own = this.scalar(dtype, initial);
+        use = { variable, param: -1, entry: own, now: own };
+      } else {
+        // Names that count up over the process would make a program of its own for each copy of a model.
+        const name = variable.named ? variable.name : `variable_${this.states.size}`;
+        const own = this.own(this.addParam("state", dtype, shape, name));
+        use = { variable, param: this.positionOf(own), entry: own, now: own };
+      }
       this.states.set(variable, use);
     }
     return use;
@@ -178,15 +223,19 @@ export class TraceFrame implements Frame {
     this.sealed = true;
   }
 
+  /** Small enough eager values as the enclosing `compile` takes them in: as part of the program. */
+  adopted(lazy: Lazy): HostTensor | undefined {
+    if (this.adopt !== undefined) return this.adopt(lazy);
+    return this.parent instanceof TraceFrame ? this.parent.adopted(lazy) : undefined;
+  }
+
   private capture(ref: Ref): Traced {
     if (ref.kind === "lazy") {
       const folded = this.adopt?.(ref);
       if (folded !== undefined) return this.own(this.builder.constant(folded));
     }
-    const type = { kind: "tensor", dtype: ref.dtype, shape: ref.shape } as const;
-    const value = this.builder.param("const", type, `c${this.captures.length}`);
-    const own = this.own(value);
-    this.captures.push({ ref, param: this.params++, own });
+    const own = this.own(this.addParam("const", ref.dtype, ref.shape, `c${this.captures.length}`));
+    this.captures.push({ ref, param: this.positionOf(own), own });
     return own;
   }
 
@@ -206,9 +255,21 @@ export class TraceFrame implements Frame {
   }
 }
 
+/** A constant that a block repeats: that of an enclosing trace, or an eager value that the program takes in. */
+function repeatable(ref: Ref, parent: Frame): HostTensor | undefined {
+  if (ref.kind === "lazy") return parent instanceof TraceFrame ? parent.adopted(ref) : undefined;
+  const size = ref.shape.reduce((n, d) => n * d, bytesOf(ref.dtype));
+  return size > repeatedBytes ? undefined : (ref.owner as TraceFrame).builder.constantOf(ref.value);
+}
+
 /** The error for a tensor that outlived its trace. */
 export function finishedTrace(ref: Traced): TraceError {
   const owner = ref.owner as TraceFrame;
+  if (owner.block)
+    return new TraceError(
+      `${ref.dtype}[${ref.shape.join(",")}] was made inside the ${owner.name} and is used outside it, where it may not exist: ` +
+        "return it, or assign it to a variable that has a value on every way there.",
+    );
   return new TraceError(
     `a tensor ${ref.dtype}[${ref.shape.join(",")}] from the finished trace of ${owner.name} was used outside it: ` +
       "it has no value of its own. Return it from the function, or keep it in a variable().",

@@ -28,7 +28,7 @@ export function run<T>(name: string, body: () => T): T {
   const frame = currentFrame();
   if (frame.kind === "eager") eager.begin();
   else {
-    const loc = userLoc();
+    const loc = currentTrace()?.tagged === true ? undefined : userLoc();
     frame.at(loc === undefined ? undefined : { ...loc, name });
   }
   try {

@@ -239,6 +239,10 @@ export class Variable extends VariableCell {
 export function variable(init: TensorLike, options: VariableOptions = {}): Variable {
   return run("variable", () => {
     const trace = currentTrace();
+    if (trace?.block === true)
+      throw new TraceError(
+        `variable: a variable cannot be made inside the ${trace.name}: it would exist or not, depending on data. Make it before, and assign to it inside.`,
+      );
     if (trace !== undefined && trace.creation === "forbidden")
       throw new TraceError(
         `variable: variables can be made only on the first call of a compiled function, not in a later trace of ${trace.name}. Make them outside, or once: w ??= variable(...).`,

@@ -1,0 +1,40 @@
+/**
+ * Checks as data: a hidden number that is 0 while all is well, and else says which check failed first. It is threaded
+ * through a program like a variable; after a call whoever ran the program looks at it.
+ */
+import type { DType } from "@sinter/ir";
+import { theMachine } from "@sinter/runtime";
+import { eager, force } from "./eager.ts";
+import { type TraceFrame, VariableCell } from "./frame.ts";
+import { type Lazy, readLazy } from "./lazy.ts";
+
+class StatusCell extends VariableCell {
+  readonly name = "status";
+  readonly named = true;
+  readonly dtype: DType = "i32";
+  readonly shape: readonly number[] = [];
+  readonly trainable = false;
+  override readonly initial = 0;
+
+  current(): Lazy {
+    return eager.scalar("i32", 0);
+  }
+  rebind(): void {
+    throw new Error("the status of a program was assigned outside it");
+  }
+}
+
+/** The status of whatever program is being traced. */
+export const status: VariableCell = new StatusCell();
+
+/** What a status means; undefined where all is well. */
+export function failureOf(checks: readonly Error[], code: number): Error | undefined {
+  return code === 0 ? undefined : (checks[code - 1] ?? new Error(`check ${code} failed`));
+}
+
+/** Throws where a program that ran eagerly says that a check failed. */
+export function throwFailure(frame: TraceFrame, code: Lazy): void {
+  force(code);
+  const failure = failureOf(frame.checks, readLazy(theMachine().heap, code)[0]!);
+  if (failure !== undefined) throw failure;
+}
