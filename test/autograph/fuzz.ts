@@ -1,0 +1,78 @@
+// Tries random structured programs one after another and reports what went wrong, shrunk, in a form that can be read and
+// run again.
+import { join } from "node:path";
+import type { Autograph } from "@sinter/autograph";
+import { seededRng } from "../support/random.ts";
+import { generateProgram } from "./generate.ts";
+import { printProgram } from "./program.ts";
+import { type Input, judge, type StructuredCase, transformed, type Verdict } from "./run.ts";
+import { shrink } from "./shrink.ts";
+
+export interface FuzzReport {
+  readonly programs: number;
+  readonly calls: number;
+  /** What the transform would not take, with seed and message. */
+  readonly refused: readonly string[];
+  /** Source, transformed source and difference of each failure. */
+  readonly failures: readonly string[];
+}
+
+export interface FuzzOptions {
+  readonly seed: number;
+  readonly programs: number;
+  readonly inputs?: number;
+  /** Stop after so many failures. */
+  readonly failures?: number;
+  readonly progress?: (done: number) => void;
+}
+
+const file = join(import.meta.dirname, "generated.ts");
+
+/** The case of a seed: always the same one. */
+export function caseOf(seed: number, inputs = 3): StructuredCase {
+  const rng = seededRng(seed);
+  const program = generateProgram(rng);
+  const half = (): number => rng.int(-8, 8) / 2;
+  return {
+    program,
+    inputs: Array.from(
+      { length: inputs },
+      (): Input => ({ x: half(), y: half(), v: [half(), half(), half()], p: rng.int(0, 2), flag: rng.bool() }),
+    ),
+  };
+}
+
+export function fuzz(autograph: Autograph, options: FuzzOptions): FuzzReport {
+  const refused: string[] = [];
+  const failures: string[] = [];
+  let programs = 0;
+  let calls = 0;
+  for (; programs < options.programs && failures.length < (options.failures ?? 5); programs++) {
+    const seed = options.seed + programs;
+    const one = caseOf(seed, options.inputs);
+    const verdict = judge(autograph, one, file);
+    if (verdict.kind === "refused") refused.push(`seed ${seed}: ${verdict.message}`);
+    else calls += one.inputs.length;
+    if (verdict.kind === "different") failures.push(explain(autograph, seed, one, verdict));
+    options.progress?.(programs + 1);
+  }
+  return { programs, calls, refused, failures };
+}
+
+function explain(autograph: Autograph, seed: number, one: StructuredCase, verdict: Verdict): string {
+  const kindOf = (v: Verdict): string =>
+    v.kind === "different" ? `${v.how} ${/throws "(.{0,20})/.exec(v.message)?.[1]}` : v.kind;
+  const small = shrink(one, (candidate) => {
+    try {
+      return kindOf(judge(autograph, candidate, file)) === kindOf(verdict);
+    } catch {
+      // It does not even run natively any more.
+      return false;
+    }
+  });
+  const last = judge(autograph, small, file);
+  const found =
+    last.kind === "different" ? `${last.how}: ${last.message}\ninput ${JSON.stringify(last.input)}` : last.kind;
+  const source = printProgram(small.program);
+  return `seed ${seed}, ${found}\n\n${source}\n--- transformed\n${transformed(autograph, small.program, file).code}`;
+}

@@ -1,0 +1,143 @@
+// Runs one structured program in three ways, as the JavaScript that it is, transformed and eager, transformed and
+// compiled, and says where they differ.
+import { stripTypeScriptTypes } from "node:module";
+import type { Autograph } from "@sinter/autograph";
+import * as sinter from "sinter";
+import * as ag from "sinter/ag";
+import { Mask, Num, nativeModule, Vec } from "./native.ts";
+import { type Program, printProgram } from "./program.ts";
+
+/** Arguments of a program's function. */
+export interface Input {
+  readonly x: number;
+  readonly y: number;
+  readonly v: readonly number[];
+  readonly p: number;
+  readonly flag: boolean;
+}
+
+/** A program and what to try it on. */
+export interface StructuredCase {
+  readonly program: Program;
+  readonly inputs: readonly Input[];
+}
+
+export type Verdict =
+  | { readonly kind: "same" }
+  /** The transform reports an error: the program is not run. */
+  | { readonly kind: "refused"; readonly message: string }
+  | { readonly kind: "different"; readonly how: "eager" | "compiled"; readonly message: string; readonly input: Input };
+
+/** What a call gave: a value in numbers, or what it threw. */
+type Outcome = { readonly value: unknown } | { readonly thrown: string };
+
+interface Loaded {
+  readonly f: (...args: unknown[]) => unknown;
+  readonly compiled: (...args: unknown[]) => unknown;
+}
+
+export function transformed(autograph: Autograph, program: Program, file: string): { code: string; errors: string[] } {
+  const { code, diagnostics } = autograph.transform(printProgram(program), file);
+  const errors = diagnostics.filter((d) => d.severity === "error").map((d) => `${d.code} line ${d.line}: ${d.message}`);
+  return { code, errors };
+}
+
+export function judge(autograph: Autograph, { program, inputs }: StructuredCase, file: string): Verdict {
+  const { code, errors } = transformed(autograph, program, file);
+  if (errors.length > 0) return { kind: "refused", message: errors.join("\n") };
+  const native = load(printProgram(program), { sinter: nativeModule });
+  const modules = { sinter, "sinter/ag": ag };
+  let staged: Loaded;
+  try {
+    staged = load(code, modules);
+  } catch (error) {
+    return { kind: "different", how: "eager", message: `does not load: ${String(error)}`, input: inputs[0]! };
+  }
+  for (const input of inputs) {
+    const expected = outcomeOf(() =>
+      native.f(num(input.x), num(input.y), new Vec(input.v.map(num)), input.p, input.flag),
+    );
+    for (const how of ["eager", "compiled"] as const) {
+      const actual = runStaged(staged, how, input);
+      const message = difference(expected, actual);
+      if (message !== undefined) return { kind: "different", how, message, input };
+    }
+  }
+  return { kind: "same" };
+}
+
+function runStaged(staged: Loaded, how: "eager" | "compiled", input: Input): Outcome {
+  // Eager operations run one by one: in the reference evaluator, since what is tested is the order of things.
+  sinter.setBackend(how === "eager" ? "reference" : "wasm");
+  try {
+    return outcomeOf(() =>
+      sinter.scope(() => {
+        const call = how === "eager" ? staged.f : staged.compiled;
+        const result = call(
+          sinter.tensor(input.x, { dtype: "f32" }),
+          sinter.tensor(input.y, { dtype: "f32" }),
+          sinter.tensor([...input.v], { dtype: "f32" }),
+          input.p,
+          input.flag,
+        );
+        return plain(result);
+      }),
+    );
+  } finally {
+    sinter.setBackend("wasm");
+  }
+}
+
+function num(value: number): Num {
+  return new Num(value);
+}
+
+function outcomeOf(run: () => unknown): Outcome {
+  try {
+    return { value: plain(run()) };
+  } catch (error) {
+    return { thrown: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/** A result in numbers: booleans count as 0 and 1, since a boolean variable may have become a tensor. */
+function plain(value: unknown): unknown {
+  if (value instanceof Num) return value.value;
+  if (value instanceof Vec) return value.items.map(plain);
+  if (value instanceof Mask) return value.items.map(plain);
+  if (value instanceof sinter.Tensor) return value.rank === 0 ? Number(value.item()) : [...value.dataSync()];
+  if (typeof value === "boolean") return Number(value);
+  if (Array.isArray(value)) return value.map(plain);
+  if (typeof value === "object" && value !== null) {
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, plain(item)]));
+  }
+  return value;
+}
+
+function difference(expected: Outcome, actual: Outcome): string | undefined {
+  // A check that fails while the program runs may say more than the error itself.
+  if ("thrown" in expected && "thrown" in actual && actual.thrown.includes(expected.thrown)) return undefined;
+  if ("value" in expected && "value" in actual && equal(expected.value, actual.value)) return undefined;
+  return `native ${describe(expected)}, transformed ${describe(actual)}`;
+}
+
+function equal(a: unknown, b: unknown): boolean {
+  if (typeof a === "number" && typeof b === "number") return a === b || (Number.isNaN(a) && Number.isNaN(b));
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return a === b;
+  const keys = Object.keys(a);
+  if (keys.length !== Object.keys(b).length) return false;
+  return keys.every((key) => equal((a as Record<string, unknown>)[key], (b as Record<string, unknown>)[key]));
+}
+
+function describe(outcome: Outcome): string {
+  return "thrown" in outcome ? `throws ${JSON.stringify(outcome.thrown)}` : `gives ${JSON.stringify(outcome.value)}`;
+}
+
+/** Evaluates a module whose imports are all among `modules`; types are erased first. */
+export function load(source: string, modules: Readonly<Record<string, object>>): Loaded {
+  const body = stripTypeScriptTypes(source)
+    .replace(/import \* as (\S+) from "([^"]+)";/g, 'const $1 = $$modules["$2"];')
+    .replace(/import \{([^}]*)\} from "([^"]+)";/g, 'const {$1} = $$modules["$2"];')
+    .replace(/export (const|let|var|function)/g, "$1");
+  return new Function("$modules", `${body}\nreturn { f, compiled };`)(modules) as Loaded;
+}
