@@ -92,6 +92,9 @@ export interface NestContext<A extends Attrs> {
   readonly attrs: A;
   readonly operands: readonly TensorType[];
   readonly results: readonly TensorType[];
+  /** Of ops with regions. */
+  readonly regions?: readonly Graph[];
+  readonly groups?: readonly OperandGroup[];
 }
 /** The element of an operand at a position: a buffer read, or the producer's own expression where it is fused. */
 export type Read = (operand: number, index: readonly IndexExpr[]) => ScalarExpr;

@@ -90,7 +90,10 @@ export type ScalarExpr = { readonly dtype: DType; readonly key: string } & (
   | { readonly kind: "acc"; readonly accumulator: number; readonly component: number }
   /** the carry of a seq nest, before this step; legal in the payload of that nest */
   | { readonly kind: "carry"; readonly carry: number }
-  /** a bounded loop over carried scalars inside the payload: runs while `test`, at most `limit` times */
+  /**
+   * a loop over carried scalars inside the payload: runs while `test`, at most `limit` times (Infinity: no bound).
+   * `group` is equal exactly for the results of one loop, which are computed together
+   */
   | {
       readonly kind: "loop";
       readonly limit: number;
@@ -99,6 +102,7 @@ export type ScalarExpr = { readonly dtype: DType; readonly key: string } & (
       readonly next: readonly ScalarExpr[];
       readonly result: number;
       readonly loopId: number;
+      readonly group: string;
     }
   /** a carried scalar of the enclosing payload loop */
   | { readonly kind: "loopVar"; readonly loopId: number; readonly slot: number }

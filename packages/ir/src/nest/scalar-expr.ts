@@ -3,7 +3,7 @@ import { bytesOf, type DType, isFloat, roundTo } from "../dtype.ts";
 import { evalScalar, isScalarOp, scalarOps } from "../scalar-ops.ts";
 import type { BufferId, IndexExpr, Range, ScalarExpr } from "./expr.ts";
 import { decideRange, substituteIndex } from "./index-algebra.ts";
-import { intern } from "./scope.ts";
+import { intern, nextLoopId } from "./scope.ts";
 
 export function scalarConst(dtype: DType, value: number): ScalarExpr {
   const rounded = roundTo(dtype, value);
@@ -59,8 +59,8 @@ export function scalarRead(
 }
 
 /**
- * `value` where every range holds, else `otherwise`. Reads inside `value` get the guard too, so that no memory is read
- * where it fails.
+ * `value` where every range holds, else `otherwise`. Reads and loops inside `value` get the guard too, so that no memory
+ * is read and no loop runs where it fails.
  */
 export function scalarGuard(guard: readonly Range[], value: ScalarExpr, otherwise: ScalarExpr): ScalarExpr {
   const open = trimGuard(guard);
@@ -69,11 +69,14 @@ export function scalarGuard(guard: readonly Range[], value: ScalarExpr, otherwis
   if (value.key === otherwise.key) return value;
   if (value.kind === "read" && value.guard.length === 0 && otherwise.kind === "const")
     return scalarRead(value.dtype, value.buffer, value.index, open, otherwise.value);
-  const safe = rewriteScalar(value, noAxes, (node) =>
-    node.kind === "read"
-      ? scalarRead(node.dtype, node.buffer, node.index, joinGuards(node.guard, open), node.fill)
-      : node,
-  );
+  const safe = rewriteScalar(value, noAxes, (node) => {
+    if (node.kind === "read")
+      return scalarRead(node.dtype, node.buffer, node.index, joinGuards(node.guard, open), node.fill);
+    // On the values that stand in for those not read it might never end.
+    if (node.kind === "loop")
+      return scalarLoop({ ...node, test: scalarGuard(open, node.test, scalarConst("bool", 0)) }, node.result);
+    return node;
+  });
   return intern(`(${safe.key} if ${guardKey(open)} else ${otherwise.key})`, (key) => ({
     kind: "guard",
     dtype: value.dtype,
@@ -168,9 +171,70 @@ export function scalarCarry(dtype: DType, carry: number): ScalarExpr {
   return intern(`carry${carry}:${dtype}`, (key) => ({ kind: "carry", dtype, carry, key }));
 }
 
+export interface ScalarLoop {
+  readonly loopId: number;
+  readonly limit: number;
+  readonly init: readonly ScalarExpr[];
+  readonly test: ScalarExpr;
+  readonly next: readonly ScalarExpr[];
+}
+
+/** A carried scalar of the loop numbered `loopId`. */
+export function scalarLoopVar(dtype: DType, loopId: number, slot: number): ScalarExpr {
+  return intern(`loop${loopId}.${slot}:${dtype}`, (key) => ({ kind: "loopVar", dtype, loopId, slot, key }));
+}
+
+/** The number of the loop that `structure` describes: the same whenever it is asked for in one compilation. */
+export function loopIdOf(structure: string): number {
+  return intern(`number of loop ${structure}`, (key) => ({ key, id: nextLoopId() })).id;
+}
+
+/** What a loop carries in slot `result` when it ends. */
+export function scalarLoop(parts: ScalarLoop, result: number): ScalarExpr {
+  const { loopId, limit, init, test, next } = parts;
+  const { dtype } = init[result]!;
+  if (limit <= 0 || (test.kind === "const" && test.value === 0)) return init[result]!;
+  const list = (items: readonly ScalarExpr[]): string => items.map((e) => e.key).join(",");
+  const group = intern(`loop${loopId}(${list(init)};${test.key};${list(next)};${limit})`, (key) => ({ key })).key;
+  return intern(`${group}.${result}:${dtype}`, (key) => ({
+    kind: "loop",
+    dtype,
+    limit,
+    init,
+    test,
+    next,
+    result,
+    loopId,
+    group,
+    key,
+  }));
+}
+
+const nowhere: readonly number[] = [];
+const open = new WeakMap<ScalarExpr, readonly number[]>();
+
+/** The numbers of the loops whose variables a value uses, those that it contains itself left out. */
+export function openLoops(node: ScalarExpr): readonly number[] {
+  if (node.kind === "loopVar") return [node.loopId];
+  let found = open.get(node);
+  if (found === undefined) {
+    const all = new Set<number>();
+    const add = (children: readonly ScalarExpr[], closed?: number): void => {
+      for (const child of children) for (const id of openLoops(child)) if (id !== closed) all.add(id);
+    };
+    if (node.kind === "loop") {
+      add(node.init);
+      add([node.test, ...node.next], node.loopId);
+    } else add(scalarChildren(node));
+    found = all.size === 0 ? nowhere : [...all];
+    open.set(node, found);
+  }
+  return found;
+}
+
 /**
- * Rebuilds a DAG bottom up (each node once): axes replaced, and `leaf` may replace reads, accs, carries and loop
- * variables after their indices were rewritten. Constants fold and guards settle on the way.
+ * Rebuilds a DAG bottom up (each node once): axes replaced, and `leaf` may replace reads, accs, carries, loop variables
+ * and loops after what they consist of was rewritten. Constants fold and guards settle on the way.
  */
 export function rewriteScalar(
   root: ScalarExpr,
@@ -206,10 +270,9 @@ export function rewriteScalar(
       case "op":
         return scalarApply(node.op, node.args.map(go), node.dtype);
       case "loop": {
-        const [init, test, next] = [node.init.map(go), go(node.test), node.next.map(go)];
-        const list = (parts: readonly ScalarExpr[]): string => parts.map((e) => e.key).join(",");
-        const structure = `loop${node.loopId}(${list(init)};${test.key};${list(next)};${node.limit}).${node.result}:${node.dtype}`;
-        return intern(structure, (key) => ({ ...node, init, test, next, key }));
+        const parts = { ...node, init: node.init.map(go), test: go(node.test), next: node.next.map(go) };
+        const made = scalarLoop(parts, node.result);
+        return made.kind === "loop" ? leaf(made) : made;
       }
       default:
         return node satisfies never;
@@ -268,13 +331,30 @@ function addData(e: IndexExpr, into: ScalarExpr[]): void {
   }
 }
 
-/** Work of a DAG, shared nodes once, in units of one multiplication. */
+/** How many rounds a loop inside a payload is taken to run, where work is estimated. */
+export const assumedRounds = 16;
+
+/** Work of a DAG, shared nodes once, in units of one multiplication; what loops repeat counts `assumedRounds` times. */
 export function scalarCost(root: ScalarExpr): number {
   let cost = 0;
+  const repeated = new Set<ScalarExpr>();
   visitScalar(root, (node) => {
-    cost += ownCost(node);
+    const again =
+      node.kind === "loopVar" ||
+      (repeated.size > 0 && node.kind !== "loop" && scalarChildren(node).some((child) => repeated.has(child)));
+    if (again) repeated.add(node);
+    cost += ownCost(node) * (again ? assumedRounds : 1);
   });
   return cost;
+}
+
+/** Work that a DAG takes to write out: as `scalarCost`, but what loops repeat counts once. */
+export function scalarSize(root: ScalarExpr): number {
+  let size = 0;
+  visitScalar(root, (node) => {
+    size += ownCost(node);
+  });
+  return size;
 }
 
 /** Work on the longest way from the root down, each node counting at least one. */
@@ -288,6 +368,5 @@ export function scalarDepth(root: ScalarExpr): number {
 }
 
 function ownCost(node: ScalarExpr): number {
-  if (node.kind === "op") return isScalarOp(node.op) ? scalarOps[node.op].cost : 1;
-  return node.kind === "loop" ? 100 : 0;
+  return node.kind === "op" && isScalarOp(node.op) ? scalarOps[node.op].cost : node.kind === "op" ? 1 : 0;
 }

@@ -20,7 +20,7 @@ import { describeType, fail, listed } from "./rules.ts";
 type NoAttrs = Record<never, never>;
 
 /** Items that belong to one named group of operands, whatever stands for an operand. */
-function groupOf<T>(items: readonly T[], groups: readonly OperandGroup[], name: string): readonly T[] {
+export function groupOf<T>(items: readonly T[], groups: readonly OperandGroup[], name: string): readonly T[] {
   let start = 0;
   for (const group of groups) {
     if (group.name === name) return items.slice(start, start + group.count);
@@ -48,19 +48,19 @@ function sameTypes(a: readonly ValueType[], b: readonly ValueType[]): boolean {
 const resultTypes = (region: Graph): ValueType[] => region.results.map((r) => r.value.type);
 
 /** The region takes exactly these values. */
-function checkParams(op: string, what: string, region: Graph | undefined, given: readonly ValueType[]): Graph {
+export function checkParams(op: string, what: string, region: Graph | undefined, given: readonly ValueType[]): Graph {
   if (region === undefined) fail(op, `has no ${what}`);
   const wanted = region.params.map((p) => p.value.type);
   if (!sameTypes(wanted, given))
     fail(op, `the ${what} takes ${describeAll(wanted)}, but is given ${describeAll(given)}`);
   return region;
 }
-function checkResults(op: string, what: string, region: Graph, wanted: readonly ValueType[]): void {
+export function checkResults(op: string, what: string, region: Graph, wanted: readonly ValueType[]): void {
   const got = resultTypes(region);
   if (!sameTypes(got, wanted))
     fail(op, `the ${what} must return ${describeAll(wanted)}, but returns ${describeAll(got)}`);
 }
-function checkRegions(op: string, regions: readonly Graph[], count: number): void {
+export function checkRegions(op: string, regions: readonly Graph[], count: number): void {
   if (regions.length !== count) fail(op, `takes ${count} region${count === 1 ? "" : "s"}, got ${regions.length}`);
 }
 
