@@ -43,6 +43,15 @@ interface PendingStore {
   readonly dtype: DType;
 }
 
+/** What is known at a point; each round of a loop inside a payload opens one of its own. */
+interface Memo {
+  readonly values: Map<ScalarExpr, number>;
+  /** The slots of loops, by group. */
+  readonly loops: Map<string, readonly number[]>;
+  readonly outer: Memo | undefined;
+}
+const newMemo = (outer?: Memo): Memo => ({ values: new Map(), loops: new Map(), outer });
+
 class Machine {
   readonly memory: TypedArray[] = [];
   private readonly program: NestProgram;
@@ -51,7 +60,7 @@ class Machine {
   private accumulators: AccState[][] = [];
   private carries: number[] = [];
   private readonly loopVars = new Map<number, readonly number[]>();
-  private memo = new Map<ScalarExpr, number>();
+  private memo = newMemo();
 
   constructor(program: NestProgram, args: readonly TypedArray[], options: EvalNestOptions) {
     this.program = program;
@@ -99,11 +108,11 @@ class Machine {
       this.accumulators = nest.accumulators.map((a) =>
         a.values.map(() => ({ value: combineIdentity(a.combine, a.dtype), position: -1 })),
       );
-      this.memo = new Map();
+      this.memo = newMemo();
       this.carries = nest.carries.map((c) => this.scalar(c.init));
       let position = 0;
       this.each(tail, () => {
-        this.memo = new Map();
+        this.memo = newMemo();
         for (const [i, a] of nest.accumulators.entries()) this.fold(a, this.accumulators[i]!, position);
         position++;
         const stores = this.stores(nest, "body");
@@ -111,7 +120,7 @@ class Machine {
         this.commit(stores);
         this.carries = next;
       });
-      this.memo = new Map();
+      this.memo = newMemo();
       if (folds) for (const [i, a] of nest.accumulators.entries()) this.finish(a, this.accumulators[i]!);
       this.commit(this.stores(nest, "end"));
     });
@@ -203,11 +212,12 @@ class Machine {
   }
 
   private scalar(e: ScalarExpr): number {
-    let value = this.memo.get(e);
-    if (value === undefined) {
-      value = this.compute(e);
-      if (this.loopVars.size === 0) this.memo.set(e, value);
+    for (let memo: Memo | undefined = this.memo; memo !== undefined; memo = memo.outer) {
+      const known = memo.values.get(e);
+      if (known !== undefined) return known;
     }
+    const value = this.compute(e);
+    this.memo.values.set(e, value);
     return value;
   }
 
@@ -248,13 +258,21 @@ class Machine {
   }
 
   private loop(e: ScalarExpr & { readonly kind: "loop" }): number {
+    for (let memo: Memo | undefined = this.memo; memo !== undefined; memo = memo.outer) {
+      const known = memo.loops.get(e.group);
+      if (known !== undefined) return known[e.result]!;
+    }
     let slots: readonly number[] = e.init.map((x) => this.scalar(x));
+    const outer = this.memo;
     for (let i = 0; i < e.limit; i++) {
       this.loopVars.set(e.loopId, slots);
+      this.memo = newMemo(outer);
       if (this.scalar(e.test) === 0) break;
       slots = e.next.map((x) => this.scalar(x));
     }
     this.loopVars.delete(e.loopId);
+    this.memo = outer;
+    outer.loops.set(e.group, slots);
     return slots[e.result]!;
   }
 }

@@ -5,7 +5,7 @@
 import { isScalarOp, scalarOps } from "../scalar-ops.ts";
 import type { Atom, Axis, BufferId, Dim, IndexExpr, Range, ScalarExpr } from "./expr.ts";
 import type { BufferDecl, Kernel, Nest, NestProgram, NestStep, Store } from "./nest.ts";
-import { scalarChildren, visitScalar } from "./scalar-expr.ts";
+import { openLoops, scalarChildren, visitScalar } from "./scalar-expr.ts";
 
 export interface PrintNestOptions {
   /** Leave the fusion notes out. */
@@ -120,6 +120,9 @@ class ValuePrinter {
   private readonly indent: string;
   private readonly shared = new Set<ScalarExpr>();
   private readonly texts = new Map<ScalarExpr, string>();
+  /** Names of loops inside the payload: by group, and by number for the one being printed. */
+  private readonly loops = new Map<string, string>();
+  private readonly loopNames = new Map<number, string>();
   private count = 0;
 
   constructor(nest: Nest, names: ReadonlyMap<number, string>, indent: string, lines: string[]) {
@@ -137,7 +140,13 @@ class ValuePrinter {
     };
     roots.forEach(count);
     const seen = new Set<ScalarExpr>();
-    for (const root of roots) visitScalar(root, (e) => scalarChildren(e).forEach(count), seen);
+    const loops = new Set<string>();
+    const countBelow = (e: ScalarExpr): void => {
+      if (e.kind === "loop" && loops.has(e.group)) return;
+      if (e.kind === "loop") loops.add(e.group);
+      scalarChildren(e).forEach(count);
+    };
+    for (const root of roots) visitScalar(root, countBelow, seen);
     for (const [e, n] of uses) if (n > 1 && (e.kind === "op" || e.kind === "guard")) this.shared.add(e);
   }
 
@@ -179,11 +188,9 @@ class ValuePrinter {
       case "carry":
         return `carry${e.carry}`;
       case "loopVar":
-        return `loop${e.slot}`;
-      case "loop": {
-        const list = (parts: readonly ScalarExpr[]): string => parts.map((p) => this.value(p)).join(", ");
-        return `loop[${e.limit}](${list(e.init)}; while ${this.value(e.test)}; ${list(e.next)}).${e.result}`;
-      }
+        return `${this.loopNames.get(e.loopId) ?? "loop"}.${e.slot}`;
+      case "loop":
+        return `${this.loop(e)}.${e.result}`;
       case "op": {
         const args = e.args.map((a) => this.value(a));
         if (isScalarOp(e.op) && scalarOps[e.op].commutative) args.sort();
@@ -192,6 +199,23 @@ class ValuePrinter {
       default:
         return e satisfies never;
     }
+  }
+
+  /** Prints a loop on a line of its own, once for all its results, and gives its name. */
+  private loop(e: ScalarExpr & { readonly kind: "loop" }): string {
+    const known = this.loops.get(e.group);
+    if (known !== undefined) return known;
+    const list = (parts: readonly ScalarExpr[]): string => parts.map((p) => this.value(p)).join(", ");
+    const name = `loop${this.loops.size}`;
+    this.loops.set(e.group, name);
+    const init = list(e.init);
+    this.loopNames.set(e.loopId, name);
+    const limit = e.limit === Infinity ? "" : ` at most ${e.limit} times`;
+    const [test, next] = [this.value(e.test), list(e.next)];
+    this.lines.push(`${this.indent}${name} = from (${init}) while ${test}${limit} do (${next})`);
+    this.loopNames.delete(e.loopId);
+    for (const value of this.texts.keys()) if (openLoops(value).includes(e.loopId)) this.texts.delete(value);
+    return name;
   }
 
   private guard(ranges: readonly Range[]): string {

@@ -4,7 +4,7 @@ import { indexAxes, ownIndices } from "./classify.ts";
 import type { BufferId, IndexExpr, ScalarExpr } from "./expr.ts";
 import { toIndex } from "./index-algebra.ts";
 import type { BufferDecl, LibraryKernel, Nest, NestKernel, NestProgram, NestStep } from "./nest.ts";
-import { visitScalar } from "./scalar-expr.ts";
+import { openLoops, visitScalar } from "./scalar-expr.ts";
 
 export class NestError extends Error {
   override readonly name = "NestError";
@@ -163,8 +163,24 @@ class KernelCheck {
     for (const id of indexAxes(ix)) if (!scope.has(id)) this.fail(`uses axis ${id} outside its scope in ${ix.key}`);
   }
 
+  /** Slots agree in number and dtype, and the test is a bool. */
+  private loop(e: ScalarExpr & { readonly kind: "loop" }): void {
+    const { init, test, next, loopId } = e;
+    if (test.dtype !== "bool") this.fail(`has a loop whose test is ${test.dtype}`);
+    if (init[e.result]?.dtype !== e.dtype) this.fail(`uses slot ${e.result} of a loop of ${init.length} slots`);
+    if (init.length !== next.length || next.some((x, i) => x.dtype !== init[i]!.dtype))
+      this.fail("has a loop whose slots change in number or dtype");
+    const slot = (x: ScalarExpr): void => {
+      if (x.kind === "loopVar" && x.loopId === loopId && init[x.slot]?.dtype !== x.dtype)
+        this.fail(`uses slot ${x.slot} of a loop, not there as ${x.dtype}`);
+    };
+    for (const inside of [test, ...next]) visitScalar(inside, slot);
+  }
+
   private value(nest: Nest, root: ScalarExpr, scope: ReadonlySet<number>, when: "body" | "end"): void {
+    if (openLoops(root).length > 0) this.fail("uses a variable of a loop outside it");
     visitScalar(root, (e) => {
+      if (e.kind === "loop") this.loop(e);
       for (const ix of ownIndices(e)) this.axes(ix, scope);
       if (e.kind === "acc") {
         if (when === "body") this.fail("uses an accumulator before the end");
