@@ -9,9 +9,10 @@ export class SinterError extends Error {
   override readonly name: string = "SinterError";
   readonly where: string | undefined;
 
-  constructor(message: string, where: string | undefined = userLine()) {
-    super(where === undefined ? message : `${message}\n    at ${where}`);
-    this.where = where;
+  /** `where`: the line, which ends the message as a stack does; or a place that the message says already. */
+  constructor(message: string, where: string | { readonly place: string } | undefined = userLine()) {
+    super(typeof where === "string" ? `${message}\n    at ${where}` : message);
+    this.where = typeof where === "object" ? where.place : where;
   }
 }
 /** Sizes that do not fit. */

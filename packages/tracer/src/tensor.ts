@@ -27,6 +27,8 @@ export interface Tensor extends TensorMethods<Tensor, TensorLike> {}
  */
 // biome-ignore lint/suspicious/noUnsafeDeclarationMerging: see above
 export class Tensor {
+  /** In types only: by this the source transform knows tensors and variables. */
+  declare readonly "~sinter": "tensor";
   /** Sizes of the axes; empty for a scalar. */
   readonly shape: readonly number[];
   readonly dtype: DType;

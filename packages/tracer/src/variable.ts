@@ -63,6 +63,8 @@ export interface Variable extends TensorMethods<Tensor, TensorLike> {}
 /** A cell with a fixed shape and dtype. Usable wherever a tensor is: it stands for its value at that moment. */
 // biome-ignore lint/suspicious/noUnsafeDeclarationMerging: see above
 export class Variable extends VariableCell {
+  /** In types only: by this the source transform knows tensors and variables. */
+  declare readonly "~sinter": "tensor";
   readonly name: string;
   readonly named: boolean;
   readonly dtype: DType;

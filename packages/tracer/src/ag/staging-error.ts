@@ -1,0 +1,43 @@
+/**
+ * Errors of staged control flow. Each says where in the source it is, as "(a.ts:10:3)" and never as a line of a stack,
+ * which test runners would take for one; errors from inside a construct tell which one was being traced.
+ */
+import type { Loc } from "@sinter/ir";
+import { SinterError } from "../errors.ts";
+
+/** Control flow that cannot become part of the program as it is written. */
+export class StagingError extends SinterError {
+  override readonly name = "StagingError";
+
+  constructor(message: string, loc: Loc, options: { readonly cause?: unknown } = {}) {
+    super(`${message} ${placeText(loc)}`, { place: plainText(loc) });
+    if (options.cause !== undefined) this.cause = options.cause;
+  }
+}
+
+function plainText(loc: Loc): string {
+  return `${loc.file}:${loc.line}:${loc.column}`;
+}
+
+/** `(src/a.ts:10:3)` */
+export function placeText(loc: Loc): string {
+  return `(${plainText(loc)})`;
+}
+
+/** Runs `body`; a Sinter error from inside tells that `what` was being traced. `what`: "the then-branch of the if". */
+export function within<T>(what: string, loc: Loc, body: () => T): T {
+  try {
+    return body();
+  } catch (error) {
+    if (error instanceof SinterError) tell(error, `while tracing ${what} at ${placeText(loc)}`);
+    throw error;
+  }
+}
+
+function tell(error: Error, line: string): void {
+  const { message, stack } = error;
+  const told = `${message}\n  ${line}`;
+  error.message = told;
+  // The stack begins with the message as it was when the error was made.
+  if (stack?.includes(message)) error.stack = stack.replace(message, () => told);
+}
