@@ -6,6 +6,7 @@ import { createOps } from "./create.ts";
 import { cumulateOps } from "./cumulate.ts";
 import { dotOps } from "./dot.ts";
 import { dynamicOps } from "./dynamic.ts";
+import { elementLoopOp } from "./element-loop.ts";
 import { elementwiseOps } from "./elementwise.ts";
 import { gatherOps } from "./gather.ts";
 import { markOps } from "./marks.ts";
@@ -32,10 +33,13 @@ export const allOps: readonly OpDef[] = [
   ...createOps,
   ...randomOps,
   ...controlOps,
+  elementLoopOp,
   ...markOps,
 ];
 
 const byName: ReadonlyMap<string, OpDef> = new Map(allOps.map((op) => [op.name, op]));
+
+export { isElementOp } from "./element-loop.ts";
 
 /** The entry of a name, where there is one. */
 export function findOp(name: string): OpDef | undefined {
@@ -48,3 +52,5 @@ export function getOp(name: string): OpDef {
   if (op === undefined) throw new Error(`no op ${name}`);
   return op;
 }
+
+export { repeatedRow, uniformOf } from "./rules.ts";

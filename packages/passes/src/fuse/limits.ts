@@ -2,7 +2,7 @@
  * How far expressions grow. What comes after fusion walks them by recursion, so their depth is bounded here, counting
  * each op by its work: a function of many instructions is that much deeper when it is written out.
  */
-import { scalarCost, scalarDepth } from "@sinter/ir";
+import { scalarDepth, scalarSize } from "@sinter/ir";
 import type { FormedKernel } from "./form.ts";
 import type { ValueInfo } from "./model.ts";
 import type { Template } from "./template.ts";
@@ -22,7 +22,7 @@ export const tooMany = "one kernel would read too many values";
 
 /** What a value adds to the expressions it becomes part of; the cost of a fold is that of its loops. */
 export function weightOf(info: ValueInfo): number {
-  return info.rule?.kind === "map" ? Math.max(1, info.cost) : 1;
+  return info.rule?.kind === "map" ? Math.max(1, info.weight) : 1;
 }
 
 export interface Extent {
@@ -37,7 +37,7 @@ export function extentOf(template: Template): Extent {
     ...template.accumulators.flatMap((a) => a.values),
     ...template.carries.flatMap((c) => [c.init, c.next]),
   ];
-  const size = roots.reduce((sum, root) => sum + scalarCost(root), 0);
+  const size = roots.reduce((sum, root) => sum + scalarSize(root), 0);
   return { depth: Math.max(...roots.map(scalarDepth)), size };
 }
 

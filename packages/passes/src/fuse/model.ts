@@ -4,6 +4,7 @@
  */
 import {
   type Attrs,
+  assumedRounds,
   type Dim,
   type DType,
   type Graph,
@@ -39,6 +40,8 @@ export interface ValueInfo {
   readonly ctx: NestContext<Attrs> | undefined;
   /** Scalar work per element of the op alone. */
   readonly cost: number;
+  /** What the op adds to an expression it becomes part of: its cost, but for loops, whose rounds are written once. */
+  readonly weight: number;
   /** Contents, where the value is a constant of the graph. */
   readonly data: TypedArray | undefined;
   /** Largest number of elements. */
@@ -113,6 +116,7 @@ function leafInfo(id: number, type: TensorType, label: string): ValueInfo {
     rule: undefined,
     ctx: undefined,
     cost: 0,
+    weight: 0,
     data: undefined,
     points: maxPoints(type.shape),
     label,
@@ -125,10 +129,12 @@ function nodeInfo(graph: Graph, node: Node, position: number, result: number): V
   const def = getOp(node.op);
   if (def.effect)
     throw new Error(`${valueName(graph, value)} ${node.op} has an effect: it cannot be lowered to a kernel`);
-  const tensors = node.operands.every((v) => v.type.kind === "tensor") && node.regions.length === 0;
+  const tensors = node.operands.every((v) => v.type.kind === "tensor") && def.nest.kind !== "control";
+  const { attrs, regions, groups } = node;
   const ctx: NestContext<Attrs> | undefined = tensors
-    ? { attrs: node.attrs, operands: node.operands.map(typeOf), results: node.results.map(typeOf) }
+    ? { attrs, operands: node.operands.map(typeOf), results: node.results.map(typeOf), regions, groups }
     : undefined;
+  const cost = ctx === undefined ? 0 : def.cost(ctx);
   const data = node.attrs["data"];
   const holdsData = node.operands.length === 0 && ArrayBuffer.isView(data);
   return {
@@ -139,7 +145,8 @@ function nodeInfo(graph: Graph, node: Node, position: number, result: number): V
     operands: node.operands.map((v) => v.id),
     rule: def.nest,
     ctx,
-    cost: ctx === undefined ? 0 : def.cost(ctx),
+    cost,
+    weight: regions.length > 0 ? cost / assumedRounds : cost,
     data: holdsData ? (data as TypedArray) : undefined,
     points: maxPoints(type.shape),
     label: `${valueName(graph, value)} ${node.op}`,
