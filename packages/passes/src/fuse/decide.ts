@@ -93,7 +93,7 @@ function decide(model: GraphModel, rule: Rule, sinks: ReadonlyMap<number, number
     const sunk = sinks.get(id);
     const reason =
       sunk === undefined
-        ? (tooManyPositions(at) ?? outgrows(info, at, sizes, sources) ?? rule(info, at, note))
+        ? (loopOfSeveral(model, info) ?? tooManyPositions(at) ?? outgrows(info, at, sizes, sources) ?? rule(info, at, note))
         : `stored in the epilogue of ${infoOf(model, sunk).label}`;
     if (reason !== undefined) {
       if (sunk === undefined)
@@ -107,6 +107,14 @@ function decide(model: GraphModel, rule: Rule, sinks: ReadonlyMap<number, number
     }
   }
   return { materialised, notes };
+}
+
+/** A loop runs once for all its results, so where several are used none is computed inside a consumer. */
+function loopOfSeveral(model: GraphModel, info: ValueInfo): string | undefined {
+  const { regions, results } = model.graph.nodes[info.node]!;
+  if (regions.length === 0) return undefined;
+  const used = results.filter(({ id }) => model.users[id]!.length + model.resultUses[id]! > 0);
+  return used.length > 1 ? "one of several results of a loop" : undefined;
 }
 
 /** Positions at which one kernel may read a value that is not kept: expressions double at each value read twice. */

@@ -9,11 +9,11 @@ export interface Unit {
   readonly formed: FormedKernel;
 }
 
-/** A unit for each template; the results of one library op are one. */
+/** A unit for each template; the results of one library op are one, and so are those of one loop over elements. */
 export function startUnits(templates: readonly Template[]): Unit[] {
   const groups = new Map<string, Template[]>();
   for (const t of templates) {
-    const key = t.kind === "library" ? `node ${t.node}` : `value ${t.id}`;
+    const key = t.kind === "library" || t.value.kind === "loop" ? `node ${t.node}` : `value ${t.id}`;
     const group = groups.get(key);
     if (group === undefined) groups.set(key, [t]);
     else group.push(t);
