@@ -4,8 +4,12 @@ import { accuracy } from "./accuracy.ts";
 import type { Case } from "./case.ts";
 import { elementwise } from "./elementwise.ts";
 import { firstCall } from "./first-call.ts";
+import { jacobi } from "./jacobi.ts";
+import { linearRegression } from "./linear-regression.ts";
+import { mandelbrot } from "./mandelbrot.ts";
 import { matmul } from "./matmul.ts";
 import { matmulSizes } from "./matmul-sizes.ts";
+import { rnn } from "./rnn.ts";
 import { softmax } from "./softmax.ts";
 import { sum } from "./sum.ts";
 import { trainingStep } from "./training-step.ts";
@@ -18,6 +22,10 @@ export const cases: readonly Case[] = [
   elementwise,
   softmax,
   sum,
+  linearRegression,
+  mandelbrot,
+  jacobi,
+  rnn,
   firstCall,
   ulp,
   accuracy,

@@ -76,6 +76,49 @@ export function oneHot(labels: Int32Array, classes: number): Float32Array {
   return rows;
 }
 
+export const regressionRate = 5e-4;
+
+/** Points near y = 3x - 0.5; with `regressionRate`, descent is still under way after thousands of steps. */
+export function regressionInputs({ points }: JobOf<"linear-regression">): { x: Float32Array; y: Float32Array } {
+  const random = new Generator(11);
+  const x = random.floats(points, -1, 1);
+  return { x, y: x.map((value) => 3 * value - 0.5 + random.uniform(-0.1, 0.1)) };
+}
+
+/** The points of a square of the complex plane that holds the whole set. */
+export function mandelbrotInputs({ size }: JobOf<"mandelbrot">): { re: Float32Array; im: Float32Array } {
+  const re = new Float32Array(size * size);
+  const im = new Float32Array(size * size);
+  for (let i = 0; i < re.length; i++) {
+    re[i] = -2.25 + (3 * (i % size)) / size;
+    im[i] = -1.5 + (3 * Math.floor(i / size)) / size;
+  }
+  return { re, im };
+}
+
+export function jacobiInput({ size }: JobOf<"jacobi">): Float32Array {
+  return new Generator(12).floats(size * size, 0, 1);
+}
+
+export interface RnnInputs {
+  /** [steps, batch, hidden]: inputs are as many as hidden units. */
+  readonly x: Float32Array;
+  readonly input: Float32Array;
+  readonly recurrent: Float32Array;
+  readonly bias: Float32Array;
+}
+
+export function rnnInputs({ steps, batch, hidden }: JobOf<"rnn">): RnnInputs {
+  const random = new Generator(13);
+  const limit = 1 / Math.sqrt(hidden);
+  return {
+    x: random.floats(steps * batch * hidden, -1, 1),
+    input: random.floats(hidden * hidden, -limit, limit),
+    recurrent: random.floats(hidden * hidden, -limit, limit),
+    bias: random.floats(hidden, -limit, limit),
+  };
+}
+
 const mantissasPerExponent = 257;
 const specials = [0, -0, 1, -1, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, Number.NaN, 1e6, -1e6, 1e22, -1e22];
 

@@ -12,6 +12,10 @@ export type Job =
   | { readonly kind: "sum"; readonly size: number }
   | { readonly kind: "training-step"; readonly batch: number }
   | { readonly kind: "training-run"; readonly batch: number; readonly epochs: number }
+  | { readonly kind: "linear-regression"; readonly points: number; readonly steps: number }
+  | { readonly kind: "mandelbrot"; readonly size: number; readonly limit: number }
+  | { readonly kind: "jacobi"; readonly size: number; readonly steps: number }
+  | { readonly kind: "rnn"; readonly steps: number; readonly batch: number; readonly hidden: number }
   | { readonly kind: "unary"; readonly name: UnaryName }
   | { readonly kind: "pow" }
   | { readonly kind: "fma-peak"; readonly relaxed: boolean }

@@ -17,6 +17,7 @@ import {
   unaryInput,
 } from "../harness/inputs.ts";
 import type { Job, JobOf, Peer, Prepared, Refusal, UnaryName } from "../harness/job.ts";
+import { linearRegression, mandelbrot, rnn } from "./jax-js-control.ts";
 
 await init("wasm");
 defaultDevice("wasm");
@@ -56,6 +57,12 @@ function prepare(job: Job): Prepared | Refusal {
       );
     case "training-step":
       return trainingStep(job);
+    case "linear-regression":
+      return linearRegression(job);
+    case "mandelbrot":
+      return mandelbrot(job);
+    case "rnn":
+      return rnn(job);
     case "unary": {
       const x = unaryInput(job.name);
       return apply(jit(unaryFunctions[job.name]), [place(x, [x.length])]);

@@ -6,6 +6,8 @@ import * as ort from "onnxruntime-web/wasm";
 import {
   elementwiseConstants,
   elementwiseInput,
+  jacobiInput,
+  mandelbrotInputs,
   matmulInputs,
   powInputs,
   softmaxInput,
@@ -13,6 +15,7 @@ import {
   unaryInput,
 } from "../harness/inputs.ts";
 import type { Job, Peer, Prepared, Refusal, UnaryName } from "../harness/job.ts";
+import { jacobiModel, mandelbrotModel } from "./onnx/loops.ts";
 import { type Constant, encodeModel, type Node } from "./onnx/model.ts";
 
 ort.env.wasm.numThreads = 1;
@@ -67,6 +70,23 @@ async function prepare(job: Job): Promise<Prepared | Refusal> {
         nodes: [{ op: "Pow", inputs: ["x", "z"], output: "y" }],
         inputs: [constant("x", [base.length], base), constant("z", [base.length], exponent)],
         outputShape: [base.length],
+      });
+    }
+    case "mandelbrot": {
+      const { re, im } = mandelbrotInputs(job);
+      const shape = [job.size * job.size];
+      return await open({
+        ...mandelbrotModel(job.size, job.limit),
+        inputs: [constant("re", shape, re), constant("im", shape, im)],
+        outputShape: shape,
+      });
+    }
+    case "jacobi": {
+      const shape = [1, 1, job.size, job.size];
+      return await open({
+        ...jacobiModel(job.size, job.steps),
+        inputs: [constant("u", shape, jacobiInput(job))],
+        outputShape: shape,
       });
     }
     case "training-step":

@@ -11,6 +11,8 @@ import {
   matmulInputs,
   oneHot,
   powInputs,
+  regressionInputs,
+  regressionRate,
   softmaxInput,
   sumInput,
   trainingBatch,
@@ -51,6 +53,8 @@ function prepare(job: Job): Prepared | Refusal {
     }
     case "training-step":
       return trainingStep(job);
+    case "linear-regression":
+      return linearRegression(job);
     case "unary": {
       const x = tf.tensor1d(unaryInput(job.name));
       return apply(() => unaryFunctions[job.name](x), [x]);
@@ -89,6 +93,29 @@ function apply(compute: () => tf.Tensor, inputs: readonly tf.Tensor[]): Prepared
       for (const input of inputs) input.dispose();
     },
   };
+}
+
+function linearRegression(job: JobOf<"linear-regression">): Prepared {
+  const inputs = regressionInputs(job);
+  const x = tf.tensor1d(inputs.x);
+  const y = tf.tensor1d(inputs.y);
+  const scale = (2 * regressionRate) / job.points;
+  const train = (): tf.Tensor => {
+    let w = tf.scalar(0);
+    let b = tf.scalar(0);
+    for (let step = 0; step < job.steps; step++) {
+      const next = tf.tidy(() => {
+        const error = tf.sub(tf.add(tf.mul(x, w), b), y);
+        return [tf.sub(w, tf.mul(tf.sum(tf.mul(error, x)), scale)), tf.sub(b, tf.mul(tf.sum(error), scale))];
+      });
+      tf.dispose([w, b]);
+      [w, b] = next as [tf.Scalar, tf.Scalar];
+    }
+    const both = tf.stack([w, b]);
+    tf.dispose([w, b]);
+    return both;
+  };
+  return apply(train, [x, y]);
 }
 
 /** x @ weights + bias, with a gradient. */

@@ -1,7 +1,8 @@
-// The training step in plain typed-array loops: what a program without any library does.
+// Jobs in plain typed-array loops: what a program without any library does.
 import { adamSettings, checkedSteps, initialLayers, trainingBatch } from "../harness/inputs.ts";
 import type { Job, JobOf, Peer, Prepared, Refusal } from "../harness/job.ts";
 import { TypedArrayMlp } from "../reference/mlp-typedarray.ts";
+import { jacobi, linearRegression, mandelbrot, rnn } from "./typed-array-control.ts";
 
 export const peer: Peer = {
   name: "typed-array",
@@ -9,7 +10,20 @@ export const peer: Peer = {
 };
 
 function prepare(job: Job): Prepared | Refusal {
-  return job.kind === "training-step" ? trainingStep(job) : { refused: "written for the training step only" };
+  switch (job.kind) {
+    case "training-step":
+      return trainingStep(job);
+    case "linear-regression":
+      return linearRegression(job);
+    case "mandelbrot":
+      return mandelbrot(job);
+    case "jacobi":
+      return jacobi(job);
+    case "rnn":
+      return rnn(job);
+    default:
+      return { refused: "not written for this peer" };
+  }
 }
 
 function trainingStep(job: JobOf<"training-step">): Prepared {

@@ -9,6 +9,7 @@ message Attribute {
   optional string name = 1;
   optional float f = 2;
   optional int64 i = 3;
+  optional Graph g = 6;
   repeated int64 ints = 8;
   optional int32 type = 20;
 }
@@ -49,29 +50,35 @@ const modelType = protobuf.parse(schema, { keepCase: true }).root.lookupType("on
 
 const floatType = 1;
 const integerType = 7;
-const attributeTypes = { float: 1, integer: 2, integers: 7 } as const;
+const booleanType = 9;
+const attributeTypes = { float: 1, integer: 2, graph: 5, integers: 7 } as const;
 
 export type Attribute =
   | { readonly name: string; readonly float: number }
   | { readonly name: string; readonly integer: number }
-  | { readonly name: string; readonly integers: readonly number[] };
+  | { readonly name: string; readonly integers: readonly number[] }
+  | { readonly name: string; readonly graph: Graph };
 
 export interface Node {
   readonly op: string;
   readonly inputs: readonly string[];
-  readonly output: string;
+  /** Or several outputs in order; the empty name leaves one out. */
+  readonly output: string | readonly string[];
   readonly attributes?: readonly Attribute[];
 }
 
 export interface Constant {
   readonly name: string;
   readonly shape: readonly number[];
-  readonly values: Float32Array | BigInt64Array;
+  /** Bytes are booleans. */
+  readonly values: Float32Array | BigInt64Array | Uint8Array;
 }
 
 export interface Value {
   readonly name: string;
   readonly shape: readonly number[];
+  /** Float unless given. */
+  readonly type?: "integer" | "boolean";
 }
 
 export interface Graph {
@@ -90,35 +97,41 @@ export function encodeModel(graph: Graph): Uint8Array {
   const message = modelType.create({
     ir_version: 8,
     opset_import: [{ domain: "", version: 17 }],
-    graph: {
-      name: "bench",
-      node: graph.nodes.map(({ op, inputs, output, attributes = [] }) => ({
-        op_type: op,
-        input: inputs,
-        output: [output],
-        attribute: attributes.map(encodeAttribute),
-      })),
-      initializer: graph.initializers.map(({ name, shape, values }) => ({
-        name,
-        dims: shape,
-        data_type: values instanceof Float32Array ? floatType : integerType,
-        raw_data: new Uint8Array(values.buffer, values.byteOffset, values.byteLength),
-      })),
-      input: graph.inputs.map(encodeValue),
-      output: graph.outputs.map(encodeValue),
-    },
+    graph: encodeGraph(graph),
   });
   return modelType.encode(message).finish();
+}
+
+function encodeGraph(graph: Graph): object {
+  return {
+    name: "bench",
+    node: graph.nodes.map(({ op, inputs, output, attributes = [] }) => ({
+      op_type: op,
+      input: inputs,
+      output: typeof output === "string" ? [output] : output,
+      attribute: attributes.map(encodeAttribute),
+    })),
+    initializer: graph.initializers.map(({ name, shape, values }) => ({
+      name,
+      dims: shape,
+      data_type: values instanceof Float32Array ? floatType : values instanceof Uint8Array ? booleanType : integerType,
+      raw_data: new Uint8Array(values.buffer, values.byteOffset, values.byteLength),
+    })),
+    input: graph.inputs.map(encodeValue),
+    output: graph.outputs.map(encodeValue),
+  };
 }
 
 function encodeAttribute(attribute: Attribute): object {
   const { name } = attribute;
   if ("float" in attribute) return { name, type: attributeTypes.float, f: attribute.float };
+  if ("graph" in attribute) return { name, type: attributeTypes.graph, g: encodeGraph(attribute.graph) };
   if ("integer" in attribute) return { name, type: attributeTypes.integer, i: attribute.integer };
   return { name, type: attributeTypes.integers, ints: attribute.integers };
 }
 
-function encodeValue({ name, shape }: Value): object {
+function encodeValue({ name, shape, type }: Value): object {
   const dim = shape.map((size) => ({ dim_value: size }));
-  return { name, type: { tensor_type: { elem_type: floatType, shape: { dim } } } };
+  const elementType = type === "integer" ? integerType : type === "boolean" ? booleanType : floatType;
+  return { name, type: { tensor_type: { elem_type: elementType, shape: { dim } } } };
 }
