@@ -106,6 +106,8 @@ export type Read = (operand: number, index: readonly IndexExpr[]) => ScalarExpr;
 export type NestRule<A extends Attrs> =
   | {
       readonly kind: "map";
+      /** Nothing moves or merges through it: it is computed where it stands. */
+      readonly fence?: true;
       value(ctx: NestContext<A>, index: readonly IndexExpr[], read: Read, result: number): ScalarExpr;
     }
   | {

@@ -41,7 +41,7 @@ const barrierOp = defineOp<NoAttrs>({
       "barrier",
       ctx.operands.map((_, i) => withBatch(b, ctx, i)),
     ),
-  nest: { kind: "map", value: (_, index, read, result) => read(result, index) },
+  nest: { kind: "map", fence: true, value: (_, index, read, result) => read(result, index) },
   ulp: 0,
   sample: (rng) => ({
     operands: Array.from({ length: rng.int(1, 3) }, () => plain(anyDType(rng), rng.shape(0, 3))),

@@ -88,6 +88,20 @@ export function uniformOf(b: Emitter, x: Value): Value | undefined {
   return known === undefined ? undefined : b.scalar(dtypeOf(x), known);
 }
 
+/** What each position of the first axis holds, where that is the same at all of them by construction. */
+export function repeatedRow(b: Emitter, x: Value): Value | undefined {
+  const made = b.definition(x);
+  if (made?.op !== "broadcast") return undefined;
+  const { shape, dims } = made.attrs as { readonly shape: readonly Dim[]; readonly dims: readonly number[] };
+  if (dims.includes(0)) return undefined;
+  return broadcastTo(
+    b,
+    made.operands[0]!,
+    shape.slice(1),
+    dims.map((axis) => axis - 1),
+  );
+}
+
 /** `x` with the rank-0 case widened to a result's shape: what a fold returns that drops the other operands. */
 export function widen(b: Emitter, x: Value, shape: readonly Dim[]): Value {
   return rankOf(x) === shape.length ? x : expandScalar(b, x, shape);
