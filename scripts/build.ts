@@ -1,12 +1,15 @@
-// Builds the publishable package: every internal package that the facade needs, as ESM and .d.ts, laid out inside
-// one package `sinter` under dist/sinter. The compiler emits file by file; this script then points the specifiers of
-// the internal packages at their new places. There is no bundling: a consumer's bundler sees the module graph.
+// Builds the publishable package: every internal package that the facade or the command needs, as ESM and .d.ts, laid
+// out inside one package `sinter` under dist/sinter. The compiler emits file by file; this script then points the
+// specifiers of the internal packages at their new places. There is no bundling of our own code: a consumer's bundler
+// sees the module graph. `--out FOLDER` builds elsewhere; `--emit-anyway` goes on after type errors, for tests.
 import { spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { dirname, join, posix, relative, sep } from "node:path";
+import { dirname, join, posix, relative, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
 import { parseSource } from "./imports.ts";
+import { optionalPeers, vendor, vendored } from "./vendor.ts";
 
 interface Manifest {
   readonly name: string;
@@ -15,13 +18,16 @@ interface Manifest {
   readonly license: string;
   readonly keywords?: readonly string[];
   readonly exports: Readonly<Record<string, string>>;
+  readonly bin?: Readonly<Record<string, string>>;
   readonly dependencies?: Readonly<Record<string, string>>;
 }
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const dist = join(root, "dist");
-const emitted = join(dist, "emit");
-const target = join(dist, "sinter");
+const { values: given } = parseArgs({
+  options: { out: { type: "string" }, "emit-anyway": { type: "boolean", default: false } },
+});
+const target = given.out === undefined ? join(root, "dist", "sinter") : resolve(given.out);
+const emitted = `${target}-emit`;
 const oldestNode = "20";
 /** What a reader of the package finds beside it. */
 const pages = ["README.md", ...readdirSync(join(root, "docs")).map((name) => `docs/${name}`)];
@@ -29,22 +35,28 @@ const pages = ["README.md", ...readdirSync(join(root, "docs")).map((name) => `do
 const facade = readManifest("sinter");
 const packages = internalClosure();
 
-rmSync(dist, { recursive: true, force: true });
+for (const folder of [target, emitted]) rmSync(folder, { recursive: true, force: true });
 runCompiler();
 for (const name of packages.keys()) layOut(name);
+const libraries = await vendor(root, target);
 writeManifest();
 cpSync(join(root, "LICENSE"), join(target, "LICENSE"));
 for (const path of pages) writePage(path);
 rmSync(emitted, { recursive: true });
-console.log(`dist/sinter: ${filesUnder(target).length} files from ${[...packages.keys()].join(", ")}`);
+const files = filesUnder(target).length;
+const place = relative(root, target).split(sep).join("/");
+console.log(`${place}: ${files} files from ${[...packages.keys(), ...libraries].join(", ")}`);
 
 function readManifest(folder: string): Manifest {
   return JSON.parse(readFileSync(join(root, "packages", folder, "package.json"), "utf8")) as Manifest;
 }
 
-/** The facade and every internal package it reaches, by folder name. */
+/** The facade, the command, and every internal package they reach, by folder name. */
 function internalClosure(): Map<string, Manifest> {
-  const found = new Map([["sinter", facade]]);
+  const found = new Map([
+    ["sinter", facade],
+    ["cli", readManifest("cli")],
+  ]);
   for (const manifest of found.values()) {
     for (const name of Object.keys(manifest.dependencies ?? {})) {
       const folder = /^@sinter\/(.+)$/.exec(name)?.[1];
@@ -57,8 +69,11 @@ function internalClosure(): Map<string, Manifest> {
 function runCompiler(): void {
   const require = createRequire(import.meta.url);
   const compiler = join(dirname(require.resolve("typescript/package.json")), "bin", "tsc");
-  const result = spawnSync(process.execPath, [compiler, "-p", "tsconfig.build.json"], { cwd: root, stdio: "inherit" });
-  if (result.status !== 0) throw new Error("The compiler reported errors; they are listed above.");
+  const args = [compiler, "-p", "tsconfig.build.json", "--outDir", emitted];
+  const stdio = given["emit-anyway"] ? "ignore" : "inherit";
+  const result = spawnSync(process.execPath, args, { cwd: root, stdio });
+  if (result.status !== 0 && !given["emit-anyway"])
+    throw new Error("The compiler reported errors; they are listed above.");
 }
 
 /** Moves one package's output to lib/<name>, and its sources to src/<name>, where the maps point. */
@@ -96,6 +111,7 @@ function rewriteSpecifiers(text: string, place: string, parseAs: string): string
 
 /** Where a specifier's file lies in the published package; undefined for a specifier that stays as it is. */
 function publishedFile(specifier: string, place: string): string | undefined {
+  if (place.endsWith(".js") && specifier in vendored) return vendored[specifier];
   // The compiler turns ./x.ts into ./x.js in code, and leaves it in declarations.
   if (/^\.\.?\/.*\.ts$/.test(specifier)) return posix.join(posix.dirname(place), specifier.replace(/\.ts$/, ".js"));
   const match = /^@sinter\/([^/]+)(\/.+)?$/.exec(specifier);
@@ -118,7 +134,8 @@ function writeManifest(): void {
   );
   for (const manifest of packages.values()) {
     for (const name of Object.keys(manifest.dependencies ?? {})) {
-      if (!name.startsWith("@sinter/")) throw new Error(`${manifest.name} may not depend on ${name}`);
+      if (name.startsWith("@sinter/") || name in vendored || name in optionalPeers) continue;
+      throw new Error(`${manifest.name} may not depend on ${name}`);
     }
   }
   const manifest = {
@@ -130,7 +147,12 @@ function writeManifest(): void {
     type: "module",
     engines: { node: `>=${oldestNode}` },
     exports: { ...exports, "./package.json": "./package.json" },
-    files: ["lib", "src", "docs"],
+    bin: Object.fromEntries(
+      Object.entries(packages.get("cli")?.bin ?? {}).map(([name, entry]) => [name, libraryFile("cli", entry)]),
+    ),
+    peerDependencies: optionalPeers,
+    peerDependenciesMeta: Object.fromEntries(Object.keys(optionalPeers).map((name) => [name, { optional: true }])),
+    files: ["lib", "src", "docs", "THIRD-PARTY-LICENSES"],
   };
   writeFileSync(join(target, "package.json"), `${JSON.stringify(manifest, null, 2)}\n`);
 }

@@ -1,0 +1,86 @@
+// Which files a verb works on: those named on the command line, or those of a tsconfig.json.
+import { existsSync, globSync, statSync } from "node:fs";
+import { dirname, join, relative, resolve, sep } from "node:path";
+import { type Engine, Host, type HostOptions, realPath } from "@sinter/autograph/host";
+import { UsageError } from "../../context.ts";
+
+export interface ProjectOptions {
+  readonly project?: string;
+  readonly mode?: string;
+}
+
+export interface Selection {
+  readonly host: Host;
+  readonly files: readonly string[];
+  /** The folder that output is laid out from. */
+  readonly rootDir: string;
+}
+
+/** The files of `named`, or else those of the project. Throws where there is nothing to work on. */
+export function select(engine: Engine, named: readonly string[], options: ProjectOptions): Selection {
+  const tsconfig = projectFile(options.project, named.length > 0);
+  const host = new Host(hostOptions(tsconfig, options.mode));
+  if (named.length > 0) {
+    const files = named.flatMap(existing);
+    return { host, files, rootDir: commonFolder(files) };
+  }
+  const project = engine.projectFiles(tsconfig!);
+  const files = project.files.map(realPath).filter((file) => host.accepts(file));
+  if (files.length === 0) throw new UsageError(`${display(tsconfig!)} names no source files`);
+  return { host, files, rootDir: realPath(project.rootDir ?? commonFolder(files)) };
+}
+
+export function display(path: string): string {
+  const shorter = relative(process.cwd(), path);
+  return (shorter.startsWith("..") ? path : shorter).split(sep).join("/");
+}
+
+function hostOptions(tsconfig: string | undefined, mode: string | undefined): HostOptions {
+  if (mode !== undefined && mode !== "types" && mode !== "syntax") {
+    throw new UsageError(`--mode is "types" or "syntax", not "${mode}"`);
+  }
+  return { ...(tsconfig === undefined ? {} : { tsconfig }), ...(mode === undefined ? {} : { mode }) };
+}
+
+/** The tsconfig.json to read; undefined where files are named and none is asked for: each has its nearest. */
+function projectFile(given: string | undefined, filesNamed: boolean): string | undefined {
+  if (given !== undefined) {
+    const path = resolve(given);
+    const file = statSync(path, { throwIfNoEntry: false })?.isDirectory() ? join(path, "tsconfig.json") : path;
+    if (!existsSync(file)) throw new UsageError(`${given}: no such tsconfig.json`);
+    return file;
+  }
+  if (filesNamed) return undefined;
+  for (let folder = process.cwd(); ; folder = dirname(folder)) {
+    const file = join(folder, "tsconfig.json");
+    if (existsSync(file)) return file;
+    if (dirname(folder) === folder) {
+      throw new UsageError("no tsconfig.json in this folder or above it: name files, or a project with -p");
+    }
+  }
+}
+
+/** A file as named, or what a pattern matches. */
+function existing(name: string): string[] {
+  const stats = statSync(name, { throwIfNoEntry: false });
+  if (stats?.isFile()) return [realPath(resolve(name))];
+  if (stats?.isDirectory()) throw new UsageError(`${name} is a folder: name files, or a tsconfig.json with -p`);
+  const found = /[*?{[]/.test(name) ? patternMatches(name) : [];
+  if (found.length === 0) throw new UsageError(`${name}: no such file`);
+  return found;
+}
+
+function patternMatches(pattern: string): string[] {
+  // Node 20 has no glob; there the shell expands patterns.
+  if (typeof globSync !== "function") return [];
+  return globSync(pattern)
+    .map((name) => realPath(resolve(name)))
+    .filter((file) => statSync(file).isFile() && !file.includes(`${sep}node_modules${sep}`))
+    .sort();
+}
+
+function commonFolder(files: readonly string[]): string {
+  let folder = dirname(files[0]!);
+  while (!files.every((file) => file.startsWith(folder + sep))) folder = dirname(folder);
+  return folder;
+}
