@@ -8,6 +8,7 @@ import { force } from "./eager.ts";
 import { type AnyFunction, SinterError, type Site, site } from "./errors.ts";
 import type { TraceFrame, VariableCell } from "./frame.ts";
 import { Lazy, lazyFromData, type Ref, sizeOf, type Traced } from "./lazy.ts";
+import { failureOf, status } from "./status.ts";
 import { Tensor } from "./tensor.ts";
 import { hostDType, type Leaf, type Tree } from "./trees.ts";
 
@@ -42,6 +43,8 @@ export interface Wiring {
   readonly states: readonly StateSlot[];
   readonly outs: readonly Source[];
   readonly outTypes: readonly { readonly dtype: Lazy["dtype"]; readonly shape: readonly number[] }[];
+  /** The result that says which check failed. */
+  readonly checked: { readonly result: number; readonly checks: readonly Error[] } | undefined;
 }
 
 export function wire({ frame, args, outs }: TracedFunction): Wiring {
@@ -52,7 +55,7 @@ export function wire({ frame, args, outs }: TracedFunction): Wiring {
   frame.captures.forEach((capture, index) => {
     sources.set(capture.own.value, { kind: "const", index });
   });
-  const uses = [...frame.states.values()];
+  const uses = [...frame.states.values()].filter((use) => use.variable !== status);
   uses.forEach((use, index) => {
     sources.set(use.entry.value, { kind: "state", index });
   });
@@ -78,6 +81,9 @@ export function wire({ frame, args, outs }: TracedFunction): Wiring {
     }
     return source;
   });
+  const code = frame.states.get(status);
+  const checked = code !== undefined && code.now.value !== code.entry.value;
+  if (checked) results.push({ kind: "out", value: code.now.value });
   const leaving = new Set(
     [...from, ...slots.map((s) => s.from)].flatMap((s) => (s?.kind === "state" ? [s.index] : [])),
   );
@@ -86,7 +92,8 @@ export function wire({ frame, args, outs }: TracedFunction): Wiring {
     consts: frame.captures.map((capture) => capture.ref as Lazy),
     states: slots.map((slot, i) => ({ ...slot, pinned: leaving.has(i) })),
     outs: from,
-    outTypes,
+    outTypes: checked ? [...outTypes, { dtype: "i32", shape: [] }] : outTypes,
+    checked: checked ? { result: outTypes.length, checks: frame.checks } : undefined,
   };
 }
 
@@ -210,7 +217,7 @@ export class Concrete {
 
   private execute(args: readonly Lazy[], entries: readonly Lazy[], where: Site | undefined): unknown {
     const { wiring, stateOfOut, pointers, pointerSources } = this;
-    const { states, outTypes } = wiring;
+    const { states, outTypes, checked } = wiring;
     const { heap } = theMachine();
     const fresh: (Lazy | undefined)[] = new Array<Lazy | undefined>(stateOfOut.length);
     const results: Lazy[] = new Array<Lazy>(outTypes.length);
@@ -219,8 +226,8 @@ export class Concrete {
       for (let k = 0; k < stateOfOut.length; k++) {
         const at = stateOfOut[k]!;
         const entry = entries[at]!;
-        // Nobody else sees the old value: the new one may take its place.
-        if (!states[at]!.pinned && entry.uses === 1 && entry.buffer!.refs === 1) {
+        // Nobody else sees the old value: the new one may take its place, unless a check may still call it back.
+        if (checked === undefined && !states[at]!.pinned && entry.uses === 1 && entry.buffer!.refs === 1) {
           fresh[k] = undefined;
           inPlace = true;
         } else fresh[k] = withBuffer(heap, entry.dtype, entry.shape);
@@ -267,6 +274,16 @@ export class Concrete {
             if (fresh[k] === undefined) entries[at]!.lost = true;
           });
         throw error;
+      }
+      if (checked !== undefined) {
+        const { buffer } = results[checked.result]!;
+        const failure = failureOf(checked.checks, heap.view("i32", buffer!.address, 1)[0]!);
+        if (failure !== undefined) {
+          for (const lazy of fresh) lazy?.buffer?.release();
+          for (const lazy of results) lazy.buffer!.release();
+          throw failure;
+        }
+        buffer!.release();
       }
     }
     const read = (source: Source): Lazy => {

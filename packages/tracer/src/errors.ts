@@ -27,6 +27,10 @@ export class DTypeError extends SinterError {
 export class TraceError extends SinterError {
   override readonly name = "TraceError";
 }
+/** A check that did not hold when a program ran. */
+export class AssertionError extends SinterError {
+  override readonly name = "AssertionError";
+}
 /** A tensor or variable whose memory was given back. */
 export class DisposedError extends SinterError {
   override readonly name = "DisposedError";

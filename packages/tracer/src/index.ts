@@ -4,8 +4,22 @@ import { handlesIn } from "./trees.ts";
 import "./methods.ts";
 
 export { currentBackend, listBackends, setBackend } from "./backend.ts";
+export { assert } from "./control/assert.ts";
+export { cond, switchCase } from "./control/cond.ts";
+export { fori, type WhileOptions, whileLoop } from "./control/loops.ts";
+export { Range, range } from "./control/range.ts";
+export { type ScanOptions, scan } from "./control/scan.ts";
+export type { Like, Tensors } from "./control/values.ts";
 export { eagerStats } from "./eager.ts";
-export { DisposedError, DTypeError, OutOfMemoryError, ShapeError, SinterError, TraceError } from "./errors.ts";
+export {
+  AssertionError,
+  DisposedError,
+  DTypeError,
+  OutOfMemoryError,
+  ShapeError,
+  SinterError,
+  TraceError,
+} from "./errors.ts";
 export { evalShape } from "./eval-shape.ts";
 export { VariableCell } from "./frame.ts";
 export { type CompiledFunction, compile, type FunctionOptions, withEager } from "./function.ts";

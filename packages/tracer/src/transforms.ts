@@ -2,11 +2,8 @@
  * Gradients. A function is traced into a graph of its own, the graph is differentiated, and the result is emitted where
  * the caller is: into the trace that is going on, or eagerly.
  */
-import { type Graph, type GraphResult, inlineGraph, type Value } from "@sinter/ir";
+import type { Graph, GraphResult } from "@sinter/ir";
 import { DifferentiationError, gradGraph } from "@sinter/passes";
-import { Buffer, compileGraph, theMachine } from "@sinter/runtime";
-import { currentBackend } from "./backend.ts";
-import { eager, force, nodeBudget } from "./eager.ts";
 import {
   type AnyFunction,
   checkOptions,
@@ -17,10 +14,11 @@ import {
   SinterError,
   site,
 } from "./errors.ts";
-import { currentFrame, currentTrace, type Frame, TraceFrame, VariableCell } from "./frame.ts";
+import { currentFrame, currentTrace, TraceFrame, VariableCell } from "./frame.ts";
 import { emit, make, readVariable, run, toRef } from "./kit.ts";
-import { Lazy, type Ref, type Traced } from "./lazy.ts";
+import type { Ref, Traced } from "./lazy.ts";
 import { tensor } from "./lib/create.ts";
+import { emitGraph, graphInputs, writtenStates } from "./staged.ts";
 import { Tensor, type TensorLike } from "./tensor.ts";
 import { traceBody, type UserFunction } from "./trace.ts";
 import { buildTree, eachTensor, type Leaf, type Tree, treeOf, treeText } from "./trees.ts";
@@ -64,9 +62,6 @@ function differentiate(
     args[index] = frame.argument(dtype, shape, path.replace(/^args/, "arg"));
   });
   const given = buildTree(tree, (index) => new Tensor(args[index]!)) as unknown[];
-  let aux:
-    | { readonly build: (leaf: (index: number) => unknown) => unknown; readonly outs: readonly Traced[] }
-    | undefined;
   const body = traceBody(frame, fn, given);
   enclosing?.created.push(...frame.created);
   const parts = body.build((index) => body.outs[index]);
@@ -85,7 +80,6 @@ function differentiate(
     throw new ShapeError(
       `${caller}: ${name} must return a float scalar to differentiate, not ${describe(value)}; reduce it with .sum() or .mean()`,
     );
-  aux = { build: body.build, outs: body.outs };
   const scalar =
     value.shape.length === 0 ? value : frame.own(frame.builder.emit("reshape", [value.value], { shape: [] }));
 
@@ -94,10 +88,10 @@ function differentiate(
     target?.kind === "variables" ? target.list : states.map((s) => s.variable).filter((v) => v.trainable);
   const results: GraphResult[] = [
     { kind: "out", value: scalar.value },
-    ...aux.outs.map((out): GraphResult => ({ kind: "out", value: out.value })),
+    ...body.outs.map((out): GraphResult => ({ kind: "out", value: out.value })),
   ];
-  const written = states.filter((s) => s.now.value !== s.entry.value);
-  for (const use of written) results.push({ kind: "state", value: use.now.value, param: use.param });
+  const written = writtenStates(frame);
+  results.push(...written.results);
   const positions = argumentPositions(tree);
   const params =
     target?.kind === "leaves"
@@ -112,17 +106,8 @@ function differentiate(
     if (error instanceof DifferentiationError) throw new DTypeError(`${caller}: ${error.message}`);
     throw error;
   }
-  const inputs = paramRefs(
-    frame,
-    graph,
-    args,
-    refs,
-    states.map((s) => ({ param: s.param, ref: readVariable(s.variable) })),
-  );
-  const emitted = emitGraph(outer, derived, inputs);
-  written.forEach((use, i) => {
-    write(use.variable, emitted[1 + aux.outs.length + i]!);
-  });
+  const emitted = emitGraph(outer, derived, graphInputs(frame, graph, refs));
+  written.assign(emitted.slice(1 + body.outs.length));
   const first = results.length;
   let next = first;
   const gradients = params.map((param, i): Ref => {
@@ -130,7 +115,7 @@ function differentiate(
     const { dtype, shape } = variables[i]!;
     return emit("broadcast", [outer.scalar(dtype, 0)], { shape, dims: [] });
   });
-  const [again, auxiliary] = hasAux ? (aux.build((index) => new Tensor(emitted[1 + index]!)) as unknown[]) : [];
+  const [again, auxiliary] = hasAux ? (body.build((index) => new Tensor(emitted[1 + index]!)) as unknown[]) : [];
   // The value has a handle of its own.
   if (again instanceof Tensor) again.dispose();
   return { value: emitted[0]!, aux: auxiliary, gradients, variables };
@@ -141,90 +126,6 @@ function argumentPositions(tree: Tree): Map<number, number> {
   const out = new Map<number, number>();
   eachTensor(tree, ({ index }) => out.set(index, out.size));
   return out;
-}
-
-function paramRefs(
-  frame: TraceFrame,
-  graph: Graph,
-  args: readonly Traced[],
-  refs: readonly Ref[],
-  states: readonly { param: number; ref: Ref }[],
-): Ref[] {
-  const out = new Array<Ref>(graph.params.length);
-  args.forEach((_, i) => {
-    out[i] = refs[i]!;
-  });
-  for (const capture of frame.captures) out[capture.param] = capture.ref;
-  for (const { param, ref } of states) out[param] = ref;
-  return out;
-}
-
-function write(variable: VariableCell, ref: Ref): void {
-  const trace = currentTrace();
-  if (trace !== undefined) trace.write(variable, ref);
-  else variable.rebind(ref as Lazy);
-}
-
-/** Emits a graph where the caller is. A large one runs at once when there is no trace to be part of. */
-export function emitGraph(frame: Frame, graph: Graph, inputs: readonly Ref[]): Ref[] {
-  if (frame instanceof TraceFrame) {
-    const values = inlineGraph(
-      frame.builder,
-      graph,
-      inputs.map((ref) => frame.lift(ref).value),
-    );
-    return values.map((value) => frame.own(value));
-  }
-  const lazies = inputs.map((ref) => ref as Lazy);
-  if (graph.nodes.length > nodeBudget / 2 || graph.nodes.some((n) => n.regions.length > 0))
-    return runGraph(graph, lazies);
-  eager.reserve(graph.nodes.length);
-  const values = new Map<Value, Ref>();
-  graph.params.forEach((param, i) => {
-    values.set(param.value, lazies[i]!);
-  });
-  graph.nodes.forEach((node) => {
-    const operands = node.operands.map((v) => values.get(v)!);
-    const result =
-      node.op === "const"
-        ? eager.constant({
-            dtype: node.attrs["dtype"] as Lazy["dtype"],
-            shape: node.attrs["shape"] as readonly number[],
-            data: node.attrs["data"] as Float32Array,
-          })
-        : eager.emit(node.op, operands, node.attrs);
-    values.set(node.results[0]!, result);
-  });
-  return graph.results.map((result) => values.get(result.value)!);
-}
-
-function runGraph(graph: Graph, inputs: readonly Lazy[]): Lazy[] {
-  force(...inputs);
-  const wanted = [...new Set(graph.results.map((result) => result.value))];
-  const plain: Graph = {
-    ...graph,
-    params: graph.params.map((param) => ({ ...param, kind: "arg" })),
-    results: wanted.map((value): GraphResult => ({ kind: "out", value })),
-  };
-  const { executable } = compileGraph(plain, { backend: currentBackend() });
-  const { heap } = theMachine();
-  const outputs = new Map<Value, Lazy>();
-  for (const value of wanted) {
-    const type = value.type as { readonly dtype: Lazy["dtype"]; readonly shape: readonly number[] };
-    const lazy = eager.keep(new Lazy(type.dtype, type.shape));
-    lazy.buffer = new Buffer(heap, lazy.bytes);
-    outputs.set(value, lazy);
-  }
-  executable.execute(
-    executable.slots.map((slot) =>
-      slot.kind === "arg"
-        ? inputs[slot.index]!.buffer!.address
-        : slot.kind === "result"
-          ? outputs.get(wanted[slot.index]!)!.buffer!.address
-          : 0,
-    ),
-  );
-  return graph.results.map((result) => outputs.get(result.value)!);
 }
 
 interface Call {

@@ -1,0 +1,91 @@
+/** `scan`: a loop over the first axis of a tree of tensors that carries a tree and stacks what each step gives. */
+import { checkOptions, describe, describeValue, ShapeError, SinterError } from "../errors.ts";
+import { run } from "../kit.ts";
+import type { Ref } from "../lazy.ts";
+import { staged } from "../staged.ts";
+
+import { buildTree, type Tree } from "../trees.ts";
+import { type BlockType, emitScan, traceBlock } from "./blocks.ts";
+import { placeName, traceLoop } from "./loops.ts";
+import { checkFunctions, type Leaves, type Like, leafRef, leavesOf, type Tensors, tensorsOf } from "./values.ts";
+
+export interface ScanOptions {
+  /** Steps; needed where xs is null, and otherwise the size of its first axis. */
+  readonly length?: number;
+  /** Runs from the last step to the first. What is stacked stays in the order of xs. */
+  readonly reverse?: boolean;
+}
+
+/** One step's part of xs: each tensor without its first axis. */
+export type Slices<X> = X extends null | undefined ? null : Tensors<X>;
+
+/**
+ * Calls `step(carry, x)` for each slice x of the tensors in `xs` along their first axis (null where xs is), which returns
+ * [next carry, y]. Returns [last carry, ys]: each tensor of y stacked along a new first axis. Outside a compiled function
+ * the whole scan runs as one program.
+ */
+export function scan<C, Y, X = null>(
+  step: (carry: Tensors<C>, x: Slices<X>) => readonly [Like<C>, Y],
+  init: C,
+  xs: X,
+  options: ScanOptions = {},
+): [Tensors<C>, Tensors<Y>] {
+  checkFunctions("scan", { step });
+  checkOptions("scan", options, ["length", "reverse"]);
+  return run("scan", () => {
+    const rows = leavesOf("scan", xs, "xs");
+    const length = lengthOf(rows, options.length);
+    const where = placeName("scan");
+    const call = step as unknown as (carry: unknown, x: unknown) => unknown;
+    let trees: { readonly carry: Tree; readonly y: Leaves } | undefined;
+    const refs = staged("scan", () => {
+      const sliced = rows.leaves.map((leaf) => leafRef(leaf));
+      const slices = sliced.map(({ dtype, shape }, i): BlockType => ({ dtype, shape: shape.slice(1), name: `x_${i}` }));
+      const loop = traceLoop("scan", init, (types, wrap) =>
+        traceBlock(`body of ${where}`, [...types, ...slices], (params) => {
+          const x = buildTree(rows.tree, (index) => params[types.length + index]);
+          const { carry, y } = pairOf(call(wrap(params), rows.leaves.length === 0 ? null : x));
+          const ys = leavesOf("scan", y, "y");
+          return { ...leavesOf("scan", carry, "carry"), ys: { ...ys, refs: ys.leaves.map(leafRef) } };
+        }),
+      );
+      trees = { carry: loop.tree, y: loop.traced.ys };
+      const reverse = options.reverse ?? false;
+      return emitScan(loop.block, [...loop.outs, ...loop.traced.ys.refs], loop.init, sliced, { length, reverse });
+    });
+    const { carry, y } = trees!;
+    const count = refs.length - y.leaves.length;
+    return [tensorsOf(carry, refs.slice(0, count), scan), tensorsOf(y.tree, refs.slice(count), scan)];
+  }) as [Tensors<C>, Tensors<Y>];
+}
+
+function pairOf(result: unknown): { readonly carry: unknown; readonly y: unknown } {
+  if (result instanceof Promise) result.catch(() => {});
+  if (Array.isArray(result) && result.length === 2) return { carry: result[0], y: result[1] };
+  throw new SinterError(`scan: step must return [carry, y], not ${describeValue(result)}`);
+}
+
+/** The number of steps: all of xs agree in it. */
+function lengthOf(xs: Leaves, given: number | undefined): number {
+  if (given !== undefined && !(Number.isInteger(given) && given >= 0))
+    throw new SinterError(`scan: length must be a whole number, 0 or more, not ${describeValue(given)}`);
+  let [length, of] = [given, "length"];
+  xs.leaves.forEach((leaf, i) => {
+    const path = xs.paths[i]!;
+    const shape = typeof leaf === "number" ? [] : leaf.shape;
+    if (shape.length === 0)
+      throw new ShapeError(
+        `scan: ${path} is ${typeof leaf === "number" ? `the number ${leaf}` : describe(leaf)}, which has no first axis to step along; what is the same in each step need not be in xs`,
+      );
+    if (length !== undefined && shape[0] !== length)
+      throw new ShapeError(
+        `scan: ${of === "length" ? `length is ${length}` : `${of} has ${length} steps`}, but ${path} is ${describe(leaf as Ref)}: its first axis must be equally long`,
+      );
+    [length, of] = [shape[0]!, path];
+  });
+  if (length === undefined)
+    throw new SinterError(
+      "scan: without tensors in xs the number of steps is not known: scan(step, init, null, { length: 10 })",
+    );
+  return length;
+}

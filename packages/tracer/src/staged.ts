@@ -1,0 +1,129 @@
+/**
+ * Functions that are traced into a graph of their own which is then emitted, changed, where the caller is: into the trace
+ * that is going on, or eagerly. What goes in, how it runs, and what happens to the variables that it assigns.
+ */
+import { type Graph, type GraphResult, inlineGraph, type Value } from "@sinter/ir";
+import { Buffer, compileGraph, theMachine } from "@sinter/runtime";
+import { currentBackend } from "./backend.ts";
+import { eager, force, nodeBudget } from "./eager.ts";
+import { currentFrame, currentTrace, type Frame, inFrame, TraceFrame } from "./frame.ts";
+import { readVariable } from "./kit.ts";
+import { Lazy, type Ref } from "./lazy.ts";
+import { status, throwFailure } from "./status.ts";
+
+/** Emits what `body` emits as one program of its own where no trace is going on; in a trace it is simply part of it. */
+export function staged(name: string, body: () => Ref[]): Ref[] {
+  const outer = currentFrame();
+  if (outer.kind === "trace") return body();
+  const frame = new TraceFrame(name, outer);
+  try {
+    const outs = inFrame(frame, body).map((ref) => frame.lift(ref));
+    const written = writtenStates(frame);
+    const results = outs.map((out): GraphResult => ({ kind: "out", value: out.value }));
+    const graph = frame.finish([...results, ...written.results]);
+    const emitted = emitGraph(outer, graph, graphInputs(frame, graph, []));
+    written.assign(emitted.slice(outs.length));
+    return emitted.slice(0, outs.length);
+  } finally {
+    frame.seal();
+  }
+}
+
+/** What the parameters of a frame's graph stand for: arguments come first, in order. */
+export function graphInputs(frame: TraceFrame, graph: Graph, args: readonly Ref[]): Ref[] {
+  const out = new Array<Ref>(graph.params.length);
+  args.forEach((arg, i) => {
+    out[i] = arg;
+  });
+  for (const { param, ref } of frame.captures) out[param] = ref;
+  for (const { param, variable } of frame.states.values()) if (param >= 0) out[param] = readVariable(variable);
+  return out;
+}
+
+/** The variables that a frame assigned: results of its graph, and their assignment where the graph has been emitted. */
+export function writtenStates(frame: TraceFrame): {
+  readonly results: readonly GraphResult[];
+  assign(values: readonly Ref[]): void;
+} {
+  const written = [...frame.states.values()].filter((use) => use.now.value !== use.entry.value);
+  return {
+    results: written.map(
+      ({ now: { value }, param }): GraphResult =>
+        param < 0 ? { kind: "out", value } : { kind: "state", value, param },
+    ),
+    assign(values) {
+      const trace = currentTrace();
+      if (trace === undefined) {
+        const code = written.findIndex(({ variable }) => variable === status);
+        // Nothing is assigned where a check failed.
+        if (code >= 0) throwFailure(frame, values[code] as Lazy);
+      }
+      written.forEach(({ variable }, i) => {
+        if (trace !== undefined) trace.write(variable, values[i]!);
+        else if (variable !== status) variable.rebind(values[i] as Lazy);
+      });
+    },
+  };
+}
+
+/** Emits a graph where the caller is. A large one runs at once when there is no trace to be part of. */
+export function emitGraph(frame: Frame, graph: Graph, inputs: readonly Ref[]): Ref[] {
+  if (frame instanceof TraceFrame) {
+    const values = inlineGraph(
+      frame.builder,
+      graph,
+      inputs.map((ref) => frame.lift(ref).value),
+    );
+    return values.map((value) => frame.own(value));
+  }
+  const lazies = inputs.map((ref) => ref as Lazy);
+  if (graph.nodes.length > nodeBudget / 2 || graph.nodes.some((n) => n.regions.length > 0))
+    return runGraph(graph, lazies);
+  eager.reserve(graph.nodes.length);
+  const values = new Map<Value, Ref>();
+  graph.params.forEach((param, i) => {
+    values.set(param.value, lazies[i]!);
+  });
+  graph.nodes.forEach((node) => {
+    const operands = node.operands.map((v) => values.get(v)!);
+    const result =
+      node.op === "const"
+        ? eager.constant({
+            dtype: node.attrs["dtype"] as Lazy["dtype"],
+            shape: node.attrs["shape"] as readonly number[],
+            data: node.attrs["data"] as Float32Array,
+          })
+        : eager.emit(node.op, operands, node.attrs);
+    values.set(node.results[0]!, result);
+  });
+  return graph.results.map((result) => values.get(result.value)!);
+}
+
+function runGraph(graph: Graph, inputs: readonly Lazy[]): Lazy[] {
+  force(...inputs);
+  const wanted = [...new Set(graph.results.map((result) => result.value))];
+  const plain: Graph = {
+    ...graph,
+    params: graph.params.map((param) => ({ ...param, kind: "arg" })),
+    results: wanted.map((value): GraphResult => ({ kind: "out", value })),
+  };
+  const { executable } = compileGraph(plain, { backend: currentBackend() });
+  const { heap } = theMachine();
+  const outputs = new Map<Value, Lazy>();
+  for (const value of wanted) {
+    const type = value.type as { readonly dtype: Lazy["dtype"]; readonly shape: readonly number[] };
+    const lazy = eager.keep(new Lazy(type.dtype, type.shape));
+    lazy.buffer = new Buffer(heap, lazy.bytes);
+    outputs.set(value, lazy);
+  }
+  executable.execute(
+    executable.slots.map((slot) =>
+      slot.kind === "arg"
+        ? inputs[slot.index]!.buffer!.address
+        : slot.kind === "result"
+          ? outputs.get(wanted[slot.index]!)!.buffer!.address
+          : 0,
+    ),
+  );
+  return graph.results.map((result) => outputs.get(result.value)!);
+}
