@@ -27,8 +27,8 @@ export const mandelbrot: Case = {
             bandwidth: { kind: "copy-bandwidth", size: counts.length },
           },
           reference: () => Float64Array.from(counts),
-          // On this grid double precision gives the same counts, which are integers.
-          tolerance: { absolute: 0.5, relative: 0 },
+          // In double precision, or with fused multiply-adds, a few elements at the border leave earlier or later.
+          tolerance: { absolute: 0.5, relative: 0, outliers: 0.001 },
         },
       ],
       [...peers, "typed-array"],
@@ -40,7 +40,7 @@ export const mandelbrot: Case = {
       unit: "GFLOP/s",
       results,
       notes: [
-        "flops: those of the rounds that each element needs",
+        "flops: those of the rounds that each element needs; one element in 1,000 may differ, for the last bit",
         "jax-js: 100 masked rounds unrolled in one jitted function; onnxruntime-web: a Loop of 100 such rounds",
         "typed-array: double precision, as JavaScript computes",
       ],
