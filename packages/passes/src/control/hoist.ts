@@ -73,7 +73,7 @@ function emitOutside(
 ): readonly (readonly [Value, Value])[] {
   const maker = makers(region);
   const values = new Map<Value, Value>();
-  captures.forEach((slot, i) => values.set(region.params[i]!.value, slot.value));
+  for (const [i, slot] of captures.entries()) values.set(region.params[i]!.value, slot.value);
   const outside = (value: Value): Value => {
     const known = values.get(value);
     if (known !== undefined) return known;
@@ -81,7 +81,7 @@ function emitOutside(
     const operands = node.operands.map(outside);
     b.at(region.debug.locs[position]);
     const made = b.emitNode(node.op, operands, node.attrs, node.regions, node.groups);
-    node.results.forEach((result, k) => values.set(result, made[k]!));
+    for (const [k, result] of node.results.entries()) values.set(result, made[k]!);
     return values.get(value)!;
   };
   return [...chosen].flatMap((node) => node.results.map((result) => [result, outside(result)] as const));
@@ -109,7 +109,7 @@ class Invariants {
   constructor(region: Graph, captureCount: number, runs: boolean) {
     this.region = region;
     this.maker = makers(region);
-    region.params.slice(0, captureCount).forEach((param) => this.invariant.add(param.value));
+    for (const param of region.params.slice(0, captureCount)) this.invariant.add(param.value);
     for (const node of region.nodes)
       if (node.operands.every((operand) => this.invariant.has(operand)) && !hasEffect(node) && (runs || ends(node)))
         for (const result of node.results) this.invariant.add(result);
@@ -141,8 +141,8 @@ class Invariants {
 
   private markRead(value: Value): void {
     const node = this.maker.get(value)?.node;
-    if (node !== undefined && isFree(node, value)) node.operands.forEach((operand) => this.markRead(operand));
-    else this.readAnyway.add(value);
+    if (node === undefined || !isFree(node, value)) this.readAnyway.add(value);
+    else for (const operand of node.operands) this.markRead(operand);
   }
 
   private isWorthMoving(node: Node, value: Value): boolean {
