@@ -13,6 +13,7 @@ import { rnn } from "./rnn.ts";
 import { softmax } from "./softmax.ts";
 import { sum } from "./sum.ts";
 import { trainingStep } from "./training-step.ts";
+import { transform } from "./transform.ts";
 import { ulp } from "./ulp.ts";
 
 export const cases: readonly Case[] = [
@@ -26,6 +27,7 @@ export const cases: readonly Case[] = [
   mandelbrot,
   jacobi,
   rnn,
+  transform,
   firstCall,
   ulp,
   accuracy,

@@ -15,8 +15,27 @@ import { trainingRun, trainingStep } from "./sinter-training.ts";
 
 export const peer: Peer = {
   name: "sinter",
-  prepare: (job) => Promise.resolve(prepare(job)),
+  prepare: async (job) => {
+    switch (job.kind) {
+      case "linear-regression":
+        return (await loops()).linearRegression(job);
+      case "mandelbrot":
+        return (await loops()).mandelbrot(job);
+      case "jacobi":
+        return (await loops()).jacobi(job);
+      case "rnn":
+        return (await loops()).rnn(job);
+      default:
+        return prepare(job);
+    }
+  },
 };
+
+/** Loaded by the jobs that need it: their source is transformed as it is imported. */
+async function loops(): Promise<typeof import("./sinter-control.ts")> {
+  await import("sinter/register");
+  return await import("./sinter-control.ts");
+}
 
 function prepare(job: Job): Prepared | Refusal {
   switch (job.kind) {
