@@ -96,6 +96,11 @@ export class Builder implements Emitter {
     }
   }
 
+  /** How many nodes have been made. */
+  get size(): number {
+    return this.made.length;
+  }
+
   emit(op: string, operands: readonly Value[], attrs: Attrs = {}): Value {
     const results = this.emitNode(op, operands, attrs);
     if (results.length !== 1) throw new Error(`op ${op} has ${results.length} results where one is expected`);

@@ -14,7 +14,7 @@ export function isTensorLike(value: unknown): value is Tensor | VariableCell {
 }
 
 /** Whether a value is known only when the program runs. */
-export function isSymbolic(value: unknown): value is Tensor | VariableCell {
+export function isSymbolic(value: unknown): boolean {
   if (typeof value !== "object") return false;
   if (value instanceof VariableCell) return currentTrace() !== undefined;
   return value instanceof Tensor && value.ref("a condition").kind === "traced";

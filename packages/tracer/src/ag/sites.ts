@@ -1,0 +1,23 @@
+/** Places in the source that transformed code names by number, and what it says of functions that are compiled. */
+import type { Loc } from "@sinter/ir";
+import { currentTrace } from "../frame.ts";
+import { TransformedSite } from "../transformed-site.ts";
+
+/** Of the calls that transformed sources make: raised when they change. */
+export const abi = 1;
+
+/** Places of one file, each [line, column]. */
+export function locs(file: string, positions: readonly (readonly [line: number, column: number])[]): Loc[] {
+  return positions.map(([line, column]) => ({ file, line, column }));
+}
+
+/** Gives a place to the operations made since the last time; passes `value` on. */
+export function at<T>(loc: Loc, value: T): T {
+  currentTrace()?.tag(loc);
+  return value;
+}
+
+/** The third argument of `compile` in transformed sources. */
+export function compiled(loc: Loc, captures: () => unknown[], names: readonly string[]): TransformedSite {
+  return new TransformedSite(loc, captures, names);
+}
