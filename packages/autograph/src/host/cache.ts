@@ -59,7 +59,7 @@ export class OutputCache {
       writeFileSync(draft, JSON.stringify(value));
       renameSync(draft, path);
     } catch {
-      rmSync(draft, { force: true });
+      remove(draft);
     }
   }
 
@@ -73,7 +73,7 @@ export class OutputCache {
       const path = join(this.folder, name);
       const stats = statSync(path, { throwIfNoEntry: false });
       if (stats === undefined) return [];
-      if (name.endsWith(".tmp") && Date.now() - stats.mtimeMs > day) rmSync(path, { force: true });
+      if (name.endsWith(".tmp") && Date.now() - stats.mtimeMs > day) remove(path);
       return name.endsWith(".json") ? [{ path, size: stats.size, used: stats.mtimeMs }] : [];
     });
     let bytes = files.reduce((sum, file) => sum + file.size, 0);
@@ -81,10 +81,18 @@ export class OutputCache {
     if (entries < this.#limits.entries && bytes < this.#limits.bytes) return;
     for (const file of files.sort((a, b) => a.used - b.used)) {
       if (entries <= this.#limits.entries / 2 && bytes <= this.#limits.bytes / 2) break;
-      rmSync(file.path, { force: true });
+      remove(file.path);
       entries--;
       bytes -= file.size;
     }
+  }
+}
+
+function remove(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // Nothing there, or nothing that can be removed.
   }
 }
 
