@@ -28,8 +28,10 @@ import {
   sumAll,
   zeros,
 } from "./calculus.ts";
+import { controlForm } from "./control/region-op.ts";
+import { forwardRegion } from "./control/reverse.ts";
+import type { Forward } from "./control/transforms.ts";
 import { inlineCalls } from "./inline.ts";
-import { type Forward, forwardRegion } from "./regions.ts";
 
 export interface VjpOptions {
   /** What a parameter gets that the cotangents do not reach: zeros of its type (the default), or an error. */
@@ -67,7 +69,7 @@ export function vjpInto(
     moveTo(b, flat.debug.locs[i]);
     const operands = node.operands.map(read);
     let made: readonly Value[];
-    if (node.regions.length > 0 && node.results.some((result) => varied[result.id] === true)) {
+    if (controlForm(node) !== undefined && node.results.some((result) => varied[result.id] === true)) {
       const forward = forwardRegion(b, node, operands, vjpInto);
       forwards.set(node, forward);
       made = forward.results;

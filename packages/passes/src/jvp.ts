@@ -20,8 +20,9 @@ import {
   scale,
   zeros,
 } from "./calculus.ts";
+import { jvpRegion } from "./control/forward.ts";
+import { controlForm } from "./control/region-op.ts";
 import { inlineCalls } from "./inline.ts";
-import { jvpRegion } from "./regions.ts";
 
 export interface JvpResult {
   /** The graph's results, in order. */
@@ -50,7 +51,7 @@ export function jvpInto(b: Builder, graph: Graph, args: readonly Value[], tangen
     const incoming = node.operands.map((operand) => directions[operand.id] ?? null);
     let made: readonly Value[];
     let moved: readonly MaybeValue[];
-    if (node.regions.length > 0 && incoming.some((tangent) => tangent !== null)) {
+    if (controlForm(node) !== undefined && incoming.some((tangent) => tangent !== null)) {
       ({ results: made, tangents: moved } = jvpRegion(b, node, operands, incoming, jvpInto));
     } else {
       made = b.emitNode(node.op, operands, node.attrs, node.regions, node.groups);

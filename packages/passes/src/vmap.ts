@@ -1,7 +1,8 @@
 /** Batching: a graph on one example becomes the same graph on many, each op by its own `batch` rule. */
 import { type Builder, type Dim, dimText, type Graph, getOp, typeOf, typeText, type Value } from "@sinter/ir";
-import { batchRegion } from "./batch-regions.ts";
 import { moveTo } from "./calculus.ts";
+import { batchRegion } from "./control/batch.ts";
+import { controlForm } from "./control/region-op.ts";
 import { inlineCalls } from "./inline.ts";
 
 /** A function cannot be batched as asked: says which parameter, variable or op, and why. */
@@ -52,7 +53,7 @@ export function vmapInto(
     const which = node.operands.map((operand) => batched[operand.id] === true);
     const any = which.includes(true);
     const made = any
-      ? node.regions.length > 0
+      ? controlForm(node) !== undefined
         ? batchRegion(b, { node, operands, batched: which, size }, vmapInto)
         : getOp(node.op).batch(b, { operands, batched: which, size, attrs: node.attrs })
       : b.emitNode(node.op, operands, node.attrs, node.regions, node.groups);

@@ -1,8 +1,7 @@
 // Derivatives and batching through cond, while and scan, with the same checks as any other graph.
 import { Builder, emit, type Graph, type HostTensor, hostScalar, tensorType, type Value } from "@sinter/ir";
-import { describe, expect, test } from "vitest";
+import { describe, test } from "vitest";
 import { seededRng } from "../../../test/support/random.ts";
-import { gradGraph } from "../src/index.ts";
 import { checkBatching, checkDerivatives } from "./support/check.ts";
 import type { Instance } from "./support/sampled.ts";
 
@@ -67,7 +66,7 @@ function branches(): Graph {
 }
 
 /** Doubles x until it is past a limit. */
-function doubling(): Graph {
+function doubling(attrs: { readonly maxIterations?: number } = {}): Graph {
   const test = region((b) => {
     const [limit, x] = params(b, "limit", "x") as [Value, Value];
     return [emit.less(b, x, limit)];
@@ -78,7 +77,7 @@ function doubling(): Graph {
   });
   const b = new Builder("doubling");
   const [limit, x] = params(b, "limit", "x") as [Value, Value];
-  return b.finish(b.emitRegion("while", { captures: [limit], init: [x] }, {}, [test, body]).map(out));
+  return b.finish(b.emitRegion("while", { captures: [limit], init: [x] }, attrs, [test, body]).map(out));
 }
 
 const branchArgs = (index: number): HostTensor[] => [
@@ -88,7 +87,12 @@ const branchArgs = (index: number): HostTensor[] => [
 ];
 
 describe("derivatives", () => {
+  const doublingArgs = (limit: number): HostTensor[] => [hostScalar("f64", limit), hostScalar("f64", 0.9)];
   const cases: readonly (readonly [string, Instance])[] = [
+    ["while", { graph: doubling(), args: doublingArgs(10) }],
+    ["while of no round", { graph: doubling(), args: doublingArgs(0.5) }],
+    ["bounded while", { graph: doubling({ maxIterations: 5 }), args: doublingArgs(10) }],
+    ["bounded while that reaches its bound", { graph: doubling({ maxIterations: 4 }), args: doublingArgs(10) }],
     ["scan", { graph: recurrence(false), args: recurrenceArgs(0) }],
     ["reversed scan", { graph: recurrence(true), args: recurrenceArgs(0) }],
     ...[-1, 0, 1, 2, 9].map((index): readonly [string, Instance] => [
@@ -101,14 +105,6 @@ describe("derivatives", () => {
       const rng = seededRng(1);
       checkDerivatives(checkDerivatives(instance, rng), rng);
     });
-
-  test("through while exist in forward mode and are an error in reverse mode", () => {
-    const instance = { graph: doubling(), args: [hostScalar("f64", 10), hostScalar("f64", 0.9)] };
-    expect(() => checkDerivatives(instance, seededRng(1))).toThrow("while has no reverse mode");
-    expect(() => gradGraph(instance.graph, { wrt: [1], of: 0, keepResults: false })).toThrow(
-      "while has no reverse mode",
-    );
-  });
 });
 
 describe("vmap", () => {

@@ -3,7 +3,8 @@
  * examples that are done keep their carry; a cond whose index differs between examples computes every branch and selects.
  */
 import { type Builder, type Dim, emit, type Graph, type Node, typeOf, type Value } from "@sinter/ir";
-import { addParams, makeRegion, scanGroups } from "./regions.ts";
+import { buildRegion, byGroup } from "./region-op.ts";
+import { addParams } from "./transforms.ts";
 
 type Vmap = (
   b: Builder,
@@ -52,7 +53,7 @@ function withBatchAxis(b: Builder, value: Value, batched: boolean, size: Dim): V
 function batchCond(b: Builder, { node, operands, batched, size }: RegionBatch, vmap: Vmap): readonly Value[] {
   const captures = operands.slice(1);
   const branches = node.regions.map((region) =>
-    makeRegion(b, region, (c) => {
+    buildRegion(b, region.name, (c) => {
       const made = vmap(c, region, addParams(c, captures), axesOf(batched.slice(1)), size);
       return made.results.map((value, i) => withBatchAxis(c, value, made.batched[i]!, size));
     }),
@@ -83,7 +84,7 @@ function selectExamples(b: Builder, condition: Value, yes: Value, no: Value): Va
 }
 
 function batchWhile(b: Builder, { node, operands, batched, size }: RegionBatch, vmap: Vmap): readonly Value[] {
-  const { captures, init } = scanGroups(node, operands);
+  const { captures, init } = byGroup(node, operands);
   const [test, body] = node.regions as readonly [Graph, Graph];
   const fixed = batched.slice(0, captures.length);
   const all = operands.map((value, i) => (i < captures.length ? value : withBatchAxis(b, value, batched[i]!, size)));
@@ -93,8 +94,8 @@ function batchWhile(b: Builder, { node, operands, batched, size }: RegionBatch, 
     const made = vmap(c, test, args, axes, size);
     return withBatchAxis(c, made.results[0]!, made.batched[0]!, size);
   };
-  const anyRunning = makeRegion(b, test, (c) => [emit.reduce(c, "or", running(c, addParams(c, all)), [0])]);
-  const step = makeRegion(b, body, (c) => {
+  const anyRunning = buildRegion(b, test.name, (c) => [emit.reduce(c, "or", running(c, addParams(c, all)), [0])]);
+  const step = buildRegion(b, body.name, (c) => {
     const args = addParams(c, all);
     const goes = running(c, args);
     const made = vmap(c, body, args, axes, size);
@@ -111,14 +112,14 @@ function batchWhile(b: Builder, { node, operands, batched, size }: RegionBatch, 
 }
 
 function batchScan(b: Builder, { node, operands, batched, size }: RegionBatch, vmap: Vmap): readonly Value[] {
-  const { captures, init, xs } = scanGroups(node, operands);
+  const { captures, init, xs } = byGroup(node, operands);
   const body = node.regions[0]!;
   const start = captures.length + init.length;
   // The axis of steps stays in front of the axis of examples.
   const steps = xs.map((x, i) => (batched[start + i] ? emit.moveAxis(b, x, 1, 0) : x));
   const carries = init.map((value, i) => withBatchAxis(b, value, batched[captures.length + i]!, size));
   const which = [...batched.slice(0, captures.length), ...init.map(() => true), ...batched.slice(start)];
-  const mapped = makeRegion(b, body, (c) => {
+  const mapped = buildRegion(b, body.name, (c) => {
     const args = body.params.map((param, i) => {
       const { dtype, shape } = typeOf(param.value);
       return c.param("arg", { kind: "tensor", dtype, shape: which[i] ? [size, ...shape] : shape }, param.name);
