@@ -10,6 +10,7 @@ import type { TraceFrame, VariableCell } from "./frame.ts";
 import { Lazy, lazyFromData, type Ref, sizeOf, type Traced } from "./lazy.ts";
 import { failureOf, status } from "./status.ts";
 import { Tensor } from "./tensor.ts";
+import { checkGuard, type Guard } from "./transformed.ts";
 import { hostDType, type Leaf, type Tree } from "./trees.ts";
 
 /** Where a value that leaves the program comes from. Values that come in and go out unchanged are shared, not copied. */
@@ -43,6 +44,8 @@ export interface Wiring {
   readonly states: readonly StateSlot[];
   readonly outs: readonly Source[];
   readonly outTypes: readonly { readonly dtype: Lazy["dtype"]; readonly shape: readonly number[] }[];
+  /** What the traced functions captured. */
+  readonly guards: readonly Guard[];
   /** The result that says which check failed. */
   readonly checked: { readonly result: number; readonly checks: readonly Error[] } | undefined;
 }
@@ -93,6 +96,7 @@ export function wire({ frame, args, outs }: TracedFunction): Wiring {
     states: slots.map((slot, i) => ({ ...slot, pinned: leaving.has(i) })),
     outs: from,
     outTypes: checked ? [...outTypes, { dtype: "i32", shape: [] }] : outTypes,
+    guards: frame.guards,
     checked: checked ? { result: outTypes.length, checks: frame.checks } : undefined,
   };
 }
@@ -181,6 +185,7 @@ export class Concrete {
 
   /** Runs the program on the leaves of the argument tree. */
   call(leaves: readonly Leaf[], where: Site | undefined): unknown {
+    for (const guard of this.wiring.guards) checkGuard(guard);
     const temporary: Lazy[] = [];
     try {
       return this.run(leaves, where, temporary);

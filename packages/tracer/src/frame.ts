@@ -17,6 +17,7 @@ import {
 } from "@sinter/ir";
 import { TraceError } from "./errors.ts";
 import type { Lazy, Ref, Traced } from "./lazy.ts";
+import type { Guard } from "./transformed.ts";
 
 export interface Frame {
   readonly kind: "eager" | "trace";
@@ -81,6 +82,8 @@ export class TraceFrame implements Frame {
   readonly block: boolean;
   /** What each check fails with; kept by the outermost frame. */
   readonly checks: Error[] = [];
+  /** What the functions being traced captured; kept by the outermost frame. */
+  readonly guards: Guard[] = [];
   /** Whether positions come from `tag`, so that no stack need be captured. */
   tagged: boolean;
   /** Whether variables may be made now, and if not, why. */

@@ -4,7 +4,6 @@
  */
 import { type Backend, ByteCache } from "@sinter/runtime";
 import { checkBackend, currentBackend } from "./backend.ts";
-import { suspiciousBranch } from "./branches.ts";
 import { Concrete } from "./concrete.ts";
 import { type AnyFunction, checkOptions, describeValue, SinterError, userLine } from "./errors.ts";
 import { currentTrace } from "./frame.ts";
@@ -13,7 +12,15 @@ import { Lowered } from "./lowered.ts";
 import { explained } from "./memory.ts";
 import { Spec } from "./spec.ts";
 import { Tensor, type TensorLike } from "./tensor.ts";
-import { parameterNames, pathName, traceFunction, type UserFunction } from "./trace.ts";
+import { parameterNames, pathName, type TraceResult, traceFunction, type UserFunction } from "./trace.ts";
+import {
+  checkTraceable,
+  guardOf,
+  refuseBranches,
+  type SourceKind,
+  sourceKind,
+  type TransformedSite,
+} from "./transformed.ts";
 import { handlesIn, isStaticAt, type Leaf, matches, type Tree, treeOf, treeText, withoutObjects } from "./trees.ts";
 
 export interface FunctionOptions {
@@ -25,7 +32,7 @@ export interface FunctionOptions {
   readonly backend?: Backend;
   /** Allows rewrites that can change a float result. */
   readonly fastMath?: boolean;
-  /** false: the function's branches are meant as they are; no warning. */
+  /** false: the function's branches are meant as they are, on what is no tensor. */
   readonly autograph?: boolean;
   /** Traces after which one warning says why it keeps tracing; 8 unless said. */
   readonly retraceLimit?: number;
@@ -86,9 +93,16 @@ export function withEager<T>(body: () => T): T {
  */
 export function compile<A extends readonly unknown[], R>(
   fn: (...args: A) => R,
+  options?: FunctionOptions,
+): CompiledFunction<A, R>;
+/** The third argument is what the source transform adds. */
+export function compile<A extends readonly unknown[], R>(
+  fn: (...args: A) => R,
   options: FunctionOptions = {},
+  site?: TransformedSite,
 ): CompiledFunction<A, R> {
   if (typeof fn !== "function") throw new SinterError(`compile: fn must be a function, not ${describeValue(fn)}`);
+  checkTraceable("compile", fn);
   checkOptions("compile", options, optionNames);
   if (options.backend !== undefined) checkBackend("compile", options.backend);
   options.signature?.forEach((entry: unknown, i) => {
@@ -97,7 +111,7 @@ export function compile<A extends readonly unknown[], R>(
         `compile: signature[${i}] must be a spec, such as spec([32, 784]), not ${describeValue(entry)}`,
       );
   });
-  const traced = new TracedFunction(fn as unknown as UserFunction, options);
+  const traced = new TracedFunction(fn as unknown as UserFunction, options, site);
   const call = (...args: A): R => {
     if (eagerDepth > 0 || currentTrace() !== undefined) return traced.inline(args) as R;
     return traced.call(args, call) as R;
@@ -122,16 +136,17 @@ class TracedFunction {
   private last: Concrete | undefined;
   private lastBackend: Backend | undefined;
   private warned = false;
-  private branches: "suspicious" | "told" = "suspicious";
+  private readonly site: TransformedSite | undefined;
+  private readonly source: SourceKind;
 
-  constructor(fn: UserFunction, options: FunctionOptions) {
+  constructor(fn: UserFunction, options: FunctionOptions, site: TransformedSite | undefined) {
     this.fn = fn;
+    this.site = site;
+    this.source = sourceKind(Function.prototype.toString.call(fn), site);
     const { signature } = options;
     this.options = { ...options, ...(signature === undefined ? {} : { signature: [...signature] }) };
     this.name = options.name ?? (fn.name || "anonymous");
     this.names = parameterNames(fn);
-    if (options.autograph === false || suspiciousBranch(Function.prototype.toString.call(fn)) === undefined)
-      this.branches = "told";
   }
 
   call(args: readonly unknown[], self: AnyFunction): unknown {
@@ -148,7 +163,8 @@ class TracedFunction {
   /** Runs the function as it was written: its operations go where the caller's go. */
   inline(args: readonly unknown[]): unknown {
     const fn = this.fn as (...given: readonly unknown[]) => unknown;
-    if (this.branches === "suspicious") this.warnOfBranches(this.treeOf(args, []));
+    if (this.source === "plain" && this.options.autograph !== false) this.refuseBranches(this.treeOf(args, []));
+    if (this.site !== undefined) currentTrace()?.root().guards.push(guardOf(this.name, this.site));
     if (this.options.signature === undefined) return fn(...args);
     const made: Tensor[] = [];
     let kept: ReadonlySet<object> | undefined;
@@ -180,11 +196,8 @@ class TracedFunction {
     const tree = this.treeOf(args, leaves);
     const backend = this.options.backend ?? currentBackend();
     const { fastMath = false } = this.options;
-    this.warnOfBranches(tree);
-    const { wiring, build } = traceFunction(this.fn, this.name, tree, this.names, {
-      fastMath,
-      creation: this.traces === 0 ? "allowed" : "forbidden",
-    });
+    this.refuseBranches(tree);
+    const { wiring, build } = this.traceWith(tree, this.traces === 0 ? "allowed" : "forbidden");
     return new Lowered(wiring.graph, { backend, fastMath }, () => {
       const concrete = new Concrete(tree, treeText(tree), wiring, build, { backend, fastMath });
       return (...actual) => {
@@ -241,30 +254,28 @@ class TracedFunction {
 
   private trace(tree: Tree, signature: string, backend: Backend): Concrete {
     const { fastMath = false } = this.options;
-    this.warnOfBranches(tree);
-    const first = this.traces === 0;
-    const trace = (creation: "allowed" | "forbidden") =>
-      traceFunction(this.fn, this.name, tree, this.names, { fastMath, creation });
-    let result = trace(first ? "allowed" : "forbidden");
+    this.refuseBranches(tree);
+    let result = this.traceWith(tree, this.traces === 0 ? "allowed" : "forbidden");
     // A function that makes variables must make them once: a second trace shows whether it does.
-    if (result.created > 0) result = trace("forbidden");
+    if (result.created > 0) result = this.traceWith(tree, "forbidden");
     return new Concrete(tree, signature, result.wiring, result.build, { backend, fastMath });
   }
 
-  /** Says once that the function branches on what may be a tensor: not on arguments that are static in this call. */
-  private warnOfBranches(tree: Tree): void {
-    if (this.branches === "told") return;
-    const condition = suspiciousBranch(Function.prototype.toString.call(this.fn), (path) => {
+  private traceWith(tree: Tree, creation: "allowed" | "forbidden"): TraceResult {
+    const { fastMath = false } = this.options;
+    const guards = this.site === undefined ? [] : [guardOf(this.name, this.site)];
+    const tagged = this.source === "tagged";
+    return traceFunction(this.fn, this.name, tree, this.names, { fastMath, creation, guards, tagged });
+  }
+
+  /** Throws where source that was not transformed branches on what may be a tensor: not on what is static in this call. */
+  private refuseBranches(tree: Tree): void {
+    if (this.source !== "plain" || this.options.autograph === false) return;
+    refuseBranches(this.name, Function.prototype.toString.call(this.fn), (path) => {
       const [first, ...rest] = path.split(".");
       const at = this.names.indexOf(first!);
       return at >= 0 && isStaticAt(tree, [String(at), ...rest]);
     });
-    if (condition === undefined) return;
-    this.branches = "told";
-    console.warn(
-      `sinter: ${this.name} branches on ${condition}. If that is a tensor the branch is taken always, because JavaScript cannot ask a tensor for its truth: ` +
-        "use where(condition, a, b). If it is not, compile(fn, { autograph: false }) says so.",
-    );
   }
 
   private warnOfRetraces(): void {

@@ -10,6 +10,7 @@ export { fori, type WhileOptions, whileLoop } from "./control/loops.ts";
 export { Range, range } from "./control/range.ts";
 export { type ScanOptions, scan } from "./control/scan.ts";
 export type { Like, Tensors } from "./control/values.ts";
+export { type Derivative, hessian, jacfwd, jacrev, jvp, linearize, vjp } from "./derivatives.ts";
 export { eagerStats } from "./eager.ts";
 export {
   AssertionError,
@@ -34,6 +35,7 @@ export type { TensorMethods } from "./tensor-methods.ts";
 export type { Nested } from "./text.ts";
 export { type Gradient, type GradOptions, grad, gradients, stopGradient, valueAndGrad } from "./transforms.ts";
 export { Variable, type VariableOptions, variable } from "./variable.ts";
+export { type Axes, type VmapOptions, vmap } from "./vmap.ts";
 
 /** Runs `body` and frees every handle made inside, except those in what it returns (a tree of tensors). */
 export function scope<T>(body: () => T): T {

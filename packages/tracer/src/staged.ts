@@ -7,9 +7,12 @@ import { Buffer, compileGraph, theMachine } from "@sinter/runtime";
 import { currentBackend } from "./backend.ts";
 import { eager, force, nodeBudget } from "./eager.ts";
 import { currentFrame, currentTrace, type Frame, inFrame, TraceFrame } from "./frame.ts";
-import { readVariable } from "./kit.ts";
-import { Lazy, type Ref } from "./lazy.ts";
+import { readVariable, toRef } from "./kit.ts";
+import { Lazy, type Ref, type Traced } from "./lazy.ts";
 import { status, throwFailure } from "./status.ts";
+import { Tensor, type TensorLike } from "./tensor.ts";
+import { traceBody, type UserFunction } from "./trace.ts";
+import { buildTree, eachTensor, type Leaf, type Tree } from "./trees.ts";
 
 /** Emits what `body` emits as one program of its own where no trace is going on; in a trace it is simply part of it. */
 export function staged(name: string, body: () => Ref[]): Ref[] {
@@ -27,6 +30,27 @@ export function staged(name: string, body: () => Ref[]): Ref[] {
   } finally {
     frame.seal();
   }
+}
+
+/** Traces `fn` in a frame of its own, on arguments that `tree` describes; `seal` what is not finished. */
+export function traceApart(fn: UserFunction, name: string, tree: Tree) {
+  const enclosing = currentTrace();
+  const frame = new TraceFrame(name, currentFrame(), { creation: enclosing?.creation ?? "allowed" });
+  const args: Traced[] = [];
+  eachTensor(tree, ({ index, dtype, shape, path }) => {
+    args[index] = frame.argument(dtype, shape, path.replace(/^args/, "arg"));
+  });
+  const given = buildTree(tree, (index) => new Tensor(args[index]!)) as unknown[];
+  const { outs, build } = traceBody(frame, fn, given);
+  enclosing?.created.push(...frame.created);
+  return { frame, outs, build };
+}
+
+/** The refs of argument leaves. */
+export function leafRefs(caller: string, leaves: readonly Leaf[]): Ref[] {
+  return leaves.map((leaf, i) =>
+    leaf instanceof Tensor ? leaf.ref(caller) : toRef(caller, `argument leaf ${i}`, leaf as TensorLike),
+  );
 }
 
 /** What the parameters of a frame's graph stand for: arguments come first, in order. */

@@ -8,6 +8,7 @@ import { currentFrame, inFrame, TraceFrame, VariableCell } from "./frame.ts";
 import { toRef } from "./kit.ts";
 import { type Lazy, type Ref, readLazy, type Traced } from "./lazy.ts";
 import { Tensor } from "./tensor.ts";
+import type { Guard } from "./transformed.ts";
 import { buildTree, checkResult, eachTensor, type Leaf, type Tree, treeOf } from "./trees.ts";
 
 /** Captured tensors of at most this many bytes become part of the program. */
@@ -24,6 +25,10 @@ export type UserFunction = (...args: never[]) => unknown;
 export interface TraceOptions {
   readonly fastMath?: boolean;
   readonly creation: "allowed" | "forbidden";
+  /** What the function captured, as the caller knows it. */
+  readonly guards?: readonly Guard[];
+  /** Whether positions come from the transformed source. */
+  readonly tagged?: boolean;
 }
 
 export interface TraceResult {
@@ -40,7 +45,10 @@ export function traceFunction(
   names: readonly string[],
   options: TraceOptions,
 ): TraceResult {
-  const frame = new TraceFrame(name, currentFrame(), { ...options, adopt });
+  const { fastMath = false, creation, guards = [], tagged = false } = options;
+  const frame = new TraceFrame(name, currentFrame(), { fastMath, creation, adopt });
+  frame.guards.push(...guards);
+  frame.tagged = tagged;
   const args: Traced[] = [];
   eachTensor(tree, ({ index, dtype, shape, path }) => {
     args[index] = frame.argument(dtype, shape, pathName(path, names));

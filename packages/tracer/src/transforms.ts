@@ -14,13 +14,13 @@ import {
   SinterError,
   site,
 } from "./errors.ts";
-import { currentFrame, currentTrace, TraceFrame, VariableCell } from "./frame.ts";
+import { currentFrame, VariableCell } from "./frame.ts";
 import { emit, make, readVariable, run, toRef } from "./kit.ts";
 import type { Ref, Traced } from "./lazy.ts";
 import { tensor } from "./lib/create.ts";
-import { emitGraph, graphInputs, writtenStates } from "./staged.ts";
+import { emitGraph, graphInputs, leafRefs, traceApart, writtenStates } from "./staged.ts";
 import { Tensor, type TensorLike } from "./tensor.ts";
-import { traceBody, type UserFunction } from "./trace.ts";
+import type { UserFunction } from "./trace.ts";
 import { buildTree, eachTensor, type Leaf, type Tree, treeOf, treeText } from "./trees.ts";
 
 export interface GradOptions {
@@ -55,15 +55,7 @@ function differentiate(
   target: Target | undefined,
 ): Differentiated & { readonly variables: readonly VariableCell[] } {
   const outer = currentFrame();
-  const enclosing = currentTrace();
-  const frame = new TraceFrame(name, outer, { creation: enclosing?.creation ?? "allowed" });
-  const args: Traced[] = [];
-  eachTensor(tree, ({ index, dtype, shape, path }) => {
-    args[index] = frame.argument(dtype, shape, path.replace(/^args/, "arg"));
-  });
-  const given = buildTree(tree, (index) => new Tensor(args[index]!)) as unknown[];
-  const body = traceBody(frame, fn, given);
-  enclosing?.created.push(...frame.created);
+  const { frame, ...body } = traceApart(fn, name, tree);
   const parts = body.build((index) => body.outs[index]);
   const value = hasAux
     ? Array.isArray(parts) && parts.length === 2
@@ -165,9 +157,7 @@ function gradientCall(
         );
       return indices;
     });
-    const refs = leaves.map((leaf, i) =>
-      leaf instanceof Tensor ? leaf.ref(caller) : toRef(caller, `argument leaf ${i}`, leaf as TensorLike),
-    );
+    const refs = leafRefs(caller, leaves);
     const name = fn.name || "the function";
     const done = differentiate(caller, fn, name, tree, refs, options.hasAux === true, {
       kind: "leaves",

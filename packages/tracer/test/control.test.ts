@@ -237,7 +237,7 @@ test("a predicate that is known when traced leaves the other arm out", () => {
       s.cond(
         true,
         () => 1,
-        () => "unused",
+        () => 2,
       ),
     ),
   ).toBe(1);

@@ -96,7 +96,6 @@ onBackends("errors", () => {
     ["as JSON", (x) => JSON.stringify({ x }), /turned into JSON/],
     ["item", (x) => x.sum().item(), /item: the tensor f32\[\] has no value while/],
     ["dataSync", (x) => x.dataSync(), /dataSync: the tensor f32\[2\] has no value while/],
-    ["async", async (x) => await x, /promise|awaited/],
     ["a shape error inside", (x) => x.add([1, 2, 3]), /add: shapes do not broadcast/],
   ];
   test.each(traced)("while tracing: %s", (_name, body, message) => {

@@ -451,37 +451,69 @@ test("branches that may be tensors are found, others are not", () => {
   expect(suspiciousBranch("(x) => x?.add(1) ?? x")).toBeUndefined();
   expect(suspiciousBranch('(x) => { /* if (x) */ // while (x)\n return x.add("a ? b : c".length); }')).toBeUndefined();
   expect(found((x: { add(y: number): unknown }) => x.add(1))).toBeUndefined();
+});
+
+test("a function whose source branches on what may be a tensor is refused, before it is called", () => {
   const branching = (source: string) => new Function(`return (${source})`)() as (...args: unknown[]) => s.Tensor;
   const f = branching("(x) => { if (x.any()) return x; return x; }");
-  const said = warnings(() => {
-    const warns = compile(f);
-    warns(t(1));
-    warns(t([1, 2]));
-    compile(f, { autograph: false })(t(1));
-    const inner = compile(f);
-    compile((x: s.Tensor) => inner(x))(t(1));
-  });
-  expect(said.length).toBe(2);
-  expect(said[0]).toContain("branches on if (x.any())");
-  const silent = warnings(() => {
-    const b = compile(branching("function b(x, training) { return training ? x.add(1) : x }"));
-    b(t(1), true);
-    b(t(1), false);
-    b(t(1));
-    compile(branching("(x, o) => { if (!o.training && o.rate) return x; return x.neg(); }"))(t(1), { training: true });
-    compile(branching("(x, list) => list && x"))(t(1), [1, 2]);
-  });
-  expect(silent).toEqual([]);
-  const loud = warnings(() => {
-    compile(branching("function b(x, training) { return training ? x.add(1) : x }"))(t(1), t(1));
-    compile(branching("(x, o) => { if (!o.training && x) return x; return x.neg(); }"))(t(1), { training: true });
-    compile(branching("(x, o) => { if (o.mask) return x; return x.neg(); }"))(t(1), { mask: t(1) });
-    compile(branching("(x, list) => list.length ? list.at(0) ? x : x : x"))(t(1), [t(1)]);
-  });
-  expect(loud.map((text) => /branches on (.*?)\. If that/.exec(text)?.[1])).toEqual([
-    "training",
-    "if (!o.training && x)",
-    "if (o.mask)",
-    "list.at(0)",
-  ]);
+  const refused = compile(f, { name: "f" });
+  expect(() => refused(t(1))).toThrow(
+    /f branches on if \(x\.any\(\)\)\..*"sinter\/vite".*node --import sinter\/register.*sinter autograph build.*where\(.*cond\(.*whileLoop\(.*autograph: false/s,
+  );
+  expect(() => refused.lower(t(1))).toThrow(/branches on/);
+  expect(() => compile((x: s.Tensor) => refused(x))(t(1))).toThrow(/branches on/);
+  expect(refused.traces).toBe(0);
+  compile(f, { autograph: false })(t(1));
+  const b = compile(branching("function b(x, training) { return training ? x.add(1) : x }"));
+  b(t(1), true);
+  b(t(1), false);
+  b(t(1));
+  compile(branching("(x, o) => { if (!o.training && o.rate) return x; return x.neg(); }"))(t(1), { training: true });
+  compile(branching("(x, list) => list && x"))(t(1), [1, 2]);
+  const named = (call: () => unknown): string | undefined => {
+    try {
+      call();
+    } catch (error) {
+      return /branches on (.*?)\. If that/.exec((error as Error).message)?.[1];
+    }
+    return undefined;
+  };
+  expect([
+    named(() => compile(branching("function b(x, training) { return training ? x.add(1) : x }"))(t(1), t(1))),
+    named(() =>
+      compile(branching("(x, o) => { if (!o.training && x) return x; return x.neg(); }"))(t(1), { training: true }),
+    ),
+    named(() => compile(branching("(x, o) => { if (o.mask) return x; return x.neg(); }"))(t(1), { mask: t(1) })),
+    named(() => compile(branching("(x, list) => list.length ? list.at(0) ? x : x : x"))(t(1), [t(1)])),
+  ]).toEqual(["training", "if (!o.training && x)", "if (o.mask)", "list.at(0)"]);
+});
+
+test("a function that the source transform has seen is trusted, and its captured values are watched", () => {
+  type Compile = (fn: (x: s.Tensor) => s.Tensor, options: object, site: object) => (x: s.Tensor) => s.Tensor;
+  const transformed = compile as unknown as Compile;
+  let rate = 2;
+  const site = { captures: () => [rate], names: ["rate"] };
+  const f = transformed((x) => (x && rate > 1 ? x.mul(rate) : x), { name: "f" }, site);
+  expect(f(t(3)).item()).toBe(6);
+  const outer = compile((x: s.Tensor) => f(x).add(1), { name: "outer" });
+  expect(outer(t(3)).item()).toBe(7);
+  rate = 5;
+  const message =
+    /f: the captured variable rate was 2 when the function was traced, and is 5 now.*Pass rate as an argument/;
+  expect(() => f(t(3))).toThrow(message);
+  expect(() => outer(t(3))).toThrow(message);
+  rate = 2;
+  expect(f(t(4)).item()).toBe(8);
+});
+
+test("async and generator functions are refused at once", () => {
+  let called = 0;
+  const count = () => called++;
+  expect(() => compile(async () => count())).toThrow(/async function: .*cannot wait/);
+  expect(() =>
+    compile(function* () {
+      yield count();
+    }),
+  ).toThrow(/generator function/);
+  expect(called).toBe(0);
 });

@@ -46,7 +46,7 @@ export interface WhileOptions {
  */
 export function whileLoop<C>(
   test: (carry: Tensors<C>) => TensorLike,
-  body: (carry: Tensors<C>) => Like<C>,
+  body: (carry: Tensors<C>) => Like<NoInfer<C>>,
   init: C,
   options: WhileOptions = {},
 ): Tensors<C> {
@@ -86,7 +86,7 @@ export function whileLoop<C>(
 export function fori<C>(
   lower: TensorLike,
   upper: TensorLike,
-  body: (i: Tensor, carry: Tensors<C>) => Like<C>,
+  body: (i: Tensor, carry: Tensors<C>) => Like<NoInfer<C>>,
   init: C,
 ): Tensors<C> {
   checkFunctions("fori", { body });

@@ -25,7 +25,7 @@ export type Slices<X> = X extends null | undefined ? null : Tensors<X>;
  * the whole scan runs as one program.
  */
 export function scan<C, Y, X = null>(
-  step: (carry: Tensors<C>, x: Slices<X>) => readonly [Like<C>, Y],
+  step: (carry: Tensors<C>, x: Slices<X>) => readonly [Like<NoInfer<C>>, Y],
   init: C,
   xs: X,
   options: ScanOptions = {},
