@@ -219,22 +219,45 @@ export function runLoops(compiled: Compiled, args: readonly HostTensor[], option
     const fresh = (): TypedArray => allocate(decl.dtype, size).fill(isFloat(decl.dtype) ? Number.NaN : 77);
     arrays.push(inPlace ? arrays[decl.replaces!]! : (given?.slice() ?? fresh()));
   }
+  const kernel = (position: number): void => {
+    const found = loops.kernels[position]!;
+    try {
+      evalLoopKernel(
+        found,
+        found.buffers.map((b) => arrays[b]!),
+      );
+    } catch (error) {
+      throw new Error(`${error instanceof Error ? error.message : error}\n${printLoopKernel(found)}`, { cause: error });
+    }
+  };
+  const takeSlices = (counter: number, i: number, count: number): void => {
+    for (const { id, slice, shape } of loops.buffers) {
+      if (slice?.counter !== counter) continue;
+      const size = staticDim(sizeOf(shape));
+      const at = slice.reverse ? count - 1 - i : i;
+      arrays[id] = arrays[slice.of]!.subarray(at * size, (at + 1) * size);
+    }
+  };
   const run = (steps: readonly LoopStep[]): void => {
     for (const step of steps) {
-      if (step.kind === "copy") arrays[step.to]!.set(arrays[step.from]!);
-      else if (step.kind === "kernel") {
-        const kernel = loops.kernels[step.kernel]!;
-        try {
-          evalLoopKernel(
-            kernel,
-            kernel.buffers.map((b) => arrays[b]!),
-          );
-        } catch (error) {
-          throw new Error(`${error instanceof Error ? error.message : error}\n${printLoopKernel(kernel)}`, {
-            cause: error,
-          });
+      if (step.kind === "kernel") kernel(step.kernel);
+      else if (step.kind === "copy") arrays[step.to]!.set(arrays[step.from]!);
+      else if (step.kind === "swap") [arrays[step.a], arrays[step.b]] = [arrays[step.b]!, arrays[step.a]!];
+      else if (step.kind === "if")
+        run(step.branches[Math.min(step.branches.length - 1, Math.max(0, arrays[step.index]![0]!))]!);
+      else if (step.kind === "for") {
+        const count = staticDim(step.count);
+        for (let i = 0; i < count; i++) {
+          arrays[step.counter]![0] = i;
+          takeSlices(step.counter, i, count);
+          run(step.body);
         }
-      } else throw new Error(`step ${step.kind} is not interpreted`);
+      } else
+        for (;;) {
+          run(step.test);
+          if (arrays[step.predicate]![0] === 0) break;
+          run(step.body);
+        }
     }
   };
   run(loops.steps);

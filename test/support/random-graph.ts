@@ -159,7 +159,7 @@ class GraphMaker {
     const carry = rng.pick(this.pool);
     const types = captures.map(typeOf);
     const region = (name: string, params: readonly TensorType[], results: readonly TensorType[]): Graph =>
-      randomRegion(rng, ops, name, params, results);
+      randomRegion(rng, ops, name, params, results, this.exact);
     const kind = rng.pick(["call", "cond", "while", "scan"] as const);
     for (const v of [...captures, carry]) this.used.add(v);
     let results: readonly Value[];
@@ -290,10 +290,11 @@ function randomRegion(
   name: string,
   params: readonly TensorType[],
   results: readonly TensorType[],
+  exact: boolean,
 ): Graph {
   const b = new Builder(name, { raw: true });
   const given = params.map((type, i) => b.param("arg", type, `p${i}`));
-  const maker = new GraphMaker(rng, b, given);
+  const maker = new GraphMaker(rng, b, given, exact);
   for (let i = rng.int(1, 3); i > 0; i--) maker.add(rng.pick(ops));
   return b.finish(maker.resultsOf(results));
 }

@@ -32,6 +32,10 @@ export interface KernelCost {
   readonly bytesWritten: number;
 }
 
+/**
+ * Work and bytes of a loop are those of one round, times its rounds where their number is known (`scan`); a `while` counts
+ * once. Of branches all count. Kernels count once, however often they run.
+ */
 export interface Cost {
   readonly flops: number;
   readonly bytesRead: number;
@@ -75,6 +79,8 @@ export function costOf({ loops, plan, program }: Made): Cost {
           bytesWritten += bytes * times;
           break;
         }
+        case "swap":
+          break;
         case "if":
           for (const branch of step.branches) visit(branch, times);
           break;

@@ -8,7 +8,6 @@ import {
   type LoopFunc,
   type LoopKernel,
   type LoopProgram,
-  type LoopStep,
   type LoopStmt,
   type MemoryKind,
   type Plan,
@@ -18,10 +17,11 @@ import {
   type WasmFeatures,
   type WasmProgram,
 } from "@sinter/ir";
-import type { Assembler, Code, WasmType } from "../asm.ts";
+import type { Assembler } from "../asm.ts";
 import { Encoder } from "../encode/encoder.ts";
 import { TextWriter } from "../encode/text.ts";
 import { fingerprint } from "./fingerprint.ts";
+import { RunFunction } from "./run.ts";
 import { emitFunc } from "./stmt.ts";
 
 export interface EmitOptions extends WasmFeatures {
@@ -163,127 +163,4 @@ function calleesOf(list: readonly LoopStmt[]): string[] {
     if (s.kind === "for" || s.kind === "while") return calleesOf(s.body);
     return s.kind === "if" ? [...calleesOf(s.then), ...calleesOf(s.else)] : [];
   });
-}
-
-/** `run(table)`: loads the pointers it needs, then walks the control tree. */
-class RunFunction {
-  private readonly asm: Assembler;
-  private readonly program: LoopProgram;
-  private readonly plan: Plan;
-  private readonly entries: readonly string[];
-  private readonly locals: WasmType[] = [];
-  /** Locals that hold pointers, by slot. */
-  private readonly pointers = new Map<number, number>();
-  private readonly prologue: Code[] = [];
-
-  constructor(asm: Assembler, program: LoopProgram, plan: Plan, entries: readonly string[]) {
-    this.asm = asm;
-    this.program = program;
-    this.plan = plan;
-    this.entries = entries;
-  }
-
-  emit(): void {
-    const body = this.steps(this.program.steps);
-    this.asm.func("run", ["i32"], this.locals, [...this.prologue, ...body]);
-    this.asm.exportFunc("run");
-  }
-
-  private local(): number {
-    this.locals.push("i32");
-    return this.locals.length;
-  }
-
-  private slotPointer(slot: number): Code {
-    let local = this.pointers.get(slot);
-    if (local === undefined) {
-      local = this.local();
-      this.pointers.set(slot, local);
-      this.prologue.push(this.asm.set(local, this.asm.load("i32", this.asm.get(0, "i32"), slot * 4)));
-    }
-    return this.asm.get(local, "i32");
-  }
-
-  private arena(offset: number): Code {
-    const base = this.slotPointer(0);
-    return offset === 0 ? base : this.asm.binary("AddInt32", base, this.asm.i32(offset));
-  }
-
-  private buffer(id: number): Code {
-    const place = this.plan.places[id];
-    if (place?.kind === "arena") return this.arena(staticDim(place.offset));
-    if (place?.kind === "slot") return this.slotPointer(place.slot);
-    if (place?.kind === "same") return this.buffer(place.as);
-    throw new Error(`buffer ${this.program.buffers[id]?.name ?? id} has no place in the memory plan`);
-  }
-
-  private steps(list: readonly LoopStep[]): Code[] {
-    return list.flatMap((s) => this.step(s));
-  }
-
-  private step(s: LoopStep): Code[] {
-    const { asm } = this;
-    switch (s.kind) {
-      case "kernel": {
-        const kernel = this.program.kernels[s.kernel]!;
-        const buffers = kernel.buffers.map((id) => this.buffer(id));
-        const scratch = kernel.scratch.map((_, i) => this.arena(staticDim(this.plan.scratch[s.kernel]![i]!)));
-        return [asm.call(this.entries[s.kernel]!, [...buffers, ...scratch])];
-      }
-      case "copy":
-        return this.copy(s.from, s.to);
-      case "if":
-        return this.branch(s.index, s.branches);
-      case "for":
-        return this.counted(s);
-      case "while": {
-        const predicate = this.scalar(s.predicate);
-        return [asm.whileDo(this.steps(s.test), predicate, this.steps(s.body))];
-      }
-      default:
-        return s satisfies never;
-    }
-  }
-
-  private copy(from: number, to: number): Code[] {
-    const bytes = bytesOfBuffer(this.program.buffers[to]!);
-    if (bytes === 0) return [];
-    const copy = this.asm.memoryCopy(this.buffer(to), this.buffer(from), this.asm.i32(bytes));
-    // A state and its replacement may be the same memory: then nothing is to be done.
-    return [this.asm.if(this.asm.binary("NeInt32", this.buffer(to), this.buffer(from)), [copy])];
-  }
-
-  /** The value of a rank-0 i32, u32 or bool buffer. */
-  private scalar(id: number): Code {
-    const { dtype } = this.program.buffers[id]!;
-    return this.asm.load("i32", this.buffer(id), 0, dtype === "bool" ? 1 : 4);
-  }
-
-  /** Branch number `index`, clamped to the branches there are. */
-  private branch(index: number, branches: readonly (readonly LoopStep[])[]): Code[] {
-    if (branches.length === 1) return this.steps(branches[0]!);
-    const { asm } = this;
-    const local = this.local();
-    let chain = this.steps(branches.at(-1)!);
-    for (let i = branches.length - 2; i >= 0; i--) {
-      const reached = asm.binary("LeSInt32", asm.get(local, "i32"), asm.i32(i));
-      chain = [asm.if(reached, this.steps(branches[i]!), chain)];
-    }
-    return [asm.set(local, this.scalar(index)), ...chain];
-  }
-
-  /** The counter is a buffer, for kernels to read, and a local, which no kernel can change. */
-  private counted(s: Extract<LoopStep, { kind: "for" }>): Code[] {
-    const count = staticDim(s.count);
-    if (count <= 0) return [];
-    const { asm } = this;
-    const local = this.local();
-    const get = (): Code => asm.get(local, "i32");
-    const round = [
-      asm.store("i32", this.buffer(s.counter), 0, get()),
-      ...this.steps(s.body),
-      asm.set(local, asm.binary("AddInt32", get(), asm.i32(1))),
-    ];
-    return [asm.set(local, asm.i32(0)), asm.doWhile(round, asm.binary("LtSInt32", get(), asm.i32(count)))];
-  }
 }

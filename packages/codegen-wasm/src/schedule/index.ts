@@ -23,6 +23,7 @@ export function schedule(program: NestProgram, _target: WasmFeatures, options: S
         kernels.push(kernel(s.kernel));
         return { kind: "kernel", kernel: kernels.length - 1, node: s.node };
       case "copy":
+      case "swap":
         return s;
       case "if":
         return { kind: "if", index: s.index, branches: s.branches.map(steps) };

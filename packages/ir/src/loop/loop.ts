@@ -134,6 +134,7 @@ export interface LoopKernel {
 export type LoopStep =
   | { readonly kind: "kernel"; readonly kernel: number; readonly node: number }
   | { readonly kind: "copy"; readonly from: number; readonly to: number }
+  | { readonly kind: "swap"; readonly a: number; readonly b: number }
   | { readonly kind: "if"; readonly index: number; readonly branches: readonly (readonly LoopStep[])[] }
   | { readonly kind: "for"; readonly count: Dim; readonly counter: number; readonly body: readonly LoopStep[] }
   | {

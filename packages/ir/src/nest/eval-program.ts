@@ -79,10 +79,53 @@ class Machine {
 
   run(steps: readonly NestStep[]): void {
     for (const step of steps) {
-      if (step.kind === "copy") this.memory[step.to]!.set(this.memory[step.from]!);
-      else if (step.kind === "kernel" && step.kernel.kind === "nests") this.kernel(step.kernel);
-      else if (step.kind === "kernel" && step.kernel.kind === "library") this.library(step.kernel);
-      else throw new Error(`step ${step.kind} is not evaluated`);
+      switch (step.kind) {
+        case "kernel":
+          if (step.kernel.kind === "nests") this.kernel(step.kernel);
+          else this.library(step.kernel);
+          break;
+        case "copy":
+          this.memory[step.to]!.set(this.memory[step.from]!);
+          break;
+        case "swap":
+          [this.memory[step.a], this.memory[step.b]] = [this.memory[step.b]!, this.memory[step.a]!];
+          break;
+        case "if":
+          this.run(step.branches[Math.min(step.branches.length - 1, Math.max(0, this.first(step.index)))]!);
+          break;
+        case "for": {
+          const count = this.size(step.count);
+          for (let i = 0; i < count; i++) {
+            this.memory[step.counter]![0] = i;
+            this.takeSlices(step.counter, i, count);
+            this.run(step.body);
+          }
+          break;
+        }
+        case "while":
+          for (;;) {
+            this.run(step.test);
+            if (this.first(step.predicate) === 0) break;
+            this.run(step.body);
+          }
+          break;
+        default:
+          step satisfies never;
+      }
+    }
+  }
+
+  private first(id: BufferId): number {
+    return this.memory[id]![0]!;
+  }
+
+  /** Points the slices of a loop at what they are in round `i`. */
+  private takeSlices(counter: BufferId, i: number, count: number): void {
+    for (const { id, slice, shape } of this.program.buffers) {
+      if (slice?.counter !== counter) continue;
+      const size = this.size(sizeOf(shape));
+      const at = slice.reverse ? count - 1 - i : i;
+      this.memory[id] = this.memory[slice.of]!.subarray(at * size, (at + 1) * size);
     }
   }
 

@@ -9,9 +9,10 @@ import type { Axis, BufferId, Dim, IndexExpr, Range, ScalarExpr } from "./expr.t
 
 /**
  * Where a buffer lives. `arg`, `const` and `state` come from outside; `result` and `stateOut` go out; `temp` is in the
- * arena; `row` is scratch of one kernel, of one row's size, reused by every row.
+ * arena; `row` is scratch of one kernel, of one row's size, reused by every row; `slice` is a part of another buffer, at
+ * the place where a loop is.
  */
-export type BufferKind = "arg" | "const" | "state" | "stateOut" | "result" | "temp" | "row";
+export type BufferKind = "arg" | "const" | "state" | "stateOut" | "result" | "temp" | "row" | "slice";
 
 export interface BufferDecl {
   readonly id: BufferId;
@@ -26,6 +27,15 @@ export interface BufferDecl {
   readonly replaces?: BufferId;
   /** Contents of an embedded constant (at most 64 bytes: larger ones are `const` parameters). */
   readonly data?: TypedArray;
+  /** `slice`: whose memory it is in. */
+  readonly slice?: SliceOf;
+}
+
+/** Element `counter` along the first axis of a buffer (from its end where `reverse`), in the loop of that counter. */
+export interface SliceOf {
+  readonly of: BufferId;
+  readonly counter: BufferId;
+  readonly reverse: boolean;
 }
 
 /** How an accumulator folds. `argMax` and `argMin` are pairs: component 0 the value, 1 the position (first wins). */
@@ -104,9 +114,13 @@ export type Kernel = NestKernel | LibraryKernel;
 
 /** Control tree: printed as wasm `run()` or as a dispatch list. */
 export type NestStep =
+  /** `node`: position in the graph; of the op with regions where the kernel is inside one. */
   | { readonly kind: "kernel"; readonly kernel: Kernel; readonly node: number }
   | { readonly kind: "copy"; readonly from: BufferId; readonly to: BufferId }
+  /** Two buffers exchange their memory, and so their contents, from here on. Nothing is moved. */
+  | { readonly kind: "swap"; readonly a: BufferId; readonly b: BufferId }
   | { readonly kind: "if"; readonly index: BufferId; readonly branches: readonly (readonly NestStep[])[] }
+  /** The counter (i32, from 0) says which elements the loop's slices are. */
   | { readonly kind: "for"; readonly count: Dim; readonly counter: BufferId; readonly body: readonly NestStep[] }
   | {
       readonly kind: "while";

@@ -26,7 +26,9 @@ function bufferText(b: BufferDecl): string {
   const shape = b.shape.map((d) => (typeof d === "number" ? String(d) : d.key)).join(",");
   const replaces = b.replaces === undefined ? "" : ` replaces b${b.replaces}`;
   const data = b.data === undefined ? "" : ` = [${Array.from(b.data, numberText).join(", ")}]`;
-  return `b${b.id} ${b.kind} ${b.name}: ${b.dtype}[${shape}]${replaces}${data}`;
+  const slice =
+    b.slice === undefined ? "" : ` = b${b.slice.of}[${b.slice.reverse ? "last - " : ""}b${b.slice.counter}]`;
+  return `b${b.id} ${b.kind} ${b.name}: ${b.dtype}[${shape}]${replaces}${data}${slice}`;
 }
 
 function numberText(x: number): string {
@@ -42,6 +44,9 @@ function stepLines(steps: readonly NestStep[], indent: string, lines: string[]):
         break;
       case "copy":
         lines.push(`${indent}copy b${step.from} to b${step.to}`);
+        break;
+      case "swap":
+        lines.push(`${indent}swap b${step.a} with b${step.b}`);
         break;
       case "if":
         for (const [i, branch] of step.branches.entries()) {

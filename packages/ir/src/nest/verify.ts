@@ -2,8 +2,8 @@
 
 import { indexAxes, ownIndices } from "./classify.ts";
 import type { BufferId, IndexExpr, ScalarExpr } from "./expr.ts";
-import { toIndex } from "./index-algebra.ts";
-import type { BufferDecl, LibraryKernel, Nest, NestKernel, NestProgram, NestStep } from "./nest.ts";
+import { sameIndex, toIndex } from "./index-algebra.ts";
+import type { BufferDecl, LibraryKernel, Nest, NestKernel, NestProgram, NestStep, SliceOf } from "./nest.ts";
 import { openLoops, visitScalar } from "./scalar-expr.ts";
 
 export class NestError extends Error {
@@ -15,9 +15,20 @@ export function verifyNests(program: NestProgram): void {
     if (b.id !== i) throw new NestError(`buffer at place ${i} says it is b${b.id}`);
     if (b.kind === "stateOut" && program.buffers[b.replaces ?? -1]?.kind !== "state")
       throw new NestError(`buffer ${b.name} replaces no state`);
+    if ((b.kind === "slice") !== (b.slice !== undefined)) throw new NestError(`buffer ${b.name} is a slice of nothing`);
+    if (b.slice !== undefined) slice(program, b, b.slice);
   });
   const rowOwner = new Map<BufferId, string>();
   steps(program, program.steps, rowOwner);
+}
+
+function slice(program: NestProgram, { name, dtype, shape }: BufferDecl, { of, counter }: SliceOf): void {
+  const [from, by] = [program.buffers[of], program.buffers[counter]];
+  if (from === undefined || from.kind === "row") throw new NestError(`${name} is a slice of b${of}, not there`);
+  const fits = from.shape.length === shape.length + 1 && shape.every((d, i) => sameIndex(d, from.shape[i + 1]!));
+  if (!fits || from.dtype !== dtype) throw new NestError(`${name} is no slice of ${from.name}: they do not fit`);
+  if (by === undefined || by.dtype !== "i32" || by.shape.length > 0)
+    throw new NestError(`${name} is a slice by b${counter}, which is no counter`);
 }
 
 function steps(program: NestProgram, list: readonly NestStep[], rowOwner: Map<BufferId, string>): void {
@@ -36,6 +47,17 @@ function steps(program: NestProgram, list: readonly NestStep[], rowOwner: Map<Bu
         const [from, to] = [program.buffers[step.from]!, program.buffers[step.to]!];
         if (from.dtype !== to.dtype || from.kind === "row" || to.kind === "row")
           throw new NestError(`copy from ${from.name} to ${to.name}: they do not fit`);
+        break;
+      }
+      case "swap": {
+        known(step.a, "swap:");
+        known(step.b, "swap:");
+        const [a, b] = [program.buffers[step.a]!, program.buffers[step.b]!];
+        const fit = a.dtype === b.dtype && a.shape.length === b.shape.length;
+        if (!fit || a === b || !a.shape.every((d, i) => sameIndex(d, b.shape[i]!)))
+          throw new NestError(`swap of ${a.name} and ${b.name}: they do not fit`);
+        for (const { kind, name } of [a, b])
+          if (kind !== "temp") throw new NestError(`swap of ${kind} ${name}, whose memory must stay`);
         break;
       }
       case "if":

@@ -73,9 +73,10 @@ function decide(model: GraphModel, rule: Rule, sinks: ReadonlyMap<number, number
   const keep = (info: ValueInfo): void => {
     materialised.add(info.id);
     credit(makeTemplate(info, element), info, 0);
-    // An update starts from its first operand as it lies in memory; a library kernel takes and gives whole tensors.
+    // An update starts from its first operand as it lies in memory; library kernels and regions take and give whole
+    // tensors.
     if (info.rule?.kind === "update") bases.add(info.operands[0]!);
-    if (info.rule?.kind !== "library") return;
+    if (info.rule?.kind !== "library" && info.rule?.kind !== "control") return;
     for (const id of info.operands) bases.add(id);
     for (const value of model.graph.nodes[info.node]!.results) materialised.add(value.id);
   };
@@ -93,7 +94,10 @@ function decide(model: GraphModel, rule: Rule, sinks: ReadonlyMap<number, number
     const sunk = sinks.get(id);
     const reason =
       sunk === undefined
-        ? (loopOfSeveral(model, info) ?? tooManyPositions(at) ?? outgrows(info, at, sizes, sources) ?? rule(info, at, note))
+        ? (loopOfSeveral(model, info) ??
+          tooManyPositions(at) ??
+          outgrows(info, at, sizes, sources) ??
+          rule(info, at, note))
         : `stored in the epilogue of ${infoOf(model, sunk).label}`;
     if (reason !== undefined) {
       if (sunk === undefined)

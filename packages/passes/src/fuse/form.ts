@@ -45,7 +45,7 @@ export function isRefused(found: FormedKernel | Refused): found is Refused {
 
 /** `templates` in order of their ids: producers first. */
 export function formKernel(templates: readonly Template[]): FormedKernel | Refused {
-  if (templates.some((t) => t.kind === "library")) return libraryKernel(templates);
+  if (templates.some(isOpaque)) return opaqueKernel(templates);
   const group = new Map(templates.map((t) => [t.id, t]));
   const ordered = contractionFirst(templates);
   const flat = formNests(ordered, group, 0);
@@ -71,10 +71,17 @@ export function formKernel(templates: readonly Template[]): FormedKernel | Refus
   return flat.nests.length > mostNests ? { refused: `more than ${mostNests} nests` } : flat;
 }
 
-/** The results of one library op, and nothing else. */
-function libraryKernel(templates: readonly Template[]): FormedKernel | Refused {
+/** Whether loops are not formed here: an op brings its own, or has regions. */
+export function isOpaque({ kind }: Template): boolean {
+  return kind === "library" || kind === "control";
+}
+
+/** The results of one such op, and nothing else. */
+function opaqueKernel(templates: readonly Template[]): FormedKernel | Refused {
   const [first] = templates;
-  const apart = templates.some((t) => t.kind !== "library" || t.node !== first!.node);
+  const apart = templates.some((t) => !isOpaque(t) || t.node !== first!.node);
+  if (apart && templates.some((t) => t.kind === "control"))
+    return { refused: "a branch or a loop takes whole tensors in memory" };
   if (apart) return { refused: "a library kernel has loops of its own, over whole tensors in memory" };
   const members = templates.map((template): Member => ({ template, role: "alone" }));
   return { outer: 0, nests: [{ par: [], tail: [], members }] };

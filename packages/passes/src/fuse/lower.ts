@@ -1,15 +1,10 @@
-/** Graph to nests: `lower` is the pipeline of fusion, one readable list. */
-import type { FusionNote, Graph, NestProgram, NestStep } from "@sinter/ir";
-import { absorbPermutations } from "./absorb.ts";
-import { alignToReductions } from "./align.ts";
-import { buildKernel, type StorageOf } from "./build.ts";
-import { decideFused, decideUnfused } from "./decide.ts";
-import { buildLibrary } from "./library.ts";
-import { mergeUnits } from "./merge.ts";
-import { buildModel, infoOf } from "./model.ts";
-import { planSteps } from "./steps.ts";
-import { makeTemplates } from "./template.ts";
-import { startUnits, unitName, unitNode } from "./units.ts";
+/** Graph to nests: what becomes one kernel, in which order, and over which memory. */
+import type { FusionNote, Graph, NestProgram } from "@sinter/ir";
+import { inlineCalls } from "../inline.ts";
+import { Buffers, type Handle } from "./buffers.ts";
+import { Regions } from "./control.ts";
+import { buildLevel } from "./level.ts";
+import type { Outlet } from "./storage.ts";
 
 export interface LowerOptions {
   /** One kernel per op where false; movement never makes one by itself. */
@@ -17,38 +12,47 @@ export interface LowerOptions {
 }
 
 /** Call inside an `expressionScope` that lasts until the program is emitted. */
-export function lower(graph: Graph, options: LowerOptions = {}): NestProgram {
-  const model = absorbPermutations(buildModel(graph));
-  const { materialised, notes } = options.fuse === false ? decideUnfused(model) : decideFused(model);
-  const templates = makeTemplates(model, materialised);
-  if (options.fuse !== false) alignToReductions(model, templates);
-  const singles = startUnits([...templates.values()]);
-  const merged = options.fuse === false ? { units: singles, notes: () => [] } : mergeUnits(model, singles);
-  const { buffers, storage, order } = planSteps(model, merged.units);
-  const steps = order.map((item, position): NestStep => {
-    if (item.kind === "copy") return item;
-    const unit = merged.units[item.unit]!;
-    const name = unitName(model, unit, position);
-    const storageOf: StorageOf = (id) => {
-      const found = storage.get(id);
-      if (found === undefined) throw new Error(`value %${id} has no storage`);
-      return found;
-    };
-    const kernel =
-      unit.templates[0]!.kind === "library"
-        ? buildLibrary(name, infoOf(model, unit.templates[0]!.id), unit, storageOf)
-        : buildKernel(name, unit.formed, storageOf);
-    return { kind: "kernel", kernel, node: unitNode(model, unit) };
-  });
+export function lower(source: Graph, options: LowerOptions = {}): NestProgram {
+  const graph = inlineCalls(source);
+  const buffers = new Buffers();
+  const params = paramBuffers(graph, buffers);
+  const outlets = outletsOf(graph, buffers, params);
+  const level = new Regions(buffers, options.fuse ?? true).plan({ graph, params, outlets });
+  const { decls, idOf } = buffers.finish();
+  const steps = buildLevel(level, idOf);
   // Notes are made when somebody reads them: most compilations end without.
-  let all: readonly FusionNote[] | undefined;
+  let notes: readonly FusionNote[] | undefined;
   return {
     name: graph.name,
-    buffers,
+    buffers: decls,
     steps,
     get notes() {
-      all ??= [...notes, ...merged.notes()];
-      return all;
+      notes ??= level.notes();
+      return notes;
     },
   };
+}
+
+function paramBuffers(graph: Graph, buffers: Buffers): Map<number, Handle> {
+  const out = new Map<number, Handle>();
+  for (const { kind, name, value } of graph.params)
+    if (kind !== "token" && value.type.kind === "tensor")
+      out.set(value.id, buffers.add(name, value.type.dtype, value.type.shape, kind));
+  return out;
+}
+
+/** Buffers for all results, in order. */
+function outletsOf(graph: Graph, buffers: Buffers, params: ReadonlyMap<number, Handle>): Outlet[] {
+  return graph.results.flatMap((result, position): Outlet[] => {
+    const { value } = result;
+    if (value.type.kind === "token") return [];
+    const { dtype, shape } = value.type;
+    const common = { value: value.id, exchange: false, fixed: true } as const;
+    if (result.kind !== "state")
+      return [{ ...common, buffer: buffers.add(`out${position}`, dtype, shape, "result"), replaces: undefined }];
+    const param = graph.params[result.param]!;
+    const replaces = params.get(param.value.id)!;
+    const buffer = buffers.add(`${param.name}_next`, dtype, shape, "stateOut", { replaces });
+    return [{ ...common, buffer, replaces: param.value.id }];
+  });
 }

@@ -143,7 +143,7 @@ function nodeInfo(graph: Graph, node: Node, position: number, result: number): V
     node: position,
     result,
     operands: node.operands.map((v) => v.id),
-    rule: def.nest,
+    rule: ruleOf(node),
     ctx,
     cost,
     weight: regions.length > 0 ? cost / assumedRounds : cost,
@@ -151,6 +151,11 @@ function nodeInfo(graph: Graph, node: Node, position: number, result: number): V
     points: maxPoints(type.shape),
     label: `${valueName(graph, value)} ${node.op}`,
   };
+}
+
+/** How the results of a node become loops. */
+export function ruleOf(node: Node): NestRule<Attrs> {
+  return getOp(node.op).nest;
 }
 
 /** A parameter or a constant: it has memory of its own before anything runs. */

@@ -1,119 +1,249 @@
 /**
  * From units to steps: which results are stored directly and which through a copy, so that the program is right
- * whether a state's old and new value are the same memory or not; then the order.
+ * whether a result's buffer is the memory of what it replaces or not; then the order.
  */
-import type { BufferDecl, BufferId } from "@sinter/ir";
+import { baseOf, basesOf, findSharedBases } from "./bases.ts";
+import type { Handle } from "./buffers.ts";
 import type { Storage } from "./build.ts";
-import { isIdentity } from "./form.ts";
+import type { Move } from "./exchange.ts";
+import { storesInPlace } from "./in-place.ts";
 import { bytesPer, type GraphModel, infoOf, isLeaf } from "./model.ts";
 import { linkData, listSchedule, reaches, type Task } from "./order.ts";
-import { BufferTable, type Outlet, placeValues } from "./storage.ts";
-import type { Template } from "./template.ts";
+import { type LevelBuffers, type Outlet, placeValues, storesOnce } from "./storage.ts";
 import type { Unit } from "./units.ts";
 
 export type OrderedStep =
-  | { readonly kind: "kernel"; readonly unit: number }
-  | { readonly kind: "copy"; readonly from: BufferId; readonly to: BufferId };
+  | { readonly kind: "unit"; readonly unit: number }
+  | { readonly kind: "copy"; readonly from: Handle; readonly to: Handle };
+
+/** What a value is made over: a parameter's memory, or another value's. */
+export interface Over {
+  readonly operand: number;
+  readonly exchange: boolean;
+}
+
+export interface Placement {
+  readonly storage: ReadonlyMap<number, Storage>;
+  readonly order: readonly OrderedStep[];
+  /** What is to be exchanged at the end: buffers, and those that have what belongs into them. */
+  readonly moves: readonly Move[];
+  /** Results of branches that take over the memory of something they capture. */
+  readonly over: ReadonlyMap<number, Over>;
+  /** Values in memory that is known outside. */
+  readonly fixed: ReadonlySet<number>;
+}
 
 /** A copy to be: from a value's memory (or a buffer) to a buffer. */
 interface Copy {
-  readonly from: number | { readonly buffer: BufferId };
-  readonly to: { readonly outlet: Outlet } | { readonly initOf: number } | { readonly buffer: BufferId };
+  readonly from: number | { readonly buffer: Handle };
+  readonly to: { readonly outlet: Outlet } | { readonly initOf: number } | { readonly buffer: Handle };
 }
 
+/** `floats`: whether a loop's result changes its place as it runs. */
 export function planSteps(
   model: GraphModel,
   units: readonly Unit[],
-): { buffers: readonly BufferDecl[]; storage: ReadonlyMap<number, Storage>; order: readonly OrderedStep[] } {
-  const table = new BufferTable(model);
-  const outlets = table.outlets();
-  const sharedBase = findSharedBases(model, units);
-  const tasks: Task[] = units.map((unit) => unitTask(model, unit));
-  const copies = new Map<number, Copy>();
-  const addTask = (copy: Copy, reads: readonly number[], makes: readonly number[], position: number): number => {
-    copies.set(tasks.length, copy);
-    tasks.push({ reads, makes, bytes: new Map(), position, after: new Set() });
-    return tasks.length - 1;
-  };
+  table: LevelBuffers,
+  outlets: readonly Outlet[],
+  floats: (value: number) => boolean,
+): Placement {
+  return new StepPlanner(model, units, table, outlets, floats).plan();
+}
 
-  // What an update starts from.
-  const unitOf = new Map(units.flatMap((unit, u) => unit.templates.map((t) => [t.id, u] as const)));
-  const initTasks = new Map<number, number>();
-  for (const [id, u] of unitOf) {
-    const info = infoOf(model, id);
-    if (info.rule?.kind !== "update") continue;
-    const base = info.operands[0]!;
-    if (sharedBase.get(id) === base) tasks[u]!.after.add(unitOf.get(base)!);
-    else {
-      const init = addTask({ from: base, to: { initOf: id } }, [base], [], id - 0.5);
-      tasks[u]!.after.add(init);
-      initTasks.set(id, init);
+class StepPlanner {
+  private readonly model: GraphModel;
+  private readonly units: readonly Unit[];
+  private readonly table: LevelBuffers;
+  private readonly outlets: readonly Outlet[];
+  private readonly floats: (value: number) => boolean;
+  private readonly sharedBase: ReadonlyMap<number, number>;
+  private readonly tasks: Task[];
+  private readonly copies = new Map<number, Copy>();
+  private readonly unitOf: ReadonlyMap<number, number>;
+  /** The task that fills the buffer of an update, or of a loop's carry, first. */
+  private readonly initTasks = new Map<number, number>();
+  private readonly direct: Outlet[] = [];
+  private readonly copyOut = new Map<Outlet, number>();
+  private readonly moves: Move[] = [];
+  private readonly over = new Map<number, Over>();
+  private readonly fixed = new Set<number>();
+
+  constructor(
+    model: GraphModel,
+    units: readonly Unit[],
+    table: LevelBuffers,
+    outlets: readonly Outlet[],
+    floats: (value: number) => boolean,
+  ) {
+    this.model = model;
+    this.units = units;
+    this.table = table;
+    this.outlets = outlets;
+    this.floats = floats;
+    this.sharedBase = findSharedBases(model, units);
+    this.tasks = units.map((unit) => unitTask(model, unit));
+    this.unitOf = new Map(units.flatMap((unit, u) => unit.templates.map((t) => [t.id, u] as const)));
+  }
+
+  plan(): Placement {
+    this.linkBases();
+    const plain = this.outlets.filter((o) => !o.exchange);
+    // Results: copied where no kernel makes them (old states are read before anything is stored) ...
+    for (const outlet of plain) if (!this.unitOf.has(outlet.value)) this.addCopy(outlet);
+    const pinned = this.passParams();
+    // ... else stored by their kernel where that is safe ...
+    for (const outlet of plain) {
+      if (!this.unitOf.has(outlet.value)) continue;
+      const stays = outlet.fixed && this.chain(outlet.value).some((id) => this.floats(id));
+      if (this.canStore(outlet.value) && !stays && this.isSafe(outlet)) this.direct.push(outlet);
+      else this.addCopy(outlet);
+    }
+    for (const outlet of this.outlets) if (outlet.exchange) this.settle(outlet, pinned);
+    // ... and a copy over a state waits for everything that reads the state.
+    for (const [outlet, task] of this.copyOut) this.delayCopy(outlet, task);
+    this.describeChains();
+    const copied = new Set([...this.copies.values()].flatMap((c) => (typeof c.from === "number" ? [c.from] : [])));
+    const storage = placeValues(this.model, this.units, this.table, this.direct, copied, this.sharedBase);
+    return { storage, order: this.order(storage), moves: this.moves, over: this.over, fixed: this.fixed };
+  }
+
+  private addTask(copy: Copy, reads: readonly number[], position: number): number {
+    this.copies.set(this.tasks.length, copy);
+    this.tasks.push({ reads, makes: [], bytes: new Map(), position, after: new Set() });
+    return this.tasks.length - 1;
+  }
+
+  /** What an update or a loop starts from comes before it: made where it is needed, or copied there. */
+  private linkBases(): void {
+    for (const [id, u] of this.unitOf) {
+      const base = baseOf(this.model, id);
+      if (base === undefined) continue;
+      if (this.sharedBase.get(id) === base) this.tasks[u]!.after.add(this.unitOf.get(base)!);
+      else if (!this.isCond(id)) {
+        const init = this.addTask({ from: base, to: { initOf: id } }, [base], id - 0.5);
+        this.tasks[u]!.after.add(init);
+        this.initTasks.set(id, init);
+      }
+    }
+    linkData(this.tasks);
+    for (const [value, init] of this.initTasks) {
+      const maker = this.unitOf.get(baseOf(this.model, value)!);
+      if (maker !== undefined) this.tasks[init]!.after.add(maker);
     }
   }
-  linkData(tasks);
-  for (const [update, init] of initTasks) {
-    const base = infoOf(model, update).operands[0]!;
-    const maker = unitOf.get(base);
-    if (maker !== undefined) tasks[init]!.after.add(maker);
+
+  private isCond(id: number): boolean {
+    const { rule } = infoOf(this.model, id);
+    return rule?.kind === "control" && rule.form === "cond";
   }
 
-  // Results: copied where no kernel makes them (old states are read before anything is stored) ...
-  const direct: Outlet[] = [];
-  const copyOut = new Map<Outlet, number>();
-  const addCopy = (outlet: Outlet): void => {
-    const task = addTask({ from: outlet.value, to: { outlet } }, [outlet.value], [], 1e9 + outlet.buffer);
-    const maker = unitOf.get(outlet.value);
-    if (maker !== undefined) tasks[task]!.after.add(maker);
-    copyOut.set(outlet, task);
-  };
-  for (const outlet of outlets) if (!unitOf.has(outlet.value)) addCopy(outlet);
-  // ... else stored by their kernel where that is safe ...
-  for (const outlet of outlets) {
-    const u = unitOf.get(outlet.value);
-    if (u === undefined) continue;
-    const kind = infoOf(model, outlet.value).rule?.kind;
-    const storesOnce = kind === "update" || kind === "library";
-    const taken = storesOnce && direct.some((o) => o.value === outlet.value);
-    const bases = basesOf(outlet.value, sharedBase);
-    const makers = bases.map((id) => unitOf.get(id)!);
-    const init = initTasks.get(bases.at(-1) ?? outlet.value);
-    const writers = [u, ...makers, ...(init === undefined ? [] : [init])];
-    const safe = (state: number): boolean =>
-      makers.every((maker) => !tasks[maker]!.reads.includes(state)) &&
-      storesInPlace(units[u]!, outlet) &&
-      precede(tasks, readersOf(tasks, state), writers);
-    if (!taken && (outlet.replaces === undefined || safe(outlet.replaces))) direct.push(outlet);
-    else addCopy(outlet);
+  /** A value and those made in its memory before it. */
+  private chain(value: number): number[] {
+    return [value, ...basesOf(value, this.sharedBase)];
   }
-  // ... and a copy over a state waits for everything that reads the state.
-  for (const [outlet, task] of copyOut) {
-    if (outlet.replaces === undefined || outlet.replaces === outlet.value) continue;
-    if (precede(tasks, readersOf(tasks, outlet.replaces), [task])) continue;
+
+  /** Whether the value's kernel may store it to one more buffer. */
+  private canStore(value: number): boolean {
+    const kind = infoOf(this.model, value).rule?.kind;
+    return kind === undefined || kind === "map" || !storesOnce(kind) || !this.direct.some((o) => o.value === value);
+  }
+
+  /** Whether the kernel may store the value of an outlet straight into its buffer; puts what must come before it there. */
+  private isSafe({ value, replaces }: Outlet): boolean {
+    if (replaces === undefined) return true;
+    const chain = this.chain(value);
+    const [first, later] = [chain.at(-1)!, chain.slice(0, -1)];
+    const makers = chain.map((id) => this.unitOf.get(id)!);
+    if (later.some((id) => this.tasks[this.unitOf.get(id)!]!.reads.includes(replaces))) return false;
+    if (!storesInPlace(this.model, this.units[this.unitOf.get(first)!]!, first, replaces)) return false;
+    const init = this.initTasks.get(first);
+    const writers = [...makers, ...(init === undefined ? [] : [init])];
+    return precede(this.tasks, readersOf(this.tasks, replaces), writers);
+  }
+
+  private addCopy(outlet: Outlet): number {
+    const task = this.addTask({ from: outlet.value, to: { outlet } }, [outlet.value], 1e9 + outlet.buffer);
+    const maker = this.unitOf.get(outlet.value);
+    if (maker !== undefined) this.tasks[task]!.after.add(maker);
+    this.copyOut.set(outlet, task);
+    return task;
+  }
+
+  private delayCopy(outlet: Outlet, task: number): void {
+    const { tasks } = this;
+    if (outlet.exchange || outlet.replaces === undefined || outlet.replaces === outlet.value) return;
+    if (precede(tasks, readersOf(tasks, outlet.replaces), [task])) return;
     // States that are exchanged: the value is saved before anything is overwritten.
-    const buffer = table.temp(outlet.value);
-    const early = addTask({ from: outlet.value, to: { buffer } }, [outlet.value], [], -1);
+    const buffer = this.table.temp(outlet.value);
+    const early = this.addTask({ from: outlet.value, to: { buffer } }, [outlet.value], -1);
     for (const after of tasks[task]!.after) tasks[early]!.after.add(after);
     for (const other of tasks) if (other.after.delete(task)) other.after.add(early);
     tasks[task] = { ...tasks[task]!, reads: [], after: new Set([early]) };
-    copies.set(task, { from: { buffer }, to: { outlet } });
+    this.copies.set(task, { from: { buffer }, to: { outlet } });
     if (!precede(tasks, readersOf(tasks, outlet.replaces), [task])) throw new Error("states depend on each other");
   }
 
-  const copied = new Set([...copies.values()].flatMap((c) => (typeof c.from === "number" ? [c.from] : [])));
-  const storage = placeValues(model, units, table, direct, copied, sharedBase);
-  const memory = (value: number): BufferId => {
-    if (isLeaf(infoOf(model, value))) return table.leaf(value);
-    return storage.get(value)!.read!;
-  };
-  const order = listSchedule(tasks).map((t): OrderedStep => {
-    const copy = copies.get(t);
-    if (copy === undefined) return { kind: "kernel", unit: t };
-    const from = typeof copy.from === "number" ? memory(copy.from) : copy.from.buffer;
-    const to =
-      "outlet" in copy.to ? copy.to.outlet.buffer : "initOf" in copy.to ? memory(copy.to.initOf) : copy.to.buffer;
-    return { kind: "copy", from, to };
-  });
-  return { buffers: table.decls, storage, order };
+  /** Carries that are carries of the round before: their memory goes on as it is. Returns whose memory does. */
+  private passParams(): ReadonlyMap<number, Outlet> {
+    const pinned = new Map<number, Outlet>();
+    const carried = this.outlets.filter((o) => o.exchange);
+    const params = new Map(carried.map((o) => [o.replaces!, o]));
+    for (const o of carried) if (o.value === o.replaces) pinned.set(o.value, o);
+    for (const o of carried)
+      if (params.has(o.value) && !pinned.has(o.value)) {
+        pinned.set(o.value, o);
+        this.moves.push({ to: o.buffer, from: params.get(o.value)!.buffer });
+      }
+    return pinned;
+  }
+
+  /** A carry: stored over the old one, or beside it, or copied. `pinned`: parameters whose memory is spoken for. */
+  private settle(outlet: Outlet, pinned: ReadonlyMap<number, Outlet>): void {
+    const { value, buffer, replaces } = outlet;
+    if (pinned.get(value) === outlet) return;
+    const free = !pinned.has(replaces!);
+    if (this.unitOf.has(value) && this.canStore(value)) {
+      if (free && this.isSafe(outlet)) this.direct.push(outlet);
+      else this.direct.push({ ...outlet, buffer: this.beside(outlet), replaces: undefined });
+      return;
+    }
+    const task = this.addCopy(outlet);
+    if (free && precede(this.tasks, readersOf(this.tasks, replaces!), [task])) return;
+    this.copies.set(task, { from: value, to: { buffer: this.beside({ value, buffer }) } });
+  }
+
+  /** Memory of its own for a carry, which then changes places with the old one's. */
+  private beside({ value, buffer }: { readonly value: number; readonly buffer: Handle }): Handle {
+    const from = this.table.temp(value);
+    this.moves.push({ to: buffer, from });
+    return from;
+  }
+
+  /** Which results of branches are made over what they capture, and what must stay where it is. */
+  private describeChains(): void {
+    for (const { value, replaces, exchange, fixed } of this.direct) {
+      const chain = this.chain(value);
+      if (fixed) for (const id of chain) this.fixed.add(id);
+      const first = chain.at(-1)!;
+      if (replaces !== undefined && this.isCond(first) && infoOf(this.model, first).operands.includes(replaces))
+        this.over.set(first, { operand: replaces, exchange });
+    }
+    for (const [value, base] of this.sharedBase)
+      if (this.isCond(value)) this.over.set(value, { operand: base, exchange: !this.fixed.has(value) });
+  }
+
+  private order(storage: ReadonlyMap<number, Storage>): OrderedStep[] {
+    const memory = (value: number): Handle =>
+      isLeaf(infoOf(this.model, value)) ? this.table.leaf(value) : storage.get(value)!.read!;
+    return listSchedule(this.tasks).map((t): OrderedStep => {
+      const copy = this.copies.get(t);
+      if (copy === undefined) return { kind: "unit", unit: t };
+      const from = typeof copy.from === "number" ? memory(copy.from) : copy.from.buffer;
+      const to =
+        "outlet" in copy.to ? copy.to.outlet.buffer : "initOf" in copy.to ? memory(copy.to.initOf) : copy.to.buffer;
+      return { kind: "copy", from, to };
+    });
+  }
 }
 
 function unitTask(model: GraphModel, unit: Unit): Task {
@@ -129,30 +259,6 @@ function unitTask(model: GraphModel, unit: Unit): Task {
   return { reads, makes, bytes, position: makes.at(-1)!, after: new Set() };
 }
 
-/** Updates whose base is kept only for them: both live in one buffer. From update to base. */
-function findSharedBases(model: GraphModel, units: readonly Unit[]): Map<number, number> {
-  const out = new Map<number, number>();
-  const readers = new Map<number, number>();
-  for (const unit of units)
-    for (const t of unit.templates)
-      for (const id of new Set(t.reads.map((r) => r.id))) readers.set(id, (readers.get(id) ?? 0) + 1);
-  for (const unit of units)
-    for (const t of unit.templates) {
-      const base = infoOf(model, t.id).operands[0];
-      if (t.kind !== "update" || base === undefined || isLeaf(infoOf(model, base))) continue;
-      const users = model.users[base]!.length;
-      if (!readers.has(base) && users === 1 && model.resultUses[base] === 0) out.set(t.id, base);
-    }
-  return out;
-}
-
-/** The values that are made in the memory of `value` before it: what it updates, what that updates, and so on. */
-function basesOf(value: number, sharedBase: ReadonlyMap<number, number>): number[] {
-  const out: number[] = [];
-  for (let base = sharedBase.get(value); base !== undefined; base = sharedBase.get(base)) out.push(base);
-  return out;
-}
-
 function readersOf(tasks: readonly Task[], value: number): number[] {
   return tasks.flatMap((task, t) => (task.reads.includes(value) ? [t] : []));
 }
@@ -165,34 +271,4 @@ function precede(tasks: readonly Task[], readers: readonly number[], writers: re
   if (pairs.some(([r, w]) => reaches(tasks, w, r))) return false;
   for (const [r, w] of pairs) tasks[w]!.after.add(r);
   return true;
-}
-
-/** Whether the kernel may store the outlet's value over the state it replaces, given what it reads of that state. */
-function storesInPlace(unit: Unit, outlet: Outlet): boolean {
-  const { outer, nests } = unit.formed;
-  const storing = nests.findIndex((n) => n.members.some((m) => m.template.id === outlet.value));
-  const writer = nests[storing]!.members.find((m) => m.template.id === outlet.value)!;
-  for (const [n, nest] of nests.entries())
-    for (const { template, role } of nest.members)
-      for (const read of template.reads) {
-        if (read.id !== outlet.replaces) continue;
-        if (writer.template.kind === "update" || writer.template.kind === "library" || n > storing) return false;
-        if (n < storing) {
-          if (!isIdentity(read.index.slice(0, outer), template.par.slice(0, outer))) return false;
-          continue;
-        }
-        if (role !== writer.role && !(role === "fold" && writer.role === "point" && !read.atEnd)) return false;
-        if (writer.template.kind === "cumulate") return false;
-        const same =
-          template === writer.template
-            ? read.index.every((ix, i) => ix.key === template.index[i]?.key)
-            : isIdentity(writer.template.index, writer.template.par) &&
-              isIdentity(read.index, pointAxes(template, role));
-        if (!same) return false;
-      }
-  return true;
-}
-
-function pointAxes(template: Template, role: string): Template["par"] {
-  return role === "fold" ? [...template.par, ...template.tail] : template.par;
 }

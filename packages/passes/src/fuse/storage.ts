@@ -1,111 +1,76 @@
-/** Chooses the buffers of a program: which memory every kept value is stored to and read from. */
-import {
-  type BufferDecl,
-  type BufferId,
-  type Dim,
-  type DType,
-  type GraphResult,
-  type TypedArray,
-  valueName,
-} from "@sinter/ir";
+/** Chooses the buffers of one graph of a program: which memory every kept value is stored to and read from. */
+import { type Dim, type DType, valueName } from "@sinter/ir";
+import type { Buffers, Handle } from "./buffers.ts";
 import type { Storage } from "./build.ts";
 import { type GraphModel, infoOf, isLeaf } from "./model.ts";
+import type { TemplateKind } from "./template.ts";
 import type { Unit } from "./units.ts";
 
-/** A graph result and the buffer it goes out through. */
+/** A result of a graph and the buffer it goes out through. */
 export interface Outlet {
   readonly value: number;
-  readonly buffer: BufferId;
-  /** The state value it replaces. */
+  readonly buffer: Handle;
+  /** The parameter whose contents the buffer has, or may have, before. */
   readonly replaces: number | undefined;
+  /**
+   * The buffer is that of `replaces`, and may be exchanged for another of its kind: where the value cannot be stored over
+   * the old one it gets memory of its own, which then changes places with the buffer.
+   */
+  readonly exchange: boolean;
+  /** The buffer's memory is known outside, so that nothing in it may be exchanged. */
+  readonly fixed: boolean;
 }
 
-export class BufferTable {
-  readonly decls: BufferDecl[] = [];
+/** The buffers of one graph's values. */
+export class LevelBuffers {
+  readonly all: Buffers;
   private readonly model: GraphModel;
-  private readonly leaves = new Map<number, BufferId>();
-  private readonly counts: Record<BufferDecl["kind"], number> = {
-    arg: 0,
-    const: 0,
-    state: 0,
-    stateOut: 0,
-    result: 0,
-    temp: 0,
-    row: 0,
-  };
+  private readonly leaves: Map<number, Handle>;
 
-  constructor(model: GraphModel) {
+  /** `params`: the buffers of the graph's parameters, by value. */
+  constructor(all: Buffers, model: GraphModel, params: ReadonlyMap<number, Handle>) {
+    this.all = all;
     this.model = model;
-    for (const param of model.graph.params) {
-      if (param.kind === "token" || param.value.type.kind !== "tensor") continue;
-      const { dtype, shape } = param.value.type;
-      this.leaves.set(param.value.id, this.add(param.name, dtype, shape, param.kind));
-    }
-  }
-
-  add(
-    name: string,
-    dtype: DType,
-    shape: readonly Dim[],
-    kind: BufferDecl["kind"],
-    extra: { readonly replaces?: BufferId; readonly data?: TypedArray } = {},
-  ): BufferId {
-    const id = this.decls.length;
-    this.decls.push({ id, name, dtype, shape, kind, slot: this.counts[kind]++, ...extra });
-    return id;
+    this.leaves = new Map(params);
   }
 
   /** `v3` for the value %3 of the printed graph. */
-  name(letter: string, value: number): string {
-    const { graph } = this.model;
-    return letter + valueName(graph, { id: value }).slice(1);
+  private name(letter: string, value: number): string {
+    return letter + valueName(this.model.graph, { id: value }).slice(1);
   }
 
-  temp(value: number): BufferId {
+  temp(value: number): Handle {
     const { dtype, shape } = infoOf(this.model, value).type;
-    return this.add(this.name("v", value), dtype, shape, "temp");
+    return this.all.add(this.name("v", value), dtype, shape, "temp");
+  }
+
+  row(value: number, dtype: DType, shape: readonly Dim[]): Handle {
+    return this.all.add(this.name("v", value), dtype, shape, "row");
   }
 
   /** The buffer of a parameter or a constant. */
-  leaf(value: number): BufferId {
-    let id = this.leaves.get(value);
-    if (id === undefined) {
+  leaf(value: number): Handle {
+    let handle = this.leaves.get(value);
+    if (handle === undefined) {
       const { type, data } = infoOf(this.model, value);
       if (data === undefined) throw new Error(`value %${value} is neither a parameter nor a constant`);
-      id = this.add(this.name("c", value), type.dtype, type.shape, "const", { data });
-      this.leaves.set(value, id);
+      handle = this.all.add(this.name("c", value), type.dtype, type.shape, "const", { data });
+      this.leaves.set(value, handle);
     }
-    return id;
-  }
-
-  /** Buffers for all results, in order. */
-  outlets(): Outlet[] {
-    const out: Outlet[] = [];
-    this.model.graph.results.forEach((result, position) => {
-      if (result.kind === "token") return;
-      const { dtype, shape } = infoOf(this.model, result.value.id).type;
-      const replaces = replacedBy(this.model, result);
-      const buffer =
-        replaces === undefined
-          ? this.add(`out${position}`, dtype, shape, "result")
-          : this.add(`${this.decls[this.leaf(replaces)]!.name}_next`, dtype, shape, "stateOut", {
-              replaces: this.leaf(replaces),
-            });
-      out.push({ value: result.value.id, buffer, replaces });
-    });
-    return out;
+    return handle;
   }
 }
 
-function replacedBy(model: GraphModel, result: GraphResult): number | undefined {
-  return result.kind === "state" ? model.graph.params[result.param]!.value.id : undefined;
+/** Whether a kernel of this kind stores each result to one buffer, whatever reads it. */
+export function storesOnce(kind: TemplateKind): boolean {
+  return kind === "update" || kind === "library" || kind === "control";
 }
 
 /** Where each kept value lives, given which outlets are stored to directly. */
 export function placeValues(
   model: GraphModel,
   units: readonly Unit[],
-  table: BufferTable,
+  table: LevelBuffers,
   direct: readonly Outlet[],
   needsMemory: ReadonlySet<number>,
   sharedBase: ReadonlyMap<number, number>,
@@ -132,12 +97,12 @@ export function placeValues(
         const elsewhere = needsMemory.has(id) || readers.some((r) => !r.startsWith(`${u}.`));
         const otherNest = readers.some((r) => r !== `${u}.${n}`);
         const { dtype, shape } = infoOf(model, id).type;
-        // An update needs its base copied somewhere even where all that reads it turned out to be empty; a library
-        // kernel stores all its results.
-        const stored = template.kind === "update" || template.kind === "library";
+        // An update needs its base copied somewhere even where all that reads it turned out to be empty; library kernels
+        // and regions store all their results.
+        const stored = storesOnce(template.kind);
         if (targets.length === 0 && (elsewhere || stored)) targets.push(table.temp(id));
         else if (targets.length === 0 && otherNest) {
-          const row = table.add(table.name("v", id), dtype, shape.slice(unit.formed.outer), "row");
+          const row = table.row(id, dtype, shape.slice(unit.formed.outer));
           out.set(id, { targets: [row], read: row, row: true });
           continue;
         }
@@ -145,9 +110,9 @@ export function placeValues(
       }
     });
   });
-  // A base that nobody else reads is made where its update happens: the last of a chain of updates says where.
-  for (const [update, base] of [...sharedBase].sort(([a], [b]) => b - a)) {
-    const at = out.get(update)!.read!;
+  // A base that nobody else reads is made where what starts from it will be: the last of a chain says where.
+  for (const [value, base] of [...sharedBase].sort(([a], [b]) => b - a)) {
+    const at = out.get(value)!.read!;
     out.set(base, { targets: [at], read: at, row: false });
   }
   for (const info of model.values)

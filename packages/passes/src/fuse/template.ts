@@ -4,7 +4,6 @@
  */
 import {
   type Accumulator,
-  type Attrs,
   type Axis,
   type AxisKind,
   axis,
@@ -15,8 +14,6 @@ import {
   type Dim,
   type IndexExpr,
   indexAxes,
-  indexZero,
-  type NestContext,
   type Range,
   type ScalarExpr,
   scalarAcc,
@@ -28,11 +25,11 @@ import {
 } from "@sinter/ir";
 import { type GraphModel, infoOf, readValue, type ValueInfo } from "./model.ts";
 
-export type TemplateKind = "map" | "reduce" | "cumulate" | "update" | "library";
+export type TemplateKind = "map" | "reduce" | "cumulate" | "update" | "library" | "control";
 
 /**
- * One materialised value: loops of its own, everything that is not materialised substituted. Of a `library` value it
- * says only what it reads; the loops are the op's.
+ * One materialised value: loops of its own, everything that is not materialised substituted. Of a `library` or `control`
+ * value it says only what it reads, all of it; the loops are the op's, or its regions'.
  */
 export interface Template {
   readonly id: number;
@@ -81,9 +78,9 @@ export function applyMap(info: ValueInfo, index: readonly IndexExpr[], element: 
 /** Runs the rule of a value that becomes loops, on new axes. */
 export function makeTemplate(info: ValueInfo, element: Element): Template {
   const { rule, ctx } = info;
-  if (rule === undefined || ctx === undefined || rule.kind === "control")
-    throw new Error(`${info.label}: lowering of region ops is not done here`);
-  if (rule.kind === "library") return libraryTemplate(info, ctx);
+  if (rule === undefined) throw new Error(`${info.label} is not computed`);
+  if (rule.kind === "control" || rule.kind === "library") return opaqueTemplate(info, rule.kind);
+  if (ctx === undefined) throw new Error(`${info.label} takes what is no tensor`);
   const read = (operand: number, ix: readonly IndexExpr[]): ScalarExpr => element(info.operands[operand]!, ix);
   const parts: Omit<Template, "reads"> = (() => {
     const base = {
@@ -153,15 +150,11 @@ export function makeTemplate(info: ValueInfo, element: Element): Template {
   return { ...parts, reads: readsOf(parts) };
 }
 
-function libraryTemplate(info: ValueInfo, ctx: NestContext<Attrs>): Template {
-  const reads = info.operands.map((id, i) => ({
-    id,
-    index: ctx.operands[i]!.shape.map(() => indexZero),
-    atEnd: false,
-  }));
+function opaqueTemplate(info: ValueInfo, kind: "library" | "control"): Template {
+  const reads = info.operands.map((id) => ({ id, index: [], atEnd: false }));
   const value = scalarConst(info.type.dtype, 0);
   const nothing = { par: [], tail: [], accumulators: [], carries: [], index: [], contraction: false };
-  return { id: info.id, node: info.node, kind: "library", ...nothing, value, reads };
+  return { id: info.id, node: info.node, kind, ...nothing, value, reads };
 }
 
 function backwards(extent: Dim, index: IndexExpr): IndexExpr {

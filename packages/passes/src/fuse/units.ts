@@ -1,5 +1,5 @@
 /** Units of execution: what will be one kernel, with the values it makes. */
-import { type FormedKernel, formKernel, isRefused } from "./form.ts";
+import { type FormedKernel, formKernel, isOpaque, isRefused } from "./form.ts";
 import type { GraphModel } from "./model.ts";
 import type { Template } from "./template.ts";
 
@@ -9,11 +9,11 @@ export interface Unit {
   readonly formed: FormedKernel;
 }
 
-/** A unit for each template; the results of one library op are one, and so are those of one loop over elements. */
+/** A unit for each template; the results of one library op, of one with regions, or of one loop over elements are one. */
 export function startUnits(templates: readonly Template[]): Unit[] {
   const groups = new Map<string, Template[]>();
   for (const t of templates) {
-    const key = t.kind === "library" || t.value.kind === "loop" ? `node ${t.node}` : `value ${t.id}`;
+    const key = isOpaque(t) || t.value.kind === "loop" ? `node ${t.node}` : `value ${t.id}`;
     const group = groups.get(key);
     if (group === undefined) groups.set(key, [t]);
     else group.push(t);
@@ -26,10 +26,10 @@ export function startUnits(templates: readonly Template[]): Unit[] {
 }
 
 /** Name for people and profiles: the ops whose results the kernel keeps. */
-export function unitName(model: GraphModel, unit: Unit, position: number): string {
+export function unitName(model: GraphModel, unit: Unit, position: string): string {
   const names = unit.templates.map((t) => model.graph.nodes[model.values[t.id]!.node]!.op);
   const shown = names.length > 4 ? [...names.slice(0, 3), names.at(-1)!] : names;
-  return `k${position}_${shown.join("_")}`;
+  return `${position}_${shown.join("_")}`;
 }
 
 /** The node a kernel is shown beside: its contraction, else the last one. */

@@ -1,6 +1,6 @@
 /**
  * When each buffer holds something: steps of the control tree numbered in the order of their text, loops keeping what
- * they carry alive for all their steps.
+ * they carry alive for all their steps. Buffers that are exchanged hold each other's contents, so they live together.
  */
 import type { LoopProgram, LoopStep } from "@sinter/ir";
 
@@ -21,12 +21,15 @@ interface Access {
 }
 
 export function findLifetimes(program: LoopProgram): Lifetimes {
+  const owners = memoryOwners(program);
+  /** Of all buffers that share an owner, in order. */
   const accesses: Access[][] = program.buffers.map(() => []);
   const calls: number[][] = program.kernels.map(() => []);
   const loops: Lifetime[] = [];
+  const read = new Set(program.kernels.flatMap((k) => k.buffers));
   let next = 0;
   const touch = (buffer: number, step: number, write: boolean): void => {
-    accesses[buffer]!.push({ step, write });
+    accesses[owners[buffer]!]!.push({ step, write });
   };
   const walk = (steps: readonly LoopStep[]): void => {
     for (const step of steps) {
@@ -44,14 +47,20 @@ export function findLifetimes(program: LoopProgram): Lifetimes {
           touch(step.from, now, false);
           touch(step.to, now, true);
           break;
+        case "swap":
+          touch(step.a, now, false);
+          touch(step.b, now, false);
+          break;
         case "if":
           touch(step.index, now, false);
           for (const branch of step.branches) walk(branch);
           break;
         case "for": {
-          touch(step.counter, now, false);
+          // A counter that nobody reads is in no memory.
+          const shown = read.has(step.counter);
+          if (shown) touch(step.counter, now, false);
           walk(step.body);
-          touch(step.counter, next, false);
+          if (shown) touch(step.counter, next, false);
           loops.push({ first: now, last: next++ });
           break;
         }
@@ -68,19 +77,69 @@ export function findLifetimes(program: LoopProgram): Lifetimes {
     }
   };
   walk(program.steps);
-  const buffers = accesses.map((list): Lifetime | undefined => {
+  const lives = accesses.map((list): Lifetime | undefined => {
     const [first, last] = [list[0]?.step, list.at(-1)?.step];
     return first === undefined || last === undefined ? undefined : { first, last };
   });
   // Inner loops come first in the list, so that outer ones see what inner ones extended.
   for (const loop of loops)
     accesses.forEach((list, b) => {
-      const life = buffers[b];
+      const life = lives[b];
       const inside = list.find((a) => a.step >= loop.first && a.step <= loop.last);
       if (life === undefined || inside === undefined) return;
       if (inside.write && life.first >= loop.first && life.last <= loop.last) return;
       life.first = Math.min(life.first, loop.first);
       life.last = Math.max(life.last, loop.last);
     });
-  return { buffers, calls };
+  return { buffers: program.buffers.map(({ id }) => lives[owners[id]!]), calls };
+}
+
+/** Buffers that are exchanged for others at some time, by what they may be exchanged for: one number for all of them. */
+export function exchangeGroups(program: LoopProgram): ReadonlyMap<number, number> {
+  const up = new Map<number, number>();
+  const find = (id: number): number => {
+    const at = up.get(id);
+    return at === undefined || at === id ? id : find(at);
+  };
+  const visit = (steps: readonly LoopStep[]): void => {
+    for (const step of steps) {
+      if (step.kind === "swap") {
+        for (const id of [step.a, step.b]) if (!up.has(id)) up.set(id, id);
+        up.set(find(step.a), find(step.b));
+      } else if (step.kind === "if") step.branches.forEach(visit);
+      else if (step.kind === "for" || step.kind === "while") {
+        if (step.kind === "while") visit(step.test);
+        visit(step.body);
+      }
+    }
+  };
+  visit(program.steps);
+  return new Map([...up.keys()].map((id) => [id, find(id)]));
+}
+
+/** By buffer: the one whose lifetime it shares. Slices live with what they are of, exchanged buffers with each other. */
+function memoryOwners(program: LoopProgram): number[] {
+  const groups = exchangeGroups(program);
+  const owner = (id: number): number => {
+    const of = program.buffers[id]!.slice?.of;
+    return of === undefined ? (groups.get(id) ?? id) : owner(of);
+  };
+  return program.buffers.map(({ id }) => owner(id));
+}
+
+/** The number of each step of a list, as lifetimes count them. */
+export function stepNumbers(steps: readonly LoopStep[]): number[] {
+  let next = 0;
+  return steps.map((step) => {
+    const now = next;
+    next += countSteps(step);
+    return now;
+  });
+}
+
+function countSteps(step: LoopStep): number {
+  const all = (list: readonly LoopStep[]): number => list.reduce((n, s) => n + countSteps(s), 0);
+  if (step.kind === "if") return 1 + step.branches.reduce((n, b) => n + all(b), 0);
+  if (step.kind === "for") return 2 + all(step.body);
+  return step.kind === "while" ? 2 + all(step.test) + all(step.body) : 1;
 }

@@ -3,7 +3,7 @@
  * fitting gap, largest first. Everything else comes in through a slot of the call table.
  */
 import { type BufferDecl, bytesOf, type LoopProgram, type Place, type Plan, sizeOf, staticDim } from "@sinter/ir";
-import { findLifetimes, type Lifetime } from "./lifetimes.ts";
+import { exchangeGroups, findLifetimes, type Lifetime, stepNumbers } from "./lifetimes.ts";
 
 export interface PlanOptions {
   /** Bytes that every offset is a multiple of. */
@@ -85,6 +85,10 @@ function shareInPlace(program: LoopProgram, lifetimes: readonly (Lifetime | unde
     return at;
   };
   const { calls } = findLifetimes(program);
+  // Results are read when all is done.
+  for (const { id, kind } of program.buffers)
+    if (kind === "result" && lifetimes[id] !== undefined) lifetimes[id].last = Number.POSITIVE_INFINITY;
+  const moving = exchangeGroups(program);
   program.kernels.forEach((kernel, k) => {
     const [step, again] = calls[k]!;
     if (step === undefined || again !== undefined) return;
@@ -93,6 +97,9 @@ function shareInPlace(program: LoopProgram, lifetimes: readonly (Lifetime | unde
       const [from, to] = [program.buffers[source]!, program.buffers[target]!];
       const [before, after] = [lifetimes[source], lifetimes[target]];
       if (source === target || from.kind !== "temp" || before?.last !== step || after?.first !== step) continue;
+      if (moving.has(source) || moving.has(target)) continue;
+      // What is written and never read would leave the place free for a second one in the same kernel.
+      if (to.kind === "temp" && after.last === step) continue;
       if (lifetimes[read]!.last !== step || lifetimes[written]!.first !== step) continue;
       if (bytesOfBuffer(from) !== bytesOfBuffer(to)) continue;
       if (to.kind === "temp") {
@@ -104,7 +111,28 @@ function shareInPlace(program: LoopProgram, lifetimes: readonly (Lifetime | unde
       }
     }
   });
+  for (const { step, from, to } of copiesOut(program)) {
+    const source = find(from);
+    const [before, after] = [lifetimes[source], lifetimes[to]];
+    if (program.buffers[source]!.kind !== "temp" || parents.has(to)) continue;
+    if (before?.last !== step || lifetimes[from]!.last !== step || after?.first !== step) continue;
+    parents.set(source, to);
+    after.first = before.first;
+  }
   return new Map([...parents.keys()].map((id) => [id, find(id)]));
+}
+
+/**
+ * Copies of temps to results behind everything else, by step: what a loop exchanges as it runs may start out where the
+ * result belongs, and be there in the end.
+ */
+function copiesOut(program: LoopProgram): { readonly step: number; readonly from: number; readonly to: number }[] {
+  const numbers = stepNumbers(program.steps);
+  return program.steps.flatMap((step, i) =>
+    step.kind === "copy" && program.buffers[step.to]!.kind === "result"
+      ? [{ step: numbers[i]!, from: step.from, to: step.to }]
+      : [],
+  );
 }
 
 /** Gives every item an offset and returns the bytes used. */

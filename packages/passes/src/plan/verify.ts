@@ -11,18 +11,45 @@ interface Range {
   readonly to: number;
 }
 
+/** What holds at some place of the program, on the ways that lead there. */
+interface State {
+  /** Buffers whose contents are in their place. */
+  readonly held: Set<number>;
+  /** Of buffers that were exchanged: the buffer whose place each has by now. */
+  readonly at: Map<number, number>;
+}
+
+/** Rounds of a loop that are walked: those after them find what these leave. */
+const rounds = 4;
+/** Arrangements of exchanged buffers that are followed at once. */
+const mostStates = 16;
+
 export function verifyPlan(program: LoopProgram, plan: Plan): void {
-  new PlanCheck(program, plan).run(program.steps, new Set());
+  new PlanCheck(program, plan).check();
 }
 
 class PlanCheck {
   private readonly program: LoopProgram;
   private readonly plan: Plan;
+  private state: State = { held: new Set(), at: new Map() };
 
   constructor(program: LoopProgram, plan: Plan) {
     this.program = program;
     this.plan = plan;
     for (const [b, place] of plan.places.entries()) this.checkPlace(program.buffers[b]!.name, place);
+  }
+
+  check(): void {
+    const written = new Set<number>();
+    collectWritten(this.program, this.program.steps, written);
+    for (const state of this.run(this.program.steps, [this.state]))
+      for (const { id, kind, name } of this.program.buffers) {
+        if (kind !== "result" && kind !== "stateOut") continue;
+        const place = this.plan.places[id]!;
+        const empty = place.kind === "slot" && place.bytes === 0;
+        if (!empty && written.has(id) && !state.held.has(id))
+          throw new Error(`plan: ${name} is overwritten at the end`);
+      }
   }
 
   private checkPlace(name: string, place: Place): void {
@@ -33,47 +60,68 @@ class PlanCheck {
       throw new Error(`plan: ${name} does not fit the arena`);
   }
 
-  /** `held`: temp buffers whose contents are in their place. Changed by what the steps write. */
-  run(steps: readonly LoopStep[], held: Set<number>): void {
-    for (const step of steps) {
-      switch (step.kind) {
-        case "kernel":
-          this.kernel(this.program.kernels[step.kernel]!, step.kernel, held);
-          break;
-        case "copy":
-          this.read("a copy", step.from, held);
-          this.write([step.to], [], held);
-          break;
-        case "if": {
-          this.read("an if", step.index, held);
-          const ends = step.branches.map((branch) => {
-            const own = new Set(held);
-            this.run(branch, own);
-            return own;
-          });
-          for (const b of [...held, ...ends.flatMap((e) => [...e])])
-            if (ends.every((e) => e.has(b))) held.add(b);
-            else held.delete(b);
-          break;
-        }
-        // Twice round a loop shows what one iteration leaves for the next.
-        case "for":
-          for (let i = 0; i < 2; i++) {
-            this.write([step.counter], [], held);
-            this.run(step.body, held);
-          }
-          break;
-        case "while":
-          for (let i = 0; i < 2; i++) {
-            this.run(step.test, held);
-            this.read("a while", step.predicate, held);
-            this.run(step.body, held);
-          }
-          this.run(step.test, held);
-          break;
-        default:
-          step satisfies never;
+  /** Walks the steps from each state; returns those in which they may end. */
+  private run(steps: readonly LoopStep[], states: readonly State[]): State[] {
+    let current = [...states];
+    for (const step of steps) current = merge(current.flatMap((state) => this.step(step, state)));
+    return current;
+  }
+
+  private each(states: readonly State[], visit: () => void): void {
+    for (const state of states) {
+      this.state = state;
+      visit();
+    }
+  }
+
+  private step(step: LoopStep, from: State): State[] {
+    const state: State = { held: new Set(from.held), at: new Map(from.at) };
+    this.state = state;
+    const { held, at } = state;
+    switch (step.kind) {
+      case "kernel":
+        this.kernel(this.program.kernels[step.kernel]!, step.kernel, held);
+        return [state];
+      case "copy":
+        this.read("a copy", step.from, held);
+        this.write([step.to], [], held);
+        return [state];
+      case "swap": {
+        const [a, b] = [at.get(step.a) ?? step.a, at.get(step.b) ?? step.b];
+        at.set(step.a, b).set(step.b, a);
+        const [hadA, hadB] = [held.has(step.a), held.has(step.b)];
+        held.delete(step.a);
+        held.delete(step.b);
+        if (hadA) held.add(step.b);
+        if (hadB) held.add(step.a);
+        return [state];
       }
+      case "if":
+        this.read("an if", step.index, held);
+        return step.branches.flatMap((branch) => this.run(branch, [state]));
+      case "for": {
+        const count = staticDim(step.count);
+        const walked = count <= rounds ? count : rounds - (count % 2);
+        let current: State[] = [state];
+        for (let i = 0; i < walked; i++) {
+          this.each(current, () => this.write([step.counter], [], this.state.held));
+          current = this.run(step.body, current);
+        }
+        return current;
+      }
+      case "while": {
+        const ends: State[] = [];
+        let current: State[] = [state];
+        for (let i = 0; i < rounds; i++) {
+          current = this.run(step.test, current);
+          this.each(current, () => this.read("a while", step.predicate, this.state.held));
+          ends.push(...current);
+          current = this.run(step.body, current);
+        }
+        return [...ends, ...this.run(step.test, current)];
+      }
+      default:
+        return step satisfies never;
     }
   }
 
@@ -97,7 +145,8 @@ class PlanCheck {
     this.write(kernel.writes, scratch, held);
   }
 
-  private read(who: string, buffer: number, held: Set<number>): void {
+  private read(who: string, slice: number, held: Set<number>): void {
+    const buffer = this.whole(slice);
     if (this.program.buffers[buffer]!.kind === "temp" && !held.has(buffer))
       throw new Error(`plan: ${who} reads ${this.name(buffer)}, whose place holds something else`);
   }
@@ -105,12 +154,23 @@ class PlanCheck {
   private write(buffers: readonly number[], scratch: readonly Range[], held: Set<number>): void {
     const written = [...buffers.map((b) => this.range(b)), ...scratch];
     for (const b of held) if (written.some((w) => overlap(w, this.range(b)))) held.delete(b);
-    for (const b of buffers) held.add(b);
+    for (const b of buffers) held.add(this.whole(b));
   }
 
-  private range(buffer: number): Range | undefined {
+  /** A slice stands for all of what it is of. */
+  private whole(buffer: number): number {
+    const of = this.program.buffers[buffer]!.slice?.of;
+    return of === undefined ? buffer : this.whole(of);
+  }
+
+  private range(slice: number): Range | undefined {
+    const buffer = this.whole(slice);
+    return this.placeOf(this.state.at.get(buffer) ?? buffer);
+  }
+
+  private placeOf(buffer: number): Range | undefined {
     const place = this.plan.places[buffer]!;
-    if (place.kind === "same") return this.range(place.as);
+    if (place.kind === "same") return this.placeOf(place.as);
     if (place.kind === "slot") return { space: `slot ${place.slot}`, from: 0, to: staticDim(place.bytes) };
     if (place.kind === "none") return undefined;
     const from = staticDim(place.offset);
@@ -119,6 +179,28 @@ class PlanCheck {
 
   private name(buffer: number): string {
     return this.program.buffers[buffer]!.name;
+  }
+}
+
+/** States that differ in places stay apart; of equal ones only what both hold is held. */
+function merge(states: readonly State[]): State[] {
+  const out = new Map<string, State>();
+  for (const state of states) {
+    const moved = [...state.at].filter(([b, at]) => b !== at).sort(([a], [b]) => a - b);
+    const key = moved.join(" ");
+    const known = out.get(key);
+    if (known === undefined) out.set(key, { held: new Set(state.held), at: new Map(moved) });
+    else for (const b of known.held) if (!state.held.has(b)) known.held.delete(b);
+  }
+  return [...out.values()].slice(0, mostStates);
+}
+
+function collectWritten(program: LoopProgram, steps: readonly LoopStep[], out: Set<number>): void {
+  for (const step of steps) {
+    if (step.kind === "kernel") for (const id of program.kernels[step.kernel]!.writes) out.add(id);
+    if (step.kind === "copy") out.add(step.to);
+    if (step.kind === "if") for (const branch of step.branches) collectWritten(program, branch, out);
+    if (step.kind === "for" || step.kind === "while") collectWritten(program, step.body, out);
   }
 }
 
