@@ -36,6 +36,8 @@ import { inlineCalls } from "./inline.ts";
 export interface VjpOptions {
   /** What a parameter gets that the cotangents do not reach: zeros of its type (the default), or an error. */
   readonly unused?: "zero" | "error";
+  /** Values of the graph, which has no calls then, that are known already and need not be computed. */
+  readonly known?: ReadonlyMap<Value, Value>;
 }
 
 export interface VjpResult {
@@ -68,8 +70,10 @@ export function vjpInto(
   flat.nodes.forEach((node, i) => {
     moveTo(b, flat.debug.locs[i]);
     const operands = node.operands.map(read);
+    const known = node.results.map((result) => options.known?.get(result)).filter((value) => value !== undefined);
     let made: readonly Value[];
-    if (controlForm(node) !== undefined && node.results.some((result) => varied[result.id] === true)) {
+    if (known.length === node.results.length) made = known;
+    else if (controlForm(node) !== undefined && node.results.some((result) => varied[result.id] === true)) {
       const forward = forwardRegion(b, node, operands, vjpInto);
       forwards.set(node, forward);
       made = forward.results;

@@ -8,13 +8,14 @@ import {
   hostScalar,
   printGraph,
   tensorType,
+  typeOf,
   typeText,
   type Value,
   verifyGraph,
 } from "@sinter/ir";
 import { describe, expect, test } from "vitest";
 import { fuzzRuns } from "../../../test/support/fuzz.ts";
-import { seededRng } from "../../../test/support/random.ts";
+import { randomTensor, seededRng } from "../../../test/support/random.ts";
 import { snapshotCount } from "../src/control/snapshots.ts";
 import { gradGraph, normaliseRegions, simplify } from "../src/index.ts";
 import { checkBatching, checkDerivatives } from "./support/check.ts";
@@ -147,6 +148,57 @@ describe("what a gradient costs", () => {
       ["i32[]", "f64[]", "f64[]"],
     ]);
     expect(runsOfBody(graph, 40)).toBe(80);
+  });
+
+  /** A recurrent network: h <- tanh(h W + x[t] U) for each row of xs. */
+  function network(form: "scan" | "while"): Instance {
+    const [steps, batch, inputs, hidden] = [4, 2, 16, 18];
+    const matrix = (rows: number, columns: number) => tensorType("f64", [rows, columns]);
+    const types = [matrix(hidden, hidden), matrix(inputs, hidden), matrix(batch, hidden)];
+    const times = (c: Builder, x: Value, y: Value): Value => emit.dot(c, x, y, { batch: [], contract: [[1], [0]] });
+    const cell = (c: Builder, [w, u, h, x]: readonly Value[]): Value =>
+      c.emit("tanh", [emit.add(c, times(c, h!, w!), times(c, x!, u!))]);
+    const b = new Builder("network");
+    const [w, u, h] = types.map((type, i) => b.param("arg", type, "wuh"[i]!)) as [Value, Value, Value];
+    const xs = b.param("arg", tensorType("f64", [steps, batch, inputs]), "xs");
+    const c = new Builder("cell");
+    let last: Value;
+    if (form === "scan") {
+      const params = [...types, matrix(batch, inputs)].map((type, i) => c.param("arg", type, `p${i}`));
+      const body = c.finish([out(cell(c, params))]);
+      const attrs = { length: steps, reverse: false };
+      last = b.emitRegion("scan", { captures: [w, u], init: [h], xs: [xs] }, attrs, [body])[0]!;
+    } else {
+      const all = [types[0]!, types[1]!, typeOf(xs), i32, types[2]!];
+      const [pw, pu, pxs, t, ph] = all.map((type, i) => c.param("arg", type, `p${i}`)) as Value[];
+      const zero = c.scalar("i32", 0);
+      const row = emit.dynamicSlice(c, pxs!, [t!, zero, zero], [1, batch, inputs]);
+      const next = cell(c, [pw!, pu!, ph!, emit.reshape(c, row, [batch, inputs])]);
+      const body = c.finish([out(emit.add(c, t!, c.scalar("i32", 1))), out(next)]);
+      const d = new Builder("test");
+      const given = all.map((type, i) => d.param("arg", type, `p${i}`));
+      const test = d.finish([out(emit.less(d, given[3]!, d.scalar("i32", steps)))]);
+      const groups = { captures: [w, u, xs], init: [b.scalar("i32", 0), h] };
+      last = b.emitRegion("while", groups, { maxIterations: steps }, [test, body])[1]!;
+    }
+    const graph = b.finish([out(emit.reduceSum(b, last, [0, 1]))]);
+    const rng = seededRng(7);
+    return {
+      graph,
+      args: graph.params.map((param) => randomTensor(rng, { type: typeOf(param.value), lo: -0.4, hi: 0.4 })),
+    };
+  }
+
+  test("of contractions: they are kept, not done again", () => {
+    for (const form of ["scan", "while"] as const) {
+      const one = network(form);
+      const rng = seededRng(3);
+      checkDerivatives(checkDerivatives(one, rng), rng);
+      const back = normal(gradGraph(one.graph, { wrt: [0, 1], of: 0, keepResults: false }));
+      const dots = back.nodes.map((node) => node.regions.at(-1)?.nodes.filter((inner) => inner.op === "dot").length);
+      // Forward h W and x U; on the way back what reaches h, W and U.
+      expect(dots.filter((count) => count !== undefined)).toEqual([2, 3]);
+    }
   });
 
   /** length times h <- h + rate * x[i], a carry that is only added to: its value does not matter to the way back. */

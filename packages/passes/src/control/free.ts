@@ -24,6 +24,15 @@ export interface Costed {
 
 const isTensor = (type: ValueType): type is TensorType => type.kind === "tensor";
 
+/** Scalar work per element of a result that is not made on demand, by a reduction or the like; 0 for all others. */
+export function workPerElement({ op, operands, attrs }: Costed, result: Value): number {
+  const def = getOp(op);
+  const types = operands.map((operand) => operand.type);
+  if (def.nest.kind === "map" || def.nest.kind === "control" || !types.every(isTensor) || !isTensor(result.type))
+    return 0;
+  return def.cost({ attrs, operands: types, results: [result.type] });
+}
+
 /** Scalar work per element of the result; undefined where the node is not computed element by element on demand. */
 export function mapCost({ op, operands, attrs, regions = [], groups = [] }: Costed, result: Value): number | undefined {
   const def = getOp(op);

@@ -2,23 +2,27 @@
  * Reverse mode of `while`. The way back runs the rounds from the last to the first, each recomputed from what was carried
  * into it, and adds up the cotangents of captures. Where those carries come from is one of two things.
  *
- * - A bound on the rounds (`maxIterations`): the forward loop stacks them. Memory: the bound times the carries that the
- *   way back reads. Time: one more run of the body for each round.
+ * - A bound on the rounds (`maxIterations`): the forward loop stacks them, with what is dear to make again. Memory: the
+ *   bound times what the way back reads of each round. Time: at most one more run of the body for each round.
  * - No bound: the forward loop counts its rounds, and snapshots bring the carries back (see snapshots.ts). Memory: a
  *   constant number of carries. Time: a few more runs of the body for each round.
  */
-import { type Builder, emit, type Graph, inlineGraph, type Node, typeOf, type Value } from "@sinter/ir";
+import { type Builder, emit, inlineGraph, type Node, typeOf, type Value } from "@sinter/ir";
 import { accumulate, isDifferentiable, zeros } from "../calculus.ts";
+import { inlineCalls } from "../inline.ts";
 import { buildRegion, byGroup } from "./region-op.ts";
+import { inlineKeeping, residualsOf } from "./residuals.ts";
 import { type Loop, oneMore, readAt, type Snapshots, stackFor, startSnapshots, writeAt } from "./snapshots.ts";
 import { addParams, type Forward, positions, scatterTo, type Vjp } from "./transforms.ts";
 
 export function forwardWhile(b: Builder, node: Node, operands: readonly Value[], vjp: Vjp): Forward {
   const { captures, init } = byGroup(node, operands);
-  const [test, body] = node.regions as readonly [Graph, Graph];
+  const test = node.regions[0]!;
+  const body = inlineCalls(node.regions[1]!);
   const loop: Loop = { op: node.op, captures, init, test, body };
   const bound = Number(node.attrs["maxIterations"] ?? 0);
-  const { results, rounds, stacks } = bound > 0 ? runStacking(b, loop, bound) : runCounting(b, loop);
+  const residuals = bound > 0 ? residualsOf(body, init) : [];
+  const { results, rounds, stacks } = bound > 0 ? runStacking(b, loop, residuals, bound) : runCounting(b, loop);
   return {
     results,
     pull(cotangents, wanted) {
@@ -45,7 +49,9 @@ export function forwardWhile(b: Builder, node: Node, operands: readonly Value[],
         const own = fixed.slice(0, captures.length);
         const before = source.before(c, round, own, fixed.slice(captures.length), kept);
         const seeds = scatterTo(body.results, carried, sums.slice(0, carried.length));
-        const { gradients } = vjp(c, body, [...own, ...before.carry], () => seeds, places);
+        const known = new Map(residuals.map((value, i) => [value, before.carry[init.length + i]!]));
+        const args = [...own, ...before.carry.slice(0, init.length)];
+        const { gradients } = vjp(c, body, args, () => seeds, places, { known });
         return [
           round,
           ...before.kept,
@@ -64,37 +70,29 @@ interface Run {
   readonly stacks?: readonly Value[];
 }
 
-/** The loop with a counter beside its carry, and a stack for each part of it. */
-function runStacking(b: Builder, loop: Loop, bound: number): Run {
-  const more = loop.init.map((value) => stackFor(b, typeOf(value), bound));
-  const all = runBeside(
-    b,
-    loop,
-    [b.scalar("i32", 0), ...more],
-    { maxIterations: bound },
-    (c, before, [count, ...stacks]) => [
-      oneMore(c, count!),
-      ...stacks.map((stack, i) => writeAt(c, stack, before[i]!, count!)),
-    ],
-  );
-  const [rounds, ...stacks] = all.slice(loop.init.length);
-  return { results: all.slice(0, loop.init.length), rounds: rounds!, stacks };
+/** The loop with a counter beside its carry, and a stack for each part of it and each value to keep. */
+function runStacking(b: Builder, loop: Loop, residuals: readonly Value[], bound: number): Run {
+  const stacks = [...loop.init, ...residuals].map((value) => stackFor(b, typeOf(value), bound));
+  const all = runBeside(b, loop, residuals, stacks, { maxIterations: bound });
+  const [rounds, ...full] = all.slice(loop.init.length);
+  return { results: all.slice(0, loop.init.length), rounds: rounds!, stacks: full };
 }
 
 function runCounting(b: Builder, loop: Loop): Run {
-  const all = runBeside(b, loop, [b.scalar("i32", 0)], {}, (c, _, [count]) => [oneMore(c, count!)]);
+  const all = runBeside(b, loop, [], [], {});
   return { results: all.slice(0, loop.init.length), rounds: all[loop.init.length]! };
 }
 
-/** The loop with further carries, which change by what was carried into the round. */
+/** The loop that also counts its rounds, and writes what was carried into each, then the values to keep, to stacks. */
 function runBeside(
   b: Builder,
   loop: Loop,
-  beside: readonly Value[],
+  residuals: readonly Value[],
+  stacks: readonly Value[],
   attrs: { readonly maxIterations?: number },
-  next: (c: Builder, before: readonly Value[], beside: readonly Value[]) => readonly Value[],
 ): readonly Value[] {
   const given = [...loop.captures, ...loop.init];
+  const beside = [b.scalar("i32", 0), ...stacks];
   const test = buildRegion(b, loop.test.name, (c) => {
     const args = addParams(c, given);
     addParams(c, beside);
@@ -102,8 +100,11 @@ function runBeside(
   });
   const body = buildRegion(b, loop.body.name, (c) => {
     const args = addParams(c, given);
-    const more = addParams(c, beside);
-    return [...inlineGraph(c, loop.body, args), ...next(c, args.slice(loop.captures.length), more)];
+    const [count, ...before] = addParams(c, beside) as [Value, ...Value[]];
+    const made = inlineKeeping(c, loop.body, args, residuals);
+    const [next, kept] = [made.slice(0, loop.init.length), made.slice(loop.init.length)];
+    const written = [...args.slice(loop.captures.length), ...kept];
+    return [...next, oneMore(c, count), ...before.map((stack, i) => writeAt(c, stack, written[i]!, count))];
   });
   return b.emitRegion(loop.op, { captures: loop.captures, init: [...loop.init, ...beside] }, attrs, [test, body]);
 }

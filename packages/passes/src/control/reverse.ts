@@ -1,11 +1,14 @@
 /**
  * Reverse mode of ops with regions. What the way back of a scan needs is its carry before each step: the forward scan
- * stacks it as further results, and the backward scan, which runs the other way, recomputes one step at a time from it.
- * A branch of cond is recomputed. Of a carry that the way back does not read nothing is stacked: normal form drops it.
+ * stacks it as further results, with what is dear to make again, and the backward scan, which runs the other way,
+ * recomputes the rest of one step at a time. A branch of cond is recomputed. What the way back does not read is stacked
+ * only until normal form drops it. Memory: the length times what it does read.
  */
-import { type Builder, inlineGraph, type Node, typeOf, type Value } from "@sinter/ir";
+import { type Builder, type Node, typeOf, type Value } from "@sinter/ir";
 import { accumulate, isDifferentiable, zeros } from "../calculus.ts";
+import { inlineCalls } from "../inline.ts";
 import { buildRegion, byGroup, controlForm } from "./region-op.ts";
+import { inlineKeeping, residualsOf } from "./residuals.ts";
 import { forwardWhile } from "./reverse-while.ts";
 import { addParams, type Forward, positions, scatterTo, type Vjp } from "./transforms.ts";
 
@@ -56,16 +59,17 @@ function forwardCond(b: Builder, node: Node, operands: readonly Value[], vjp: Vj
 
 function forwardScan(b: Builder, node: Node, operands: readonly Value[], vjp: Vjp): Forward {
   const { captures, init, xs } = byGroup(node, operands);
-  const body = node.regions[0]!;
+  const body = inlineCalls(node.regions[0]!);
+  const residuals = residualsOf(body, init);
   const offset = captures.length;
   const paramsOf = (from: number, to?: number): Value[] => body.params.slice(from, to).map((param) => param.value);
   const saving = buildRegion(b, body.name, (c) => {
     const args = addParams(c, paramsOf(0));
-    return [...inlineGraph(c, body, args), ...args.slice(offset, offset + init.length)];
+    return [...inlineKeeping(c, body, args, residuals), ...args.slice(offset, offset + init.length)];
   });
   const all = b.emitRegion(node.op, { captures, init, xs }, node.attrs, [saving]);
   const results = all.slice(0, node.results.length);
-  const saved = all.slice(node.results.length);
+  const saved = all.slice(results.length);
   return {
     results,
     pull(cotangents, wanted) {
@@ -89,6 +93,8 @@ function forwardScan(b: Builder, node: Node, operands: readonly Value[], vjp: Vj
           c,
           wantedCaptures.map((i) => captures[i]!),
         );
+        const kept = addParams(c, residuals);
+        const known = new Map(residuals.map((value, i) => [value, kept[i]!]));
         const before = addParams(c, init);
         const slices = addParams(c, paramsOf(offset + init.length));
         const outputCotangents = addParams(
@@ -96,7 +102,7 @@ function forwardScan(b: Builder, node: Node, operands: readonly Value[], vjp: Vj
           outputs.map((i) => body.results[i]!.value),
         );
         const seeds = scatterTo(body.results, [...carried, ...outputs], [...carryCotangents, ...outputCotangents]);
-        const { gradients } = vjp(c, body, [...fixed, ...before, ...slices], () => seeds, places);
+        const { gradients } = vjp(c, body, [...fixed, ...before, ...slices], () => seeds, places, { known });
         return [
           ...gradients.slice(0, carryCount),
           ...sums.map((sum, i) => accumulate(c, sum, gradients[carryCount + i]!)!),
