@@ -1,4 +1,4 @@
-// `npm run fuzz:autograph [-- --programs 2000 --seed 1]`: random structured programs as JavaScript, transformed eager and
+// `npm run fuzz:autograph [-- --programs 2000 --seed 1 --gradients]`: random structured programs as JavaScript, transformed eager and
 // transformed compiled. Exits with an error where any differ; prints what fails, shrunk, and what the transform refuses.
 import { parseArgs } from "node:util";
 import { Autograph } from "@sinter/autograph";
@@ -10,6 +10,7 @@ const { values } = parseArgs({
     inputs: { type: "string", default: "3" },
     seed: { type: "string", default: String(Date.now() % 1_000_000) },
     failures: { type: "string", default: "5" },
+    gradients: { type: "boolean", default: false },
     mode: { type: "string", default: "types" },
   },
 });
@@ -20,6 +21,7 @@ const { programs, calls, refused, failures } = fuzz(autograph, {
   seed,
   programs: Number(values.programs),
   inputs: Number(values.inputs),
+  gradients: values.gradients,
   failures: Number(values.failures),
   progress: (done) => {
     if (process.stderr.isTTY) process.stderr.write(`\r${done}`);

@@ -5,7 +5,7 @@ import type { Autograph } from "@sinter/autograph";
 import { seededRng } from "../support/random.ts";
 import { generateProgram } from "./generate.ts";
 import { printProgram } from "./program.ts";
-import { type Input, judge, type StructuredCase, transformed, type Verdict } from "./run.ts";
+import { type How, type Input, judge, type StructuredCase, transformed, type Verdict } from "./run.ts";
 import { shrink } from "./shrink.ts";
 
 export interface FuzzReport {
@@ -21,6 +21,8 @@ export interface FuzzOptions {
   readonly seed: number;
   readonly programs: number;
   readonly inputs?: number;
+  /** Compare derivatives with respect to x and y instead of values. */
+  readonly gradients?: boolean;
   /** Stop after so many failures. */
   readonly failures?: number;
   readonly progress?: (done: number) => void;
@@ -28,11 +30,11 @@ export interface FuzzOptions {
 
 const file = join(import.meta.dirname, "generated.ts");
 
-/** The case of a seed: always the same one. */
-export function caseOf(seed: number, inputs = 3): StructuredCase {
+/** The case of a seed: always the same one. Where derivatives are compared, inputs lie off the ties. */
+export function caseOf(seed: number, inputs = 3, gradients = false): StructuredCase {
   const rng = seededRng(seed);
-  const program = generateProgram(rng);
-  const half = (): number => rng.int(-8, 8) / 2;
+  const program = generateProgram(rng, gradients ? "tensor" : undefined);
+  const half = (): number => (gradients ? rng.real(-4, 4) : rng.int(-8, 8) / 2);
   return {
     program,
     inputs: Array.from(
@@ -47,30 +49,37 @@ export function fuzz(autograph: Autograph, options: FuzzOptions): FuzzReport {
   const failures: string[] = [];
   let programs = 0;
   let calls = 0;
+  const hows: readonly How[] = options.gradients === true ? ["gradients"] : ["eager", "compiled"];
   for (; programs < options.programs && failures.length < (options.failures ?? 5); programs++) {
     const seed = options.seed + programs;
-    const one = caseOf(seed, options.inputs);
-    const verdict = judge(autograph, one, file);
+    const one = caseOf(seed, options.inputs, options.gradients);
+    const verdict = judge(autograph, one, file, hows);
     if (verdict.kind === "refused") refused.push(`seed ${seed}: ${verdict.message}`);
     else calls += one.inputs.length;
-    if (verdict.kind === "different") failures.push(explain(autograph, seed, one, verdict));
+    if (verdict.kind === "different") failures.push(explain(autograph, seed, one, verdict, hows));
     options.progress?.(programs + 1);
   }
   return { programs, calls, refused, failures };
 }
 
-function explain(autograph: Autograph, seed: number, one: StructuredCase, verdict: Verdict): string {
+function explain(
+  autograph: Autograph,
+  seed: number,
+  one: StructuredCase,
+  verdict: Verdict,
+  hows: readonly How[],
+): string {
   const kindOf = (v: Verdict): string =>
     v.kind === "different" ? `${v.how} ${/throws "(.{0,20})/.exec(v.message)?.[1]}` : v.kind;
   const small = shrink(one, (candidate) => {
     try {
-      return kindOf(judge(autograph, candidate, file)) === kindOf(verdict);
+      return kindOf(judge(autograph, candidate, file, hows)) === kindOf(verdict);
     } catch {
       // It does not even run natively any more.
       return false;
     }
   });
-  const last = judge(autograph, small, file);
+  const last = judge(autograph, small, file, hows);
   const found =
     last.kind === "different" ? `${last.how}: ${last.message}\ninput ${JSON.stringify(last.input)}` : last.kind;
   const source = printProgram(small.program);

@@ -7,12 +7,12 @@ import { line, type Program, type Statement } from "./program.ts";
 
 const maxDepth = 3;
 
-export function generateProgram(rng: Rng): Program {
-  return new Generator(rng).program();
+/** `shape`: what `return` gives, everywhere in the program; any of them where it is left out. */
+export function generateProgram(rng: Rng, shape?: Shape): Program {
+  return new Generator(rng, shape).program();
 }
 
-/** What `return` gives, everywhere in a program. */
-type Shape = "tensor" | "number" | "object" | "array" | "mixed";
+export type Shape = "tensor" | "number" | "object" | "array" | "mixed";
 
 class Generator {
   private readonly rng: Rng;
@@ -26,10 +26,10 @@ class Generator {
   private throws = 0;
   private inAction = false;
 
-  constructor(rng: Rng) {
+  constructor(rng: Rng, shape: Shape | undefined) {
     this.rng = rng;
     this.make = new Expressions(rng);
-    this.shape = rng.pick(["tensor", "tensor", "number", "object", "array", "mixed"] as const);
+    this.shape = shape ?? rng.pick(["tensor", "tensor", "number", "object", "array", "mixed"] as const);
     this.budget = rng.int(6, 22);
   }
 
@@ -94,9 +94,33 @@ class Generator {
       declare(`let ${u}: Tensor = ${make.vector(scope, 1)};`);
       scope.vectors.push(u);
     }
+    if (rng.int(0, 3) === 0) list.push(this.object(scope));
     if (rng.int(0, 3) === 0) list.push(this.action(scope));
     if (rng.int(0, 3) === 0) list.push(this.helper(scope));
     return list;
+  }
+
+  /** An object whose method assigns its fields; called before anything is staged, since no caller sees what it writes. */
+  private object(scope: Scope): Statement {
+    const { rng, make } = this;
+    const name = fresh(this.names, "box");
+    const empty = { vectors: [], flags: [], masks: [], fixedFlags: [], actions: [], functions: [], loops: [] };
+    const own = { tensors: ["this.t"], numbers: ["this.n"], fixedTensors: ["d"], fixedNumbers: ["p"], depth: 1 };
+    this.inAction = true;
+    const body = this.block({ ...empty, ...own }, 3);
+    this.inAction = false;
+    const start = `t: Tensor = ${make.tensor(scope, 0)};`;
+    const call = `${name}.step(${make.tensor(scope, 0)});`;
+    scope.tensors.push(`${name}.t`);
+    scope.numbers.push(`${name}.n`);
+    return {
+      lines: [
+        [`class C${name} {`, `  ${start}`, `  n = ${rng.int(0, 2)};`, "  step(d: Tensor): void {"],
+        ["  }", "}", `const ${name} = new C${name}();`, call, call],
+      ],
+      bodies: [body],
+      keep: true,
+    };
   }
 
   /** A local function that writes variables of the function around it. */

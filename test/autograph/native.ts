@@ -1,40 +1,45 @@
 // What the names of a structured program mean when it runs as the JavaScript that it is: tensors are numbers in objects
 // with the same methods, rounded to float32, and comparisons give real booleans.
 
-/** A scalar. */
+/** A scalar, with its derivative with respect to whatever input was given the tangent 1. */
 export class Num {
   readonly value: number;
+  readonly tangent: number;
 
-  constructor(value: number) {
+  constructor(value: number, tangent = 0) {
     this.value = Math.fround(value);
+    this.tangent = tangent;
   }
 
   add(other: Operand): Num {
-    return new Num(this.value + numberOf(other));
+    return new Num(this.value + numberOf(other), this.tangent + tangentOf(other));
   }
   sub(other: Operand): Num {
-    return new Num(this.value - numberOf(other));
+    return new Num(this.value - numberOf(other), this.tangent - tangentOf(other));
   }
   mul(other: Operand): Num {
-    return new Num(this.value * numberOf(other));
+    return new Num(this.value * numberOf(other), this.tangent * numberOf(other) + this.value * tangentOf(other));
   }
   neg(): Num {
-    return new Num(-this.value);
+    return new Num(-this.value, -this.tangent);
   }
   abs(): Num {
-    return new Num(Math.abs(this.value));
+    return new Num(Math.abs(this.value), this.tangent * Math.sign(this.value));
   }
   floor(): Num {
     return new Num(Math.floor(this.value));
   }
   minimum(other: Operand): Num {
-    return new Num(Math.min(this.value, numberOf(other)));
+    return this.lt(other) ? this : this.gt(other) ? numOf(other) : this.tied(other);
   }
   maximum(other: Operand): Num {
-    return new Num(Math.max(this.value, numberOf(other)));
+    return this.gt(other) ? this : this.lt(other) ? numOf(other) : this.tied(other);
+  }
+  private tied(other: Operand): Num {
+    return new Num(this.value, (this.tangent + tangentOf(other)) / 2);
   }
   clip(low: number, high: number): Num {
-    return new Num(Math.min(Math.max(this.value, low), high));
+    return this.value < low ? new Num(low) : this.value > high ? new Num(high) : this;
   }
   gt(other: Operand): boolean {
     return this.value > numberOf(other);
@@ -66,6 +71,14 @@ export type Operand = Num | number;
 
 function numberOf(operand: Operand): number {
   return typeof operand === "number" ? Math.fround(operand) : operand.value;
+}
+
+function tangentOf(operand: Operand): number {
+  return typeof operand === "number" ? 0 : operand.tangent;
+}
+
+function numOf(operand: Operand): Num {
+  return typeof operand === "number" ? new Num(operand) : operand;
 }
 
 /** A row of scalars. */

@@ -26,7 +26,10 @@ export type Verdict =
   | { readonly kind: "same" }
   /** The transform reports an error: the program is not run. */
   | { readonly kind: "refused"; readonly message: string }
-  | { readonly kind: "different"; readonly how: "eager" | "compiled"; readonly message: string; readonly input: Input };
+  | { readonly kind: "different"; readonly how: How; readonly message: string; readonly input: Input };
+
+/** `gradients`: compiled, derivatives instead of values. */
+export type How = "eager" | "compiled" | "gradients";
 
 /** What a call gave: a value in numbers, or what it threw. */
 type Outcome = { readonly value: unknown } | { readonly thrown: string };
@@ -42,7 +45,12 @@ export function transformed(autograph: Autograph, program: Program, file: string
   return { code, errors };
 }
 
-export function judge(autograph: Autograph, { program, inputs }: StructuredCase, file: string): Verdict {
+export function judge(
+  autograph: Autograph,
+  { program, inputs }: StructuredCase,
+  file: string,
+  hows: readonly How[] = ["eager", "compiled"],
+): Verdict {
   const { code, errors } = transformed(autograph, program, file);
   if (errors.length > 0) return { kind: "refused", message: errors.join("\n") };
   const native = load(printProgram(program), { sinter: nativeModule });
@@ -54,33 +62,32 @@ export function judge(autograph: Autograph, { program, inputs }: StructuredCase,
     return { kind: "different", how: "eager", message: `does not load: ${String(error)}`, input: inputs[0]! };
   }
   for (const input of inputs) {
-    const expected = outcomeOf(() =>
-      native.f(num(input.x), num(input.y), new Vec(input.v.map(num)), input.p, input.flag),
-    );
-    for (const how of ["eager", "compiled"] as const) {
+    for (const how of hows) {
+      const expected = outcomeOf(() => runNative(native, how, input));
       const actual = runStaged(staged, how, input);
-      const message = difference(expected, actual);
+      const message = difference(expected, actual, how === "gradients");
       if (message !== undefined) return { kind: "different", how, message, input };
     }
   }
   return { kind: "same" };
 }
 
-function runStaged(staged: Loaded, how: "eager" | "compiled", input: Input): Outcome {
+function runNative({ f }: Loaded, how: How, { x, y, v, p, flag }: Input): unknown {
+  const row = new Vec(v.map((value) => new Num(value)));
+  const call = (dx: number, dy: number): unknown => f(new Num(x, dx), new Num(y, dy), row, p, flag);
+  if (how !== "gradients") return call(0, 0);
+  return [call(1, 0), call(0, 1)].map((result) => (result as Num).tangent);
+}
+
+function runStaged(staged: Loaded, how: How, { x, y, v, p, flag }: Input): Outcome {
   // Eager operations run one by one: in the reference evaluator, since what is tested is the order of things.
   sinter.setBackend(how === "eager" ? "reference" : "wasm");
+  const f32 = { dtype: "f32" } as const;
   try {
     return outcomeOf(() =>
       sinter.scope(() => {
-        const call = how === "eager" ? staged.f : staged.compiled;
-        const result = call(
-          sinter.tensor(input.x, { dtype: "f32" }),
-          sinter.tensor(input.y, { dtype: "f32" }),
-          sinter.tensor([...input.v], { dtype: "f32" }),
-          input.p,
-          input.flag,
-        );
-        return plain(result);
+        const call = how === "eager" ? staged.f : how === "compiled" ? staged.compiled : gradientOf(staged);
+        return plain(call(sinter.tensor(x, f32), sinter.tensor(y, f32), sinter.tensor([...v], f32), p, flag));
       }),
     );
   } finally {
@@ -88,8 +95,9 @@ function runStaged(staged: Loaded, how: "eager" | "compiled", input: Input): Out
   }
 }
 
-function num(value: number): Num {
-  return new Num(value);
+function gradientOf({ f }: Loaded): (...args: unknown[]) => unknown {
+  const gradient = sinter.grad(f as (...args: unknown[]) => sinter.Tensor, { argnums: [0, 1] });
+  return sinter.compile((...args: unknown[]) => gradient(...args));
 }
 
 function outcomeOf(run: () => unknown): Outcome {
@@ -114,19 +122,21 @@ function plain(value: unknown): unknown {
   return value;
 }
 
-function difference(expected: Outcome, actual: Outcome): string | undefined {
+function difference(expected: Outcome, actual: Outcome, near: boolean): string | undefined {
   // A check that fails while the program runs may say more than the error itself.
   if ("thrown" in expected && "thrown" in actual && actual.thrown.includes(expected.thrown)) return undefined;
-  if ("value" in expected && "value" in actual && equal(expected.value, actual.value)) return undefined;
+  if ("value" in expected && "value" in actual && equal(expected.value, actual.value, near)) return undefined;
   return `native ${describe(expected)}, transformed ${describe(actual)}`;
 }
 
-function equal(a: unknown, b: unknown): boolean {
-  if (typeof a === "number" && typeof b === "number") return a === b || (Number.isNaN(a) && Number.isNaN(b));
+function equal(a: unknown, b: unknown, near: boolean): boolean {
+  if (typeof a === "number" && typeof b === "number") {
+    return a === b || (Number.isNaN(a) && Number.isNaN(b)) || (near && Math.abs(a - b) <= 1e-4 * (1 + Math.abs(a)));
+  }
   if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return a === b;
   const keys = Object.keys(a);
   if (keys.length !== Object.keys(b).length) return false;
-  return keys.every((key) => equal((a as Record<string, unknown>)[key], (b as Record<string, unknown>)[key]));
+  return keys.every((key) => equal((a as Record<string, unknown>)[key], (b as Record<string, unknown>)[key], near));
 }
 
 function describe(outcome: Outcome): string {
