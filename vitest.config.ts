@@ -1,10 +1,13 @@
-// Test runner settings. Tests run from the TypeScript sources; nothing has to be built first.
+// Test runner settings. Tests run from the TypeScript sources; nothing has to be built first. What lies in
+// test/autograph and examples/control is written in ordinary control flow, and goes through the source transform.
+import sinter from "sinter/vite";
 import { defineConfig } from "vitest/config";
 
 const full = process.env["SINTER_FULL"] === "1";
 const jsonFile = process.env["SINTER_TEST_JSON"];
 
 export default defineConfig({
+  plugins: [sinter({ include: ["test/autograph", "examples/control"] })],
   test: {
     include: ["test/**/*.test.ts", "packages/*/test/**/*.test.ts"],
     pool: "forks",
