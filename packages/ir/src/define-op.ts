@@ -92,6 +92,8 @@ export interface NestContext<A extends Attrs> {
   readonly attrs: A;
   readonly operands: readonly TensorType[];
   readonly results: readonly TensorType[];
+  /** Position of the node in its graph: tells apart what several nodes of one op make. */
+  readonly node?: number;
   /** Of ops with regions. */
   readonly regions?: readonly Graph[];
   readonly groups?: readonly OperandGroup[];

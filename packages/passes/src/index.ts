@@ -1,6 +1,7 @@
 /** Passes: functions from IR to IR. Simplification, autodiff, batching, fusion, memory planning. */
 export { DifferentiationError } from "./calculus.ts";
 export { type NormaliseOptions, normaliseRegions } from "./control/normalise.ts";
+export { type ElementLoopOptions, findElementLoops } from "./element-loop/index.ts";
 export { type LowerOptions, lower } from "./fuse/index.ts";
 export { type GradOptions, gradGraph, type VjpOptions, type VjpResult, vjpInto } from "./grad.ts";
 export { inlineCalls } from "./inline.ts";

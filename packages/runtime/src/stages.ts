@@ -1,7 +1,7 @@
 /** The stages from a graph to a wasm program, one readable list, each kept so that it can be looked at. */
 import { emit, emitWat, probeFeatures, schedule } from "@sinter/codegen-wasm";
 import { expressionScope, type Graph, type NestProgram, printGraph, printLoopKernel, printNests } from "@sinter/ir";
-import { lower, normaliseRegions, planMemory, simplify, verifyPlan } from "@sinter/passes";
+import { findElementLoops, lower, normaliseRegions, planMemory, simplify, verifyPlan } from "@sinter/passes";
 import { type Cost, costOf, type Made } from "./cost.ts";
 import { printPlan } from "./print-plan.ts";
 import { theMachine } from "./session.ts";
@@ -22,7 +22,7 @@ export function compileToWasm(graph: Graph, options: CompileOptions): Made {
   const features = probeFeatures();
   const memory = theMachine().heap.kind;
   const algebra = { fastMath: options.fastMath ?? false };
-  const simplified = normaliseRegions(simplify(graph, algebra), algebra);
+  const simplified = findElementLoops(normaliseRegions(simplify(graph, algebra), algebra), algebra);
   return expressionScope(() => {
     const nests = lower(simplified, {});
     const loops = schedule(nests, features);

@@ -19,9 +19,10 @@ import { bytesOf, loop, scalarCost, staticDim } from "@sinter/ir";
 import { aliasablePairs } from "./alias.ts";
 import { strideOf } from "./flat.ts";
 import { type KernelBuffers, KernelFunc, kernelBuffers } from "./kernel-func.ts";
+import { type Place, vectorLanes } from "./lanes.ts";
 import { Levels } from "./levels.ts";
 import { emitStores } from "./nests.ts";
-import { Payload, type Place, vectorLanes } from "./payload.ts";
+import { Payload } from "./payload.ts";
 import type { Product } from "./product.ts";
 
 /** Rows of the register tile: with two vectors of columns, twelve accumulators, so that three registers are left. */

@@ -45,6 +45,21 @@ export class Levels {
     }
   }
 
+  /** Runs `body` in a level of its own, for a statement list that has just been opened. */
+  scope(body: () => void): void {
+    this.stack.push({ depth: this.func.depth, bound: new Map() });
+    try {
+      body();
+    } finally {
+      this.stack.pop();
+    }
+  }
+
+  /** Runs `body` so that its statements go to the end of the list of a level. */
+  at(level: number, body: () => void): void {
+    this.func.at(this.stack[level]!.depth, body);
+  }
+
   axis(id: number): { readonly value: LoopExpr; readonly level: number } {
     const bound = this.axes.get(id);
     if (bound === undefined) throw new Error(`axis ${id} is used outside its loop`);

@@ -13,8 +13,9 @@ import {
   variablesOf,
 } from "./accumulate.ts";
 import { nestScalars, strideOf } from "./flat.ts";
+import { firstPlace, type Place, vectorLanes } from "./lanes.ts";
 import type { Levels } from "./levels.ts";
-import { firstPlace, type KernelMemory, Payload, type Place, vectorLanes } from "./payload.ts";
+import { type KernelMemory, Payload } from "./payload.ts";
 import { type PreparedNest, unrollFor } from "./prepare.ts";
 
 /** Where loops of a kernel are built. */
@@ -102,11 +103,13 @@ function workOf(roots: readonly ScalarExpr[]): number {
 }
 
 function map(e: NestEmitter): void {
+  const roots = e.nest.stores.map((s) => s.value);
   const body = (places: readonly Place[]): void => {
+    e.payload.runLoops(roots, places);
     for (const place of places) emitStores(e, e.nest.stores, place);
   };
   if (!e.vector) body([firstPlace]);
-  else eachVector(e.scope, e.vector, unrollFor(workOf(e.nest.stores.map((s) => s.value)), 4), body);
+  else eachVector(e.scope, e.vector, unrollFor(roots, 4), body);
 }
 
 /** Work behind a reduction from which on code size counts. */
@@ -119,10 +122,11 @@ function reduceAcross(e: NestEmitter, vector: Axis, red: readonly Axis[]): void 
   const room = Math.max(1, Math.floor(8 / accumulatorVariables(nest, vectorLanes)));
   // Long ends are written out once for each vector: four vectors are a cache line already.
   const most = workOf(endStores(nest).map((s) => s.value)) > longEnd ? 4 : 8;
-  const unroll = powerOfTwo(Math.min(extent, room, unrollFor(workOf(bodyRoots(nest)), most)));
+  const unroll = powerOfTwo(Math.min(extent, room, unrollFor(bodyRoots(nest), most)));
   eachVector(e.scope, vector, unroll, (places) => {
     const running = places.map((_, i) => startAll(e, vectorLanes, `${i}`));
     eachPoint(e.scope, red, () => {
+      e.payload.runLoops(bodyRoots(nest), places);
       for (const [i, place] of places.entries()) accumulate(e, place, running[i]!);
       for (const place of places) emitStores(e, bodyStores(nest), place);
     });
@@ -141,10 +145,11 @@ function reduceAlong(e: NestEmitter, vector: Axis | undefined, red: readonly Axi
   const lanes = e.payload.lanes;
   const vectors = vector ? Math.ceil(staticDim(vector.extent) / vectorLanes) : 1;
   const room = Math.max(1, Math.floor(12 / accumulatorVariables(nest, lanes)));
-  const unroll = powerOfTwo(Math.min(vectors, room, unrollFor(workOf(bodyRoots(nest)), 8)));
+  const unroll = powerOfTwo(Math.min(vectors, room, unrollFor(bodyRoots(nest), 8)));
   const copies = Array.from({ length: unroll }, (_, i) => startAll(e, lanes, `${i}`));
   eachPoint(scope, red, () => {
     const body = (places: readonly Place[]): void => {
+      e.payload.runLoops(bodyRoots(nest), places);
       for (const [i, place] of places.entries()) accumulate(e, place, copies[i]!);
       for (const place of places) emitStores(e, bodyStores(nest), place);
     };
@@ -181,6 +186,10 @@ function finish(e: NestEmitter, places: readonly Place[], totals: readonly (read
   const stores = endStores(e.nest);
   e.payload.setResults((node, copy) =>
     node.kind === "acc" ? totals[copy]![node.accumulator]![node.component]! : missing(),
+  );
+  e.payload.runLoops(
+    stores.map((s) => s.value),
+    places,
   );
   for (const place of places) emitStores(e, stores, place);
 }

@@ -14,12 +14,11 @@ import type {
   Range,
   ScalarExpr,
 } from "@sinter/ir";
-import { indexConst, loop, scalarChildren, staticDim, toIndex, visitScalar } from "@sinter/ir";
+import { indexConst, loop, openLoops, ownIndices, scalarChildren, staticDim, toIndex, visitScalar } from "@sinter/ir";
 import { mentions, nodeMentions, strideOf } from "./flat.ts";
+import { firstPlace, type Place, vectorLanes } from "./lanes.ts";
 import type { Levels } from "./levels.ts";
-
-/** Lanes of a vector: four, whatever the dtype (an f64 vector is a pair of registers). */
-export const vectorLanes = 4;
+import { type LoopHost, PayloadLoops } from "./payload-loops.ts";
 
 /** What a payload needs to know of the kernel around it. */
 export interface KernelMemory {
@@ -32,20 +31,13 @@ export interface KernelMemory {
   isRow(buffer: BufferId): boolean;
 }
 
-/** A vector of consecutive points: `copy` counts unrolled vectors, `active` lanes hold points. */
-export interface Place {
-  readonly copy: number;
-  readonly active: number;
-}
-export const firstPlace: Place = { copy: 0, active: vectorLanes };
-
 /** The value of an accumulator's component or of a carry, at an unrolled copy. */
 export type ResultOf = (node: ScalarExpr & { kind: "acc" | "carry" }, copy: number) => LoopExpr;
 
-export class Payload {
-  private readonly levels: Levels;
+export class Payload implements LoopHost {
+  readonly levels: Levels;
+  readonly vector: Axis | undefined;
   private readonly memory: KernelMemory;
-  private readonly vector: Axis | undefined;
   private readonly rowLevel: number;
   private readonly uses = new Map<ScalarExpr, number>();
   private readonly depths = new Map<ScalarExpr, number>();
@@ -54,6 +46,9 @@ export class Payload {
   private readonly results = new Set<ScalarExpr>();
   private resultOf: ResultOf | undefined;
   private epoch = 0;
+  private readonly loops: PayloadLoops;
+  /** Whether there are any. */
+  private hasLoops = false;
 
   constructor(
     levels: Levels,
@@ -66,6 +61,7 @@ export class Payload {
     this.memory = memory;
     this.vector = vector;
     this.rowLevel = rowLevel;
+    this.loops = new PayloadLoops(this);
     const seen = new Set<ScalarExpr>();
     const count = (node: ScalarExpr): void => void this.uses.set(node, (this.uses.get(node) ?? 0) + 1);
     for (const root of roots) {
@@ -74,7 +70,9 @@ export class Payload {
         root,
         (node) => {
           const children = scalarChildren(node);
-          children.forEach(count);
+          if (node.kind === "loop") this.hasLoops = true;
+          // The results of one loop are computed together, so what it consists of is used once.
+          if (node.kind !== "loop" || this.loops.add(node)) children.forEach(count);
           if (node.kind === "acc" || node.kind === "carry" || children.some((c) => this.results.has(c)))
             this.results.add(node);
         },
@@ -89,6 +87,11 @@ export class Payload {
     this.epoch++;
   }
 
+  /** Runs the loops inside some values for all places together; without it each place has loops of its own. */
+  runLoops(roots: readonly ScalarExpr[], places: readonly Place[]): void {
+    if (this.hasLoops) this.loops.runAll(roots, places);
+  }
+
   get lanes(): number {
     return this.vector ? vectorLanes : 1;
   }
@@ -100,15 +103,22 @@ export class Payload {
       if (this.resultOf === undefined) throw new Error("an accumulator is used before it is complete");
       return this.resultOf(node, place.copy);
     }
-    const result = this.results.has(node);
-    const where = result || this.varies(node) ? `@${place.copy}.${place.active}` : "";
-    const key = `${node.key}${where}${result ? `#${this.epoch}` : ""}`;
+    if (node.kind === "loopVar") return this.loops.variable(node, place.copy);
+    const key = this.key(node, place);
     const known = this.levels.find(key);
     if (known) return known;
+    if (node.kind === "loop") return this.loops.run(node, [place]);
     const made = this.make(node, place);
     const level = this.level(node);
     const inline = level === this.levels.innermost && node.kind === "op" && this.uses.get(node) === 1;
     return inline ? made : this.levels.bind(level, key, node.kind === "op" ? node.op : node.kind, made);
+  }
+
+  /** What the value of a node at a place is bound to. */
+  key(node: ScalarExpr, place: Place): string {
+    const result = this.results.has(node);
+    const where = result || this.varies(node) ? `@${place.copy}.${place.active}` : "";
+    return `${node.key}${where}${result ? `#${this.epoch}` : ""}`;
   }
 
   /** Like `value`, on all lanes. */
@@ -177,9 +187,6 @@ export class Payload {
       }
       case "op":
         return this.apply(node, place);
-      case "loop":
-      case "loopVar":
-        throw new Error("loops inside a payload are not scheduled");
       default:
         throw new Error(`no value for ${node.kind}`);
     }
@@ -273,34 +280,52 @@ export class Payload {
     }
   }
 
-  private varies(node: ScalarExpr): boolean {
+  /** Whether a value differs between the lanes. */
+  varies(node: ScalarExpr): boolean {
     let varies = this.varying.get(node);
     if (varies === undefined) {
       const { vector } = this;
       varies =
         vector !== undefined &&
-        (nodeMentions(node, vector) || scalarChildren(node).some((child) => this.varies(child)));
+        (node.kind === "loop" || node.kind === "loopVar"
+          ? this.loops.varies(node)
+          : nodeMentions(node, vector) || scalarChildren(node).some((child) => this.varies(child)));
       this.varying.set(node, varies);
     }
     return varies;
   }
 
   /** The innermost loop that a node depends on. */
-  private level(node: ScalarExpr): number {
-    if (this.results.has(node)) return this.levels.innermost;
+  level(node: ScalarExpr): number {
+    if (this.hasLoops) {
+      const open = openLoops(node);
+      if (open.length > 0) return this.loops.levelOf(open);
+    }
+    if (this.results.has(node)) return this.loops.surface;
     let level = this.depths.get(node);
     if (level === undefined) {
       level = 0;
-      for (const child of scalarChildren(node)) level = Math.max(level, this.level(child));
-      if (node.kind === "index") level = Math.max(level, this.indexLevel(node.index));
-      if (node.kind === "read") {
-        for (const ix of node.index) level = Math.max(level, this.indexLevel(ix));
-        if (this.memory.isRow(node.buffer)) level = Math.max(level, this.rowLevel);
-      }
-      if (node.kind === "read" || node.kind === "guard")
-        for (const range of node.guard) level = Math.max(level, this.indexLevel(range.index));
+      for (const child of scalarChildren(node)) level = Math.max(level, this.ownLevel(child, node));
+      level = Math.max(level, this.positionLevel(node));
       this.depths.set(node, level);
     }
+    return level;
+  }
+
+  /** The level of what a node consists of; of a loop, without what changes from round to round. */
+  private ownLevel(child: ScalarExpr, of: ScalarExpr): number {
+    if (of.kind !== "loop" || !openLoops(child).includes(of.loopId)) return this.level(child);
+    let level = 0;
+    visitScalar(child, (node) => {
+      level = Math.max(level, openLoops(node).length === 0 ? this.level(node) : this.positionLevel(node));
+    });
+    return level;
+  }
+
+  /** The level of a node's own positions, its operands aside. */
+  private positionLevel(node: ScalarExpr): number {
+    let level = node.kind === "read" && this.memory.isRow(node.buffer) ? this.rowLevel : 0;
+    for (const index of ownIndices(node)) level = Math.max(level, this.indexLevel(index));
     return level;
   }
 

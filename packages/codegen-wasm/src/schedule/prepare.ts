@@ -2,7 +2,7 @@
 import type { Axis, BufferDecl, IndexExpr, Nest, ScalarExpr } from "@sinter/ir";
 import { scalarCost, staticDim, visitScalar } from "@sinter/ir";
 import { collapseAxes, flattenNest, nestScalars, type Piece, splitAtGuards, strideOf } from "./flat.ts";
-import { vectorLanes } from "./payload.ts";
+import { vectorLanes } from "./lanes.ts";
 
 export interface PreparedNest {
   /** One nest, or the pieces its vector axis was cut into; `along` is the vector axis of a piece. */
@@ -82,8 +82,25 @@ function eachAccess(nest: Nest, visit: (index: IndexExpr, store?: "body" | "end"
   for (const store of nest.stores) visit(store.index[0]!, store.when);
 }
 
-/** Unrolled vectors of a loop whose body does this much work: enough to hide latency and loop overhead, not more. */
-export function unrollFor(work: number, most: number): number {
+/** Vectors that go round in one loop inside a payload, where the work is a chain of few operations. */
+const loopUnroll = 2;
+
+/**
+ * Unrolled vectors of a loop whose body computes these values: enough to hide latency and loop overhead, not more.
+ */
+export function unrollFor(roots: readonly ScalarExpr[], most: number): number {
+  let loops = false;
+  const seen = new Set<ScalarExpr>();
+  for (const root of roots)
+    visitScalar(
+      root,
+      (node) => {
+        loops ||= node.kind === "loop";
+      },
+      seen,
+    );
+  if (loops) return Math.min(most, loopUnroll);
+  const work = roots.reduce((sum, e) => sum + scalarCost(e), roots.length);
   const wanted = work <= 6 ? 8 : work <= 16 ? 4 : work <= 40 ? 2 : 1;
   return Math.min(wanted, most);
 }

@@ -2,7 +2,7 @@
 import type { Axis, BufferDecl, Contraction, Nest, NestKernel, ScalarExpr } from "@sinter/ir";
 import { contractionOf, staticDim } from "@sinter/ir";
 import { collapseAxes, flattenNest, mergeAxes, strideOf } from "./flat.ts";
-import { vectorLanes } from "./payload.ts";
+import { vectorLanes } from "./lanes.ts";
 
 /** Below this many rows the columns of B are read once or twice only: packing them costs more than it saves. */
 const minRows = 4;

@@ -67,10 +67,15 @@ export class FuncBuilder {
 
   /** Like `let`, but at the end of the list open at `depth`: before the loops inside it that are still being built. */
   letAt(depth: number, name: string, value: LoopExpr): LoopExpr {
+    return this.at(depth, () => this.let(name, value));
+  }
+
+  /** Runs `body` so that what it pushes goes to the end of the list open at `depth`. */
+  at<T>(depth: number, body: () => T): T {
     const inner = this.open;
     this.open = this.lists[depth]!;
     try {
-      return this.let(name, value);
+      return body();
     } finally {
       this.open = inner;
     }

@@ -184,9 +184,9 @@ export function scalarLoopVar(dtype: DType, loopId: number, slot: number): Scala
   return intern(`loop${loopId}.${slot}:${dtype}`, (key) => ({ kind: "loopVar", dtype, loopId, slot, key }));
 }
 
-/** The number of the loop that `structure` describes: the same whenever it is asked for in one compilation. */
-export function loopIdOf(structure: string): number {
-  return intern(`number of loop ${structure}`, (key) => ({ key, id: nextLoopId() })).id;
+/** The number of the loop at a place that text names: the same whenever it is asked for in one compilation. */
+export function loopIdOf(place: string): number {
+  return intern(`loop at ${place}`, (key) => ({ key, id: nextLoopId() })).id;
 }
 
 /** What a loop carries in slot `result` when it ends. */

@@ -4,7 +4,7 @@
  */
 import { defineOp, type HostTensor, type NestContext, type SampledOp } from "../define-op.ts";
 import { sameShape } from "../emit.ts";
-import { type Graph, type TensorType, tensorType } from "../graph.ts";
+import { type Graph, type OperandGroup, type TensorType, tensorType } from "../graph.ts";
 import type { Dim, ScalarExpr } from "../nest/expr.ts";
 import {
   assumedRounds,
@@ -52,38 +52,38 @@ function workOf(region: Graph): number {
   return work;
 }
 
-/** The results of a region on elements. */
-function apply(region: Graph, args: readonly ScalarExpr[]): ScalarExpr[] {
+/** The results of a region on elements; `place` tells loops inside it apart. */
+function apply(region: Graph, args: readonly ScalarExpr[], place: string): ScalarExpr[] {
   const values: ScalarExpr[] = [...args];
-  for (const { op, operands, attrs, regions, results, groups } of region.nodes) {
+  for (const [i, { op, operands, attrs, regions, results, groups }] of region.nodes.entries()) {
     const given = operands.map((v) => values[v.id]!);
-    const made = results.map((result, r): ScalarExpr => {
-      const { dtype } = result.type as TensorType;
-      if (op === "const") return scalarConst(dtype, Number((attrs["data"] as ArrayLike<number>)[0]));
-      if (op !== name) return scalarApply(op, given, dtype);
-      return scalarLoop(loopOf(regions, groupOf(given, groups, "captures"), groupOf(given, groups, "init")), r);
-    });
+    const inner = op === name ? loopOf(regions, groups, given, `${place} ${i}`) : undefined;
     results.forEach((result, r) => {
-      values[result.id] = made[r]!;
+      const { dtype } = result.type as TensorType;
+      if (inner !== undefined) values[result.id] = scalarLoop(inner, r);
+      else if (op === "const") values[result.id] = scalarConst(dtype, Number((attrs["data"] as ArrayLike<number>)[0]));
+      else values[result.id] = scalarApply(op, given, dtype);
     });
   }
   return region.results.map((result) => values[result.value.id]!);
 }
 
-/** Numbers of regions, for as long as they live: loops of equal regions on equal operands are one. */
-const numbers = new WeakMap<Graph, number>();
-let regionCount = 0;
-function numberOf(region: Graph): number {
-  let known = numbers.get(region);
-  if (known === undefined) numbers.set(region, (known = regionCount++));
-  return known;
-}
-
-function loopOf(regions: readonly Graph[], captures: readonly ScalarExpr[], init: readonly ScalarExpr[]): ScalarLoop {
+/** `place` is the same for all results of one node, and another for any other that might be in the same expression. */
+function loopOf(
+  regions: readonly Graph[],
+  groups: readonly OperandGroup[],
+  operands: readonly ScalarExpr[],
+  place: string,
+): ScalarLoop {
   const [test, body] = regions as readonly [Graph, Graph];
-  const loopId = loopIdOf([numberOf(test), numberOf(body), ...[...captures, ...init].map((e) => e.key)].join(" "));
-  const args = [...captures, ...init.map((x, slot) => scalarLoopVar(x.dtype, loopId, slot))];
-  return { loopId, limit: Infinity, init, test: apply(test, args)[0]!, next: apply(body, args) };
+  const loopId = loopIdOf(place);
+  const init = groupOf(operands, groups, "init");
+  const args = [
+    ...groupOf(operands, groups, "captures"),
+    ...init.map((x, slot) => scalarLoopVar(x.dtype, loopId, slot)),
+  ];
+  const [goes] = apply(test, args, `${place} test`);
+  return { loopId, limit: Infinity, init, test: goes!, next: apply(body, args, `${place} body`) };
 }
 
 export const elementLoopOp = defineOp<ElementLoopAttrs>({
@@ -133,12 +133,9 @@ export const elementLoopOp = defineOp<ElementLoopAttrs>({
   },
   nest: {
     kind: "map",
-    value({ operands, regions = [], groups = [] }: Context, index, read, result) {
+    value({ operands, regions = [], groups = [], node = 0 }: Context, index, read, result) {
       const elements = operands.map((type, i) => read(i, type.shape.length === 0 ? [] : index));
-      return scalarLoop(
-        loopOf(regions, groupOf(elements, groups, "captures"), groupOf(elements, groups, "init")),
-        result,
-      );
+      return scalarLoop(loopOf(regions, groups, elements, `${node}`), result);
     },
   },
   ulp: 0,

@@ -132,7 +132,7 @@ function nodeInfo(graph: Graph, node: Node, position: number, result: number): V
   const tensors = node.operands.every((v) => v.type.kind === "tensor") && def.nest.kind !== "control";
   const { attrs, regions, groups } = node;
   const ctx: NestContext<Attrs> | undefined = tensors
-    ? { attrs, operands: node.operands.map(typeOf), results: node.results.map(typeOf), regions, groups }
+    ? { attrs, operands: node.operands.map(typeOf), results: node.results.map(typeOf), node: position, regions, groups }
     : undefined;
   const cost = ctx === undefined ? 0 : def.cost(ctx);
   const data = node.attrs["data"];

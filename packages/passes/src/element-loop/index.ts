@@ -1,0 +1,338 @@
+/**
+ * Loops over whole tensors that are loops of each element on its own: `while (k < 100 && alive.any())` with updates
+ * `where(alive, next, z)`, and a scalar loop under vmap, become `elementLoop`, which is one kernel instead of a loop of
+ * kernels. A loop of scalars is one of a single element.
+ *
+ * Why it may. Let the loop go on while the scalar conditions C hold and some element of the mask M does.
+ * 1. All that is carried is elementwise in shape S of M, or rank 0 and made of rank-0 values alone: so element e of round
+ *    r depends on element e of round r - 1 and on r, not on other elements. (`Elements` sees to it.)
+ * 2. M depends on nothing of rank 0 that is carried, and where one of the conditions that make up M is false, the body
+ *    returns all carried elements as they were: the builder folds it to that. So an element for which M fails stays as it
+ *    is, M fails for it in all later rounds, and nothing it computes meanwhile matters, the counters it reads included.
+ * 3. So element e changes in rounds 0 .. n(e) - 1 only, where n(e) is the first round in which C or M(e) fails, and in
+ *    those rounds both hold: the body may take them for granted, and rank-0 values are in step with it.
+ * 4. The loop over tensors ends after the largest n(e), since until then some element goes on. A rank-0 value that is used
+ *    after the loop follows from that number: an integer counter is start + step * n, anything else is run again, alone.
+ */
+import {
+  Builder,
+  type Dim,
+  emit,
+  type Graph,
+  inlineGraph,
+  type Loc,
+  type Node,
+  rebuild,
+  tensorType,
+  typeOf,
+  typeText,
+  type Value,
+  valueName,
+} from "@sinter/ir";
+import { controlForm } from "../control/region-op.ts";
+import { type Condition, conditionsOf, conjuncts, withoutSmallConds } from "./conditions.ts";
+import { Elements, Refusal, refuse, type Seen, sameDims } from "./elements.ts";
+
+export interface ElementLoopOptions {
+  readonly fastMath?: boolean;
+  /** Called for each loop that stays as it is, with its name in the printed graph and the reason. */
+  readonly onRefusal?: (loop: string, reason: string) => void;
+}
+
+/**
+ * The graph with the loops that allow it made loops of elements, at all depths. Parameters and results stay as they are.
+ * Run it last of the passes on graphs: derivatives and batching take `while`.
+ */
+export function findElementLoops(graph: Graph, options: ElementLoopOptions = {}): Graph {
+  if (!graph.nodes.some((node) => node.regions.length > 0)) return graph;
+  const used = new Set<Value>(graph.results.map((r) => r.value));
+  for (const node of graph.nodes) for (const operand of node.operands) used.add(operand);
+  const settings = { fastMath: options.fastMath ?? false };
+  // What was emitted for a loop in vain is used by nothing, so it is gone in the end.
+  return rebuild(
+    graph,
+    (node, b, operands) => {
+      if (node.regions.length === 0) return undefined;
+      const regions = node.regions.map((region) => findElementLoops(region, options));
+      if (controlForm(node) === "while") {
+        try {
+          const locs = graph.debug.locs[graph.nodes.indexOf(node)];
+          return convert(b, { ...node, regions }, operands, locs, (i) => used.has(node.results[i]!));
+        } catch (error) {
+          if (!(error instanceof Refusal)) throw error;
+          options.onRefusal?.(`${valueName(graph, node.results[0]!)} ${node.op}`, error.message);
+        }
+      }
+      return b.emitNode(node.op, operands, node.attrs, regions, node.groups);
+    },
+    settings,
+  );
+}
+
+/** One value that a loop carries. */
+interface Carry {
+  readonly position: number;
+  readonly init: Value;
+  /** One element of it. */
+  readonly param: Value;
+  readonly scalar: boolean;
+}
+
+/** The results of a `while` as those of a loop of elements. Throws `Refusal`. */
+function convert(
+  b: Builder,
+  node: Node,
+  operands: readonly Value[],
+  locs: readonly Loc[] | undefined,
+  isUsed: (result: number) => boolean,
+): Value[] {
+  const [test, body] = node.regions.map(withoutSmallConds) as [Graph, Graph];
+  const captureCount = operands.length - node.results.length;
+  const { scalars, masks } = conditionsOf(test);
+  if (masks.length > 1) refuse("it goes on while any element of each of several masks is set");
+  const [mask] = masks;
+  const shape = mask === undefined ? [] : typeOf(mask.value).shape;
+
+  const inner = new Builder("element", { fastMath: b.fastMath });
+  const elements = new Elements(b, inner, shape);
+  const carries: Carry[] = [];
+  const seen = operands.map((value, i): Seen => {
+    const position = i - captureCount;
+    if (position < 0 || isFixed(body, captureCount, position)) return { outer: value };
+    const type = typeOf(value);
+    const scalar = type.shape.length === 0;
+    if (!scalar && !sameDims(type.shape, shape))
+      refuse(
+        mask === undefined
+          ? `it carries ${typeText(type)}, but no mask says which elements go on`
+          : `it carries ${typeText(type)} beside a mask ${typeText(mask.value.type)}`,
+      );
+    const param = inner.param("arg", tensorType(type.dtype, []), `x${position}`);
+    carries.push({ position, init: elements.narrow(value), param, scalar: scalar && mask !== undefined });
+    return { element: param };
+  });
+
+  const conditions = readConditions(elements, test, seen, scalars, mask, carries);
+  const roots = carries.map(({ position }) => body.results[position]!.value);
+  const bodyGiven = (
+    facts: readonly Condition[],
+  ): { readonly known: ReadonlyMap<Value, Value>; readonly next: Value[] } => {
+    const known = new Map<Value, Value>();
+    for (const fact of facts) assume(inner, known, fact);
+    const settle = elements.evaluate(body, seen, roots, known);
+    return { known, next: roots.map((root) => at(known, elements.element(settle(root)))) };
+  };
+
+  // Where an element is done it stays as it is.
+  for (const condition of conditions.own) {
+    const { known, next } = bodyGiven([{ ...condition, holds: !condition.holds }]);
+    for (const [i, carry] of carries.entries())
+      if (!carry.scalar && next[i] !== at(known, carry.param))
+        refuse(`carried value ${carry.position} changes where the mask is false`);
+  }
+  const { next } = bodyGiven([...conditions.own, ...conditions.common]);
+  const goes = conjunction(inner, [...conditions.common, ...conditions.own]);
+
+  b.at(locs);
+  const finals = carries.filter((carry) => carry.scalar && isUsed(carry.position));
+  const loop = new ElementLoop(b, elements, carries, next, goes);
+  const results = loop.emit(shape, finals.length > 0);
+  const out: Value[] = node.results.map((_, i) => operands[captureCount + i]!);
+  for (const [i, { position, scalar }] of carries.entries()) if (!scalar) out[position] = results[i]!;
+  if (finals.length > 0) {
+    const rounds = emit.reduce(
+      b,
+      "max",
+      results[carries.length]!,
+      shape.map((_, i) => i),
+    );
+    for (const [position, value] of loop.finals(finals, rounds)) out[position] = value;
+  }
+  return out;
+}
+
+/** Whether a carried value never changes. */
+function isFixed(body: Graph, captureCount: number, position: number): boolean {
+  return body.results[position]!.value === body.params[captureCount + position]!.value;
+}
+
+const at = (known: ReadonlyMap<Value, Value>, value: Value): Value => known.get(value) ?? value;
+
+interface ElementConditions {
+  /** The same for all elements. */
+  readonly common: readonly Condition[];
+  /** Of each element on its own. */
+  readonly own: readonly Condition[];
+}
+
+/** The conditions on single elements. */
+function readConditions(
+  elements: Elements,
+  test: Graph,
+  seen: readonly Seen[],
+  scalars: readonly Condition[],
+  mask: Condition | undefined,
+  carries: readonly Carry[],
+): ElementConditions {
+  const { inner } = elements;
+  const all = mask === undefined ? scalars : [...scalars, mask];
+  const settle = elements.evaluate(
+    test,
+    seen,
+    all.map((c) => c.value),
+  );
+  const split = (c: Condition): Condition[] =>
+    conjuncts({ value: elements.element(settle(c.value)), holds: c.holds }, (value) => inner.definition(value));
+  const common = scalars.flatMap(split);
+  const own: Condition[] = [];
+  for (const condition of mask === undefined ? [] : split(mask)) {
+    const sources = sourcesOf(inner, condition.value);
+    const counters = carries.filter((carry) => carry.scalar && sources.has(carry.param));
+    const whole = [...elements.captures].some(([from, param]) => sources.has(param) && typeOf(from).shape.length > 0);
+    const moves = carries.some((carry) => !carry.scalar && sources.has(carry.param));
+    if (whole || moves) {
+      if (counters.length > 0) refuse("the mask depends on a scalar that changes: elements that are done might go on");
+      own.push(condition);
+    } else common.push(condition);
+  }
+  return { common, own };
+}
+
+/** The parameters that a value depends on. */
+function sourcesOf(b: Builder, root: Value): ReadonlySet<Value> {
+  const seen = new Set<Value>([root]);
+  for (const value of seen) for (const operand of b.definition(value)?.operands ?? []) seen.add(operand);
+  return seen;
+}
+
+/** Takes note of what a condition makes known of the values that it consists of. */
+function assume(b: Builder, known: Map<Value, Value>, { value, holds }: Condition): void {
+  if (b.constantOf(value) !== undefined) return;
+  known.set(value, b.scalar("bool", holds ? 1 : 0));
+  const made = b.definition(value);
+  if (made?.op === "not") assume(b, known, { value: made.operands[0]!, holds: !holds });
+  if (made?.op === (holds ? "and" : "or")) for (const part of made.operands) assume(b, known, { value: part, holds });
+}
+
+function conjunction(b: Builder, conditions: readonly Condition[]): Value {
+  const values = conditions.map(({ value, holds }) => (holds ? value : emit.not(b, value)));
+  return values.length === 0 ? b.scalar("bool", 1) : values.reduce((x, y) => emit.and(b, x, y));
+}
+
+/** Writes the loops, once it is known what an element does. */
+class ElementLoop {
+  private readonly b: Builder;
+  private readonly elements: Elements;
+  private readonly carries: readonly Carry[];
+  private readonly next: readonly Value[];
+  private readonly goes: Value;
+
+  constructor(b: Builder, elements: Elements, carries: readonly Carry[], next: readonly Value[], goes: Value) {
+    this.b = b;
+    this.elements = elements;
+    this.carries = carries;
+    this.next = next;
+    this.goes = goes;
+  }
+
+  /** The results of a loop for each element of a shape: the carries, then the number of rounds where asked for. */
+  emit(shape: readonly Dim[], counted: boolean): readonly Value[] {
+    const graph = this.graph([this.goes, ...this.next]);
+    const captures = this.capturesOf(graph);
+    const test = this.region(graph, captures, this.carries, counted, (_, [goes]) => [goes!]);
+    const body = this.region(graph, captures, this.carries, counted, (c, [, ...next], rounds) => [
+      ...next,
+      ...(rounds === undefined ? [] : [emit.add(c, rounds, c.scalar("u32", 1))]),
+    ]);
+    const init = this.carries.map((carry) => carry.init);
+    if (counted) init.push(this.b.scalar("u32", 0));
+    return this.b.emitRegion("elementLoop", { captures, init }, { shape }, [test, body]);
+  }
+
+  /** The values of rank-0 carries after `rounds` rounds, by position. */
+  finals(wanted: readonly Carry[], rounds: Value): Map<number, Value> {
+    const { b } = this;
+    const out = new Map<number, Value>();
+    const hard: Carry[] = [];
+    for (const carry of wanted) {
+      const step = this.stepOf(carry);
+      if (step === undefined) hard.push(carry);
+      else {
+        const { dtype } = typeOf(carry.init);
+        out.set(
+          carry.position,
+          emit.add(b, carry.init, emit.mul(b, emit.cast(b, rounds, dtype), b.scalar(dtype, step))),
+        );
+      }
+    }
+    if (hard.length === 0) return out;
+    // Once more, the scalars alone.
+    const scalars = this.carries.filter((carry) => carry.scalar);
+    const graph = this.graph(scalars.map((carry) => this.next[this.carries.indexOf(carry)]!));
+    const captures = this.capturesOf(graph);
+    const test = this.region(graph, [...captures, rounds], scalars, true, (c, _, done, args) => [
+      c.emit("lt", [done!, args[captures.length]!]),
+    ]);
+    const body = this.region(graph, [...captures, rounds], scalars, true, (c, next, done) => [
+      ...next,
+      emit.add(c, done!, c.scalar("u32", 1)),
+    ]);
+    const init = [...scalars.map((carry) => carry.init), b.scalar("u32", 0)];
+    const groups = { captures: [...captures, rounds], init };
+    const results = b.emitRegion("elementLoop", groups, { shape: [] }, [test, body]);
+    for (const carry of hard) out.set(carry.position, results[scalars.indexOf(carry)]!);
+    return out;
+  }
+
+  /** By how much an integer counter grows in each round. */
+  private stepOf(carry: Carry): number | undefined {
+    const next = this.next[this.carries.indexOf(carry)]!;
+    const made = this.elements.inner.definition(next);
+    const { dtype } = typeOf(next);
+    if (made?.op !== "add" || made.operands[0] !== carry.param || (dtype !== "i32" && dtype !== "u32"))
+      return undefined;
+    return this.elements.inner.constantOf(made.operands[1]!)?.data[0];
+  }
+
+  /** What was found of one element, as a graph whose parameters are all that the builder has. */
+  private graph(results: readonly Value[]): Graph {
+    return this.elements.inner.finish(results.map((value) => ({ kind: "out", value })));
+  }
+
+  /** The captured values that a graph uses. */
+  private capturesOf(graph: Graph): Value[] {
+    const used = new Set<Value>(graph.results.map((r) => r.value));
+    for (const node of graph.nodes) for (const operand of node.operands) used.add(operand);
+    const names = new Set(graph.params.filter((p) => used.has(p.value)).map((p) => p.name));
+    return [...this.elements.captures.keys()].filter((_, i) => names.has(`c${i}`));
+  }
+
+  /** A region on these captures and carries, and on a count of rounds behind them. */
+  private region(
+    graph: Graph,
+    captures: readonly Value[],
+    carries: readonly Carry[],
+    counted: boolean,
+    results: (
+      c: Builder,
+      values: readonly Value[],
+      rounds: Value | undefined,
+      captures: readonly Value[],
+    ) => readonly Value[],
+  ): Graph {
+    const c = new Builder("element", { fastMath: this.b.fastMath });
+    const param = (like: Value, name: string): Value => c.param("arg", tensorType(typeOf(like).dtype, []), name);
+    const captured = captures.map((v, i) => param(v, `c${i}`));
+    const carried = carries.map((carry) => param(carry.init, `x${carry.position}`));
+    const rounds = counted ? c.param("arg", tensorType("u32", []), "rounds") : undefined;
+    const given = new Map<string, Value>();
+    for (const [i, v] of [...this.elements.captures.keys()].entries()) {
+      const at = captures.indexOf(v);
+      if (at >= 0) given.set(`c${i}`, captured[at]!);
+    }
+    for (const [i, carry] of carries.entries()) given.set(`x${carry.position}`, carried[i]!);
+    // Nothing that is asked for depends on a parameter that is not given.
+    const args = graph.params.map((p) => given.get(p.name) ?? c.scalar(typeOf(p.value).dtype, 0));
+    return c.finish(results(c, inlineGraph(c, graph, args), rounds, captured).map((value) => ({ kind: "out", value })));
+  }
+}
