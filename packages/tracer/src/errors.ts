@@ -106,6 +106,15 @@ function ownFolders(): readonly string[] {
 /** How most of our frames are known before their line is taken apart. */
 const ownUrls = ownSources.map((own) => `file://${own}`);
 
+/** A stack without our own frames: its first line is the user's. */
+export function withoutOwnFrames(stack: string): string {
+  const isOurs = (line: string): boolean => /^\s*at /.test(line) && ownSources.some((own) => line.includes(own));
+  return stack
+    .split("\n")
+    .filter((line) => !isOurs(line))
+    .join("\n");
+}
+
 /** The user's line that a stack tells of. */
 export function userLocIn(stack: string): Loc | undefined {
   return parseStack(stack);

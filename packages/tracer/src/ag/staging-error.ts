@@ -3,7 +3,7 @@
  * which test runners would take for one; errors from inside a construct tell which one was being traced.
  */
 import type { Loc } from "@sinter/ir";
-import { SinterError } from "../errors.ts";
+import { SinterError, withoutOwnFrames } from "../errors.ts";
 
 /** Control flow that cannot become part of the program as it is written. */
 export class StagingError extends SinterError {
@@ -12,6 +12,8 @@ export class StagingError extends SinterError {
   constructor(message: string, loc: Loc, options: { readonly cause?: unknown } = {}) {
     super(`${message} ${placeText(loc)}`, { place: plainText(loc) });
     if (options.cause !== undefined) this.cause = options.cause;
+    // Ours would come first, many to each level of nesting, and what shows the first line would show one of ours.
+    if (this.stack !== undefined) this.stack = withoutOwnFrames(this.stack);
   }
 }
 
