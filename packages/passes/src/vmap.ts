@@ -51,15 +51,14 @@ export function vmapInto(
     moveTo(b, flat.debug.locs[i]);
     const operands = node.operands.map((operand) => values[operand.id]!);
     const which = node.operands.map((operand) => batched[operand.id] === true);
-    const any = which.includes(true);
-    const made = any
+    const made = which.includes(true)
       ? controlForm(node) !== undefined
         ? batchRegion(b, { node, operands, batched: which, size }, vmapInto)
-        : getOp(node.op).batch(b, { operands, batched: which, size, attrs: node.attrs })
-      : b.emitNode(node.op, operands, node.attrs, node.regions, node.groups);
+        : alike(getOp(node.op).batch(b, { operands, batched: which, size, attrs: node.attrs }), true)
+      : alike(b.emitNode(node.op, operands, node.attrs, node.regions, node.groups), false);
     node.results.forEach((result, k) => {
-      values[result.id] = made[k]!;
-      batched[result.id] = any;
+      values[result.id] = made.results[k]!;
+      batched[result.id] = made.batched[k]!;
     });
   });
   for (const result of flat.results)
@@ -71,6 +70,10 @@ export function vmapInto(
     results: flat.results.map((result) => values[result.value.id]!),
     batched: flat.results.map((result) => batched[result.value.id] === true),
   };
+}
+
+function alike(results: readonly Value[], batched: boolean): VmapResult {
+  return { results, batched: results.map(() => batched) };
 }
 
 /** A result with its batch axis at `axis`; a result that has none is repeated. */

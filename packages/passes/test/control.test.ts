@@ -1,7 +1,20 @@
 // Derivatives and batching through cond, while and scan, with the same checks as any other graph.
-import { Builder, emit, type Graph, type HostTensor, hostScalar, tensorType, type Value } from "@sinter/ir";
-import { describe, test } from "vitest";
+import {
+  Builder,
+  emit,
+  evalGraph,
+  type Graph,
+  type HostTensor,
+  hostScalar,
+  tensorType,
+  typeOf,
+  typeText,
+  type Value,
+  verifyGraph,
+} from "@sinter/ir";
+import { describe, expect, test } from "vitest";
 import { seededRng } from "../../../test/support/random.ts";
+import { vmapInto } from "../src/index.ts";
 import { checkBatching, checkDerivatives } from "./support/check.ts";
 import type { Instance } from "./support/sampled.ts";
 
@@ -118,4 +131,51 @@ describe("vmap", () => {
       // Each seed batches another subset of the parameters.
       for (let seed = 1; seed <= 8; seed++) checkBatching({ graph, args: first! }, others, seededRng(seed));
     });
+
+  const batch = (graph: Graph, batched: readonly boolean[]): Graph => {
+    const b = new Builder("batched");
+    const args = graph.params.map(({ value, name }, i) => {
+      const { dtype, shape } = typeOf(value);
+      return b.param("arg", tensorType(dtype, batched[i] ? [3, ...shape] : shape), name);
+    });
+    const axes = batched.map((is) => (is ? 0 : null));
+    const made = vmapInto(b, graph, args, axes, 3);
+    const mapped = b.finish(made.results.map(out));
+    verifyGraph(mapped);
+    return mapped;
+  };
+
+  test("keeps what is the same for all examples out of the batch", () => {
+    const scanned = batch(recurrence(false), [false, true, false]).nodes.find((node) => node.regions.length > 0)!;
+    // The carry differs; the counter, and what is stacked of it, does not.
+    expect(scanned.results.map((result) => typeText(result.type))).toEqual(["f64[3]", "i32[]", "f64[5,3]", "f64[5]"]);
+    const counted = region((b) => {
+      const [n, x] = [b.param("arg", i32, "n"), b.param("arg", scalar, "x")];
+      const test = region((c) => {
+        const [n, i] = [c.param("arg", i32, "n"), c.param("arg", i32, "i"), c.param("arg", scalar, "x")];
+        return [emit.less(c, i!, n!)];
+      });
+      const body = region((c) => {
+        const [, i, x] = [c.param("arg", i32, "n"), c.param("arg", i32, "i"), c.param("arg", scalar, "x")];
+        return [emit.add(c, i!, c.scalar("i32", 1)), c.emit("sin", [x!])];
+      });
+      const init = [b.scalar("i32", 0), x];
+      return b.emitRegion("while", { captures: [n], init }, { maxIterations: 9 }, [test, body]);
+    });
+    const loop = batch(counted, [false, true]).nodes.find((node) => node.regions.length > 0)!;
+    expect(loop.results.map((result) => typeText(result.type))).toEqual(["i32[]", "f64[3]"]);
+    expect(loop.attrs).toEqual({ maxIterations: 9 });
+    expect(loop.regions[1]!.nodes.map((node) => node.op)).not.toContain("select");
+  });
+
+  test("runs no loop of a branch for examples that take another: it may never end for them", () => {
+    // Doubling from 0 never gets past a limit.
+    const graph = region((b) => {
+      const [x] = params(b, "x") as [Value];
+      const branches = [doubling(), region((c) => [params(c, "limit", "x")[1]!])];
+      const captures = [b.scalar("f64", 10), x];
+      return b.emitRegion("cond", { index: [emit.equal(b, x, b.scalar("f64", 0))], captures }, {}, branches);
+    });
+    expect([...evalGraph(batch(graph, [true]), [numbers(1, 0, 3)])[0]!.data]).toEqual([16, 0, 12]);
+  });
 });

@@ -101,7 +101,7 @@ export function isTest(op: Pick<RegionOp, "form">, region: number): boolean {
 }
 
 /** The region that makes the results: a loop's body, or any branch. */
-export function bodyOf(op: RegionOp): Graph {
+export function bodyOf(op: Pick<RegionOp, "regions">): Graph {
   return op.regions[op.regions.length - 1]!;
 }
 
