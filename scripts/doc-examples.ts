@@ -31,6 +31,12 @@ export function docExamples(markdown: string): DocExample[] {
   return examples;
 }
 
+/** The options of Node that an example asks for in a first line such as `// node --import sinter/register app.ts`. */
+export function nodeOptions(code: string): string[] {
+  const [, options] = /^\/\/ node (--.*) \S+\n/.exec(code) ?? [];
+  return options?.split(" ") ?? [];
+}
+
 /** Output as it is compared: line endings and trailing white space do not count. */
 export function normalizeOutput(output: string): string {
   return output

@@ -1,19 +1,23 @@
 // Checks what a user gets: packs dist/sinter, installs the tarball into an empty folder, compiles the README's first
-// example against the packed declarations, runs it on two Node majors, compares its output with the README's, and
-// bundles it with vite. Run `npm run build` first. It tests the packaging, not the compiler.
+// example against the packed declarations, runs it on every supported Node major, compares its output with the README's,
+// and bundles it with vite. Then it installs the optional peers and runs the README's example of control flow through
+// the loader, vite and the command. Run `npm run build` first. It tests the packaging, not the compiler.
 import { type ExecFileSyncOptionsWithStringEncoding, execFileSync, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { build } from "vite";
-import { type DocExample, docExamples, normalizeOutput } from "./doc-examples.ts";
+import { type DocExample, docExamples, nodeOptions, normalizeOutput } from "./doc-examples.ts";
+import { optionalPeers } from "./vendor.ts";
 
-/** The oldest Node major that the published package supports. */
-const oldestNode = "20";
+/** The Node majors beside the pinned one, the oldest that the published package supports first. */
+const otherNodes = ["20", "22"];
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
+/** Where tests look for other Node versions too. */
+const installedNodes = join(root, "node_modules", ".cache", "sinter-nodes");
 const packed = join(root, "dist", "sinter");
 const folder = mkdtempSync(join(tmpdir(), "sinter-pack-"));
 
@@ -27,12 +31,18 @@ async function check(): Promise<void> {
   if (!existsSync(packed)) throw new Error("dist/sinter is missing: run `npm run build` first.");
   const tarball = installTarball();
   checkLinks();
-  const example = readmeExample();
+  const [example, controlFlow] = readmeExamples();
+  const nodes = [process.execPath, ...otherNodes.map(installNode)];
   compileExample(example.code);
-  runOn("the pinned Node", process.execPath, example.output);
-  runOn("the oldest supported Node", installNode(oldestNode), example.output);
-  const modules = await bundle();
-  console.log(`${tarball}: installs, type-checks, runs on two Node majors and bundles (${modules} files)`);
+  for (const node of nodes) runOn(node, ["example.js"], example);
+  const files = await bundle();
+  installPeers();
+  checkCoreAlone();
+  writeFileSync(join(folder, "control.ts"), controlFlow.code);
+  for (const node of nodes) runOn(node, [...nodeOptions(controlFlow.code), "control.ts"], controlFlow);
+  await bundleControlFlow(controlFlow);
+  checkCommand(controlFlow);
+  console.log(`${tarball}: installs, type-checks, runs on ${nodes.length} Node majors and bundles (${files} files)`);
 }
 
 /** Packs and installs the package, and returns what the tarball holds in words. */
@@ -67,11 +77,62 @@ function checkLinks(): void {
   if (links === 0) throw new Error("The README links to no document: are the documents in the package?");
 }
 
-function readmeExample(): DocExample {
-  const example = docExamples(readFileSync(join(packed, "README.md"), "utf8"))[0];
-  if (example !== undefined) return example;
-  console.log("The README has no example with an output yet; importing the package instead.");
-  return { line: 0, code: 'import * as sinter from "sinter";\nconsole.log(typeof sinter);', output: "object" };
+/** The README's first example, and its first that goes through the loader. */
+function readmeExamples(): [DocExample, DocExample] {
+  const examples = docExamples(readFileSync(join(packed, "README.md"), "utf8"));
+  const controlFlow = examples.find((example) => nodeOptions(example.code).includes("sinter/register"));
+  if (examples[0] === undefined || controlFlow === undefined) throw new Error("The README lacks its examples.");
+  return [examples[0], controlFlow];
+}
+
+/** Installs what the source transform needs, in the versions that this repository is tested with. */
+function installPeers(): void {
+  const require = createRequire(join(root, "packages/autograph/package.json"));
+  const wanted = Object.keys(optionalPeers).map((name) => {
+    const manifest = join(root, "node_modules", name, "package.json");
+    return `${name}@${(require(manifest) as { version: string }).version}`;
+  });
+  npm(["install", "--save-dev", "--no-audit", "--no-fund", "--loglevel=error", ...wanted]);
+}
+
+/** With the peers there, importing the package still loads nothing but the package. */
+function checkCoreAlone(): void {
+  const code = `import "sinter";
+import { createRequire } from "node:module";
+console.log(Object.keys(createRequire(import.meta.url).cache).join());`;
+  writeFileSync(join(folder, "alone.mjs"), code);
+  const loaded = execFileSync(process.execPath, ["alone.mjs"], { cwd: folder, encoding: "utf8" }).trim();
+  if (loaded !== "") throw new Error(`Importing the package loads ${loaded}`);
+}
+
+/** Bundles the example of control flow through the packed plugin, and runs the bundle. */
+async function bundleControlFlow(example: DocExample): Promise<void> {
+  const script = `import { build } from "vite";
+import sinter from "sinter/vite";
+await build({
+  configFile: false,
+  logLevel: "error",
+  plugins: [sinter()],
+  build: { ssr: "control.ts", outDir: "control", rolldownOptions: { output: { entryFileNames: "control.mjs" } } },
+});`;
+  const vite = pathToFileURL(createRequire(import.meta.url).resolve("vite")).href;
+  writeFileSync(join(folder, "bundle.mjs"), script.replace('"vite"', JSON.stringify(vite)));
+  execFileSync(process.execPath, ["bundle.mjs"], { cwd: folder, stdio: "inherit" });
+  runOn(process.execPath, ["control/control.mjs"], example);
+}
+
+/** The command as npm links it: check, show, and a build that runs without the peers being loaded. */
+function checkCommand(example: DocExample): void {
+  const command = join(folder, "node_modules", "sinter", "lib", "cli", "main.js");
+  const linked = join(folder, "node_modules", ".bin", process.platform === "win32" ? "sinter.cmd" : "sinter");
+  if (!existsSync(linked)) throw new Error("The package brings no command.");
+  const sinter = (...args: string[]): string =>
+    execFileSync(process.execPath, [command, "autograph", ...args], { cwd: folder, encoding: "utf8" });
+  const checked = sinter("check", "control.ts").trim();
+  if (checked !== "0 errors, 0 warnings in 1 file") throw new Error(`sinter autograph check says ${checked}`);
+  if (!sinter("show", "control.ts").includes('from "sinter/ag"')) throw new Error("show does not show a transform.");
+  sinter("build", "control.ts", "--out-dir", "built");
+  runOn(process.execPath, ["built/control.js"], example);
 }
 
 /** Compiles the example as a consumer's project would, so that the packed declarations are checked too. */
@@ -92,32 +153,29 @@ function compileExample(code: string): void {
   if (result.status !== 0) throw new Error("The README's example does not compile against the packed declarations.");
 }
 
-function runOn(label: string, node: string, expected: string): void {
+function runOn(node: string, args: readonly string[], example: DocExample): void {
   const version = execFileSync(node, ["--version"], { encoding: "utf8" }).trim();
-  const printed = execFileSync(node, ["example.js"], { cwd: folder, encoding: "utf8", timeout: 120_000 });
-  if (normalizeOutput(printed) !== normalizeOutput(expected)) {
-    throw new Error(`On ${label} (${version}) the example prints\n${printed}\nand the README says\n${expected}`);
+  const printed = execFileSync(node, args, { cwd: folder, encoding: "utf8", timeout: 120_000 });
+  const what = `node ${args.join(" ")} (${version})`;
+  if (normalizeOutput(printed) !== normalizeOutput(example.output)) {
+    throw new Error(`${what} prints\n${printed}\nand the README says\n${example.output}`);
   }
-  console.log(`The example prints what the README says on ${label} (${version}).`);
+  console.log(`${what} prints what the README says.`);
 }
 
-/** Installs a Node from the registry into a folder of its own and returns the path of its executable. */
-function installNode(version: string): string {
+/** Installs a Node from the registry, once per repository, and returns the path of its executable. */
+function installNode(major: string): string {
   const system = process.platform === "win32" ? "win" : process.platform;
   const prefix = system === "darwin" && process.arch === "arm64" ? "node-bin" : "node";
   const name = `${prefix}-${system}-${process.arch}`;
-  npm([
-    "install",
-    "--no-save",
-    "--no-audit",
-    "--no-fund",
-    "--loglevel=error",
-    "--prefix",
-    "node",
-    `${name}@${version}`,
-  ]);
-  const executable = process.platform === "win32" ? "node.exe" : "node";
-  return join(folder, "node", "node_modules", name, "bin", executable);
+  const place = join(installedNodes, major);
+  const file = process.platform === "win32" ? "node.exe" : "node";
+  const executable = join(place, "node_modules", name, "bin", file);
+  if (existsSync(executable)) return executable;
+  mkdirSync(place, { recursive: true });
+  const quiet = ["--no-save", "--no-audit", "--no-fund", "--loglevel=error"];
+  npm(["install", ...quiet, "--prefix", place, `${name}@${major}`]);
+  return executable;
 }
 
 /** A production build for browsers; a warning about an import that cannot be resolved is an error here. */

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
-import { docExamples, normalizeOutput } from "../scripts/doc-examples.ts";
+import { docExamples, nodeOptions, normalizeOutput } from "../scripts/doc-examples.ts";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const docs = join(root, "docs");
@@ -13,7 +13,10 @@ const documents = [
   ...(existsSync(docs) ? readdirSync(docs) : []).filter((name) => name.endsWith(".md")).map((name) => `docs/${name}`),
 ];
 
-/** Runs `code` as a file of the repository, so that `import "sinter"` finds the sources, and returns what it printed. */
+/**
+ * Runs `code` as a file of the repository, so that `import "sinter"` finds the sources, and returns what it printed. A
+ * first line `// node --import sinter/register ...` is followed.
+ */
 function runInRepository(code: string): string {
   const parent = join(root, ".tmp");
   mkdirSync(parent, { recursive: true });
@@ -21,7 +24,11 @@ function runInRepository(code: string): string {
   try {
     const file = join(folder, "example.ts");
     writeFileSync(file, code);
-    return execFileSync(process.execPath, [file], { cwd: folder, encoding: "utf8", timeout: 60_000 });
+    return execFileSync(process.execPath, [...nodeOptions(code), file], {
+      cwd: folder,
+      encoding: "utf8",
+      timeout: 60_000,
+    });
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

@@ -1,0 +1,113 @@
+// A build script for each bundler, as a user writes it: one ES module with a source map in out/, the plugin first.
+// ENTRY stands for the name of the file under src/.
+
+const rollupLike = (from: string): string => `
+import { ${from} } from "${from}";
+import sinter from "sinter/${from}";
+PLUGINS
+const bundle = await ${from}({
+  input: "src/ENTRY.ts",
+  external: (id) => /^(sinter|node:)/.test(id),
+  plugins: [sinter(), ...others],
+});
+await bundle.write({ file: "out/ENTRY.mjs", format: "esm", sourcemap: true });
+await bundle.close();
+`;
+
+/** Rollup leaves types and the resolving of .js to .ts to others; esbuild serves as the tool that comes after. */
+const typesForRollup = `
+import { transform } from "esbuild";
+import { existsSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+const others = [{
+  name: "types",
+  resolveId(id, importer) {
+    if (!id.startsWith(".") || importer === undefined) return null;
+    const file = resolve(dirname(importer), id);
+    return existsSync(file) ? file : file.replace(/\\.js$/, ".ts");
+  },
+  async transform(code, id) {
+    if (!id.endsWith(".ts")) return null;
+    const result = await transform(code, { loader: "ts", sourcemap: true, sourcefile: id, target: "es2022" });
+    return { code: result.code, map: result.map };
+  },
+}];
+`;
+
+export const bundlers = {
+  vite: `
+import { build } from "vite";
+import sinter from "sinter/vite";
+await build({
+  configFile: false,
+  logLevel: "warn",
+  plugins: [sinter()],
+  build: {
+    ssr: "src/ENTRY.ts",
+    outDir: "out",
+    emptyOutDir: false,
+    sourcemap: true,
+    minify: false,
+    rolldownOptions: { output: { entryFileNames: "ENTRY.mjs" } },
+  },
+});
+`,
+  rollup: rollupLike("rollup").replace("PLUGINS", typesForRollup),
+  rolldown: rollupLike("rolldown").replace("PLUGINS", "const others = [];"),
+  esbuild: `
+import { build } from "esbuild";
+import sinter from "sinter/esbuild";
+await build({
+  entryPoints: ["src/ENTRY.ts"],
+  outfile: "out/ENTRY.mjs",
+  bundle: true,
+  format: "esm",
+  packages: "external",
+  sourcemap: true,
+  plugins: [sinter()],
+});
+`,
+  webpack: `
+import webpack from "webpack";
+import { writeFileSync } from "node:fs";
+import sinter from "sinter/webpack";
+// A loader that strips types and chains the map that it is given, as every TypeScript loader does.
+writeFileSync("types.cjs", \`
+const { transform } = require("esbuild");
+const remapping = require("@jridgewell/remapping");
+module.exports = function (code, map) {
+  const done = this.async();
+  transform(code, { loader: "ts", sourcemap: true, sourcefile: this.resourcePath, target: "es2022" }).then(
+    (result) => done(null, result.code, map ? JSON.parse(remapping([result.map, map], () => null).toString()) : result.map),
+    done,
+  );
+};
+\`);
+const compiler = webpack({
+  mode: "development",
+  devtool: "source-map",
+  target: "node20",
+  entry: "./src/ENTRY.ts",
+  experiments: { outputModule: true },
+  externals: { sinter: "module sinter", "sinter/ag": "module sinter/ag" },
+  output: {
+    path: process.cwd() + "/out",
+    filename: "ENTRY.mjs",
+    module: true,
+    library: { type: "module" },
+    devtoolModuleFilenameTemplate: "[absolute-resource-path]",
+  },
+  resolve: { extensionAlias: { ".js": [".ts", ".js"] } },
+  module: { rules: [{ test: /\\.ts$/, use: "./types.cjs" }] },
+  optimization: { emitOnErrors: false },
+  plugins: [sinter()],
+});
+compiler.run((error, stats) => {
+  if (error ?? stats.hasErrors()) {
+    console.error(error ?? stats.toString("errors-only"));
+    process.exitCode = 1;
+  } else if (stats.hasWarnings()) console.error(stats.toString("errors-warnings"));
+  compiler.close(() => {});
+});
+`,
+} as const;
