@@ -109,7 +109,7 @@ function examples(
       throw new ShapeError(
         `vmap: ${text} is ${describe(at)}, which has no axis of examples; inAxes: null passes it as it is`,
       );
-    const axis = axisOf("vmap", wanted, at.shape.length, `inAxes of argument ${argument}`);
+    const axis = axisOf("vmap", wanted, at.shape.length, `inAxes[${argument}]`);
     const size = at.shape[axis]!;
     first ??= { text, size };
     if (first.size !== size)

@@ -209,7 +209,7 @@ function widen(caller: string, start: Leaves, after: Leaves, dtypes: DType[]): b
     const joined = weak ? weakJoin(dtype, now.dtype) : undefined;
     if (joined === undefined || (joined !== dtype && typeof before !== "number"))
       throw new DTypeError(
-        `${caller}: the carry changes its dtype: ${text()}${now.dtype === "bool" || dtype === "bool" ? "" : `; cast one of them: .cast("${dtype}")`}`,
+        `${caller}: the carry changes its dtype: ${text()}${now.dtype === "bool" || dtype === "bool" ? "" : `: write .cast("${dtype}") at the end of the round, or begin with .cast("${now.dtype}")`}`,
       );
     if (joined !== dtype) {
       dtypes[i] = joined;
