@@ -271,7 +271,7 @@ export function finishedTrace(ref: Traced): TraceError {
   if (owner.block)
     return new TraceError(
       `${ref.dtype}[${ref.shape.join(",")}] was made inside the ${owner.name} and is used outside it, where it may not exist: ` +
-        "return it, or assign it to a variable that has a value on every way there.",
+        "return it, or assign it to a variable that has a value on every way there. A list that grows in a loop cannot be staged: stack what scan gives, or write into a tensor with x.set(i, value).",
     );
   return new TraceError(
     `a tensor ${ref.dtype}[${ref.shape.join(",")}] from the finished trace of ${owner.name} was used outside it: ` +

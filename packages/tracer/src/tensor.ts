@@ -13,6 +13,7 @@ import type { TypedData } from "./nested.ts";
 import { noteHandle } from "./scope.ts";
 import type { TensorMethods } from "./tensor-methods.ts";
 import { type Nested, nest, tensorText } from "./text.ts";
+import { isWeak } from "./weak.ts";
 
 /** What may be given where a tensor is wanted. */
 export type TensorLike = Tensor | VariableCell | TypedData | number | boolean | NestedArray<number | boolean>;
@@ -134,7 +135,7 @@ export class Tensor {
     const ref = this.ref(caller);
     if (ref.kind === "traced")
       throw new TraceError(
-        `${caller}: the tensor ${describe(this)} has no value while ${(ref.owner as TraceFrame).name} is being traced${madeAt(ref)}. ` +
+        `${caller}: the tensor ${describe(this)} has no value${tracing(ref.owner as TraceFrame)}${madeAt(ref)}. ` +
           "Return it and read it from the result.",
       );
     force(ref);
@@ -145,17 +146,13 @@ export class Tensor {
   [Symbol.toPrimitive](hint: string): string {
     if (hint === "string" && this.traced === undefined) return this.toString();
     const how = hint === "string" ? "as text" : hint === "number" ? "as a number" : "with a JavaScript operator";
-    throw new TraceError(
-      `the tensor ${describe(this)} was used ${how}${this.state()}. ` +
-        (hint === "string"
-          ? "Read it from the result of the call."
-          : "Write x.add(y), x.gt(y), x.neg() for x + y, x > y, -x; x.item() is the number of a tensor of size 1."),
-    );
+    throw new TraceError(`${this.named()} was used ${how}${this.state()}. ${this.cure(hint)}`);
   }
 
   [Symbol.iterator](): Iterator<Tensor> {
     throw new TraceError(
-      `the tensor ${describe(this)} was iterated over${this.state()}. Take parts with x.at(i), x.slice(...) or x.split(n).`,
+      `the tensor ${describe(this)} was iterated over${this.state()}. Take parts with x.at(i), x.slice(...) or x.split(n); ` +
+        "a for-of loop over its rows needs transformed code.",
     );
   }
 
@@ -183,8 +180,28 @@ export class Tensor {
     if (this.traced === undefined) return "";
     const { owner } = this.traced as { readonly owner: TraceFrame };
     if (owner.sealed) return ` after the trace of ${owner.name} it belongs to, so that it never has a value`;
-    return ` while ${owner.name} is being traced, when it has no value yet${madeAt(this.traced)}`;
+    return `${tracing(owner)}, when it has no value yet${madeAt(this.traced)}`;
   }
+
+  private named(): string {
+    return isWeak(this)
+      ? `a number that staged control flow made a tensor, ${describe(this)},`
+      : `the tensor ${describe(this)}`;
+  }
+
+  /** What to write instead of a use as a primitive. */
+  private cure(hint: string): string {
+    if (this.traced !== undefined && isWeak(this))
+      return "Use it with tensor methods, or with + - * / % ** and comparisons in the function whose loop or branch changes it; a number that JavaScript needs must not depend on tensors.";
+    if (hint !== "string")
+      return "Write x.add(y), x.gt(y), x.neg() for x + y, x > y, -x; x.item() is the number of a tensor of size 1.";
+    return "Read it from the result of the call; to pick an element by it, use x.at(i).";
+  }
+}
+
+/** What is going on, for messages; the name of a block is what it is in the source: "body of the while loop at ...". */
+function tracing({ name, block }: TraceFrame): string {
+  return ` while ${block ? "the " : ""}${name} is being traced`;
 }
 
 /** Which operation made a traced value, for messages. */

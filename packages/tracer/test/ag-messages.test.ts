@@ -54,7 +54,7 @@ const mistakes: Readonly<Record<string, readonly string[]>> = {
     "const out = []; let y = x; while_(l, () => y.lt(9), () => { y = y.add(1); out.push(y); }, ...of('y', () => y, (v) => { y = v; })); return out[0].add(1)",
     "let n = 0; const a = [1, 2]; while_(l, () => lt(n, x), () => { a[n]; n = inc(n); }, ...of('n', () => n, (v) => { n = v; })); return n",
     "let n = 0; while_(l, () => lt(n, x), () => { Math.sqrt(n); n = inc(n); }, ...of('n', () => n, (v) => { n = v; })); return n",
-    "let n = 0; while_(l, () => lt(n, x), () => { `round ${n}`; n = inc(n); }, ...of('n', () => n, (v) => { n = v; })); return n",
+    "let n = 0; while_(l, () => lt(n, x), () => { String(n); n = inc(n); }, ...of('n', () => n, (v) => { n = v; })); return n",
     "let n = 0; while_(l, () => lt(n, x), () => { n = n + 1; }, ...of('n', () => n, (v) => { n = v; })); return n",
     "forOf_(l, x, () => {}, null, ...none)",
     "forOf_(l, sinter.range(x), () => {}, null, ...none)",

@@ -93,7 +93,7 @@ describe("operators", () => {
           () => {},
           "",
         ),
-      ) as Tensor;
+      ) as unknown as Tensor;
       const types = [n, $ag.mul(n, 3), $ag.div(n, 2), $ag.mul(n, 0.5), $ag.add(n, 2 ** 40), $ag.add(n, x)] as Tensor[];
       return types.map((t) => t.dtype);
     });

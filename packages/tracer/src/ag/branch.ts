@@ -6,10 +6,10 @@ import { emit, run } from "../kit.ts";
 import type { Ref, Traced } from "../lazy.ts";
 import type { Tensor } from "../tensor.ts";
 import { type Arm, diverge, inArm, type State, traceArm, U } from "./arm.ts";
+import { handle } from "./leaf.ts";
 import { Merger, type Sides } from "./merge.ts";
 import { placeText, within } from "./staging-error.ts";
 import { isTensorLike, truthOf, truthRef } from "./truth.ts";
-import { handle } from "./weak.ts";
 
 type Get = () => unknown[];
 type Set = (values: unknown[]) => void;

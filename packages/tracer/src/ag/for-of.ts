@@ -12,11 +12,12 @@ import { at } from "../lib/indexing.ts";
 import { Tensor } from "../tensor.ts";
 import type { State } from "./arm.ts";
 import { if_ } from "./branch.ts";
+import { handle } from "./leaf.ts";
+import { valueText } from "./merge.ts";
 import { type Extra, emitStagedScan, emitStagedWhile, isNumbersOnly, traceLoop } from "./staged-loop.ts";
-import { StagingError } from "./staging-error.ts";
+import { placeText, StagingError } from "./staging-error.ts";
 import { isSymbolic, tensorOf, truthOf, truthRef } from "./truth.ts";
 import { Unrolling } from "./unroll.ts";
-import { handle } from "./weak.ts";
 
 const what = "for-of loop";
 
@@ -42,7 +43,12 @@ export function forOf_(
   const loop: Loop = { loc, body, exits, state: { get, set, names, live } };
   if (items instanceof Tensor || items instanceof VariableCell) overRows(loop, tensorOf(items));
   else if (items instanceof Range) overRange(loop, items);
-  else oneByOne(loop, items as Iterable<unknown>);
+  else if (isIterable(items)) oneByOne(loop, items);
+  else throw new TypeError(`${valueText(items)} is not iterable ${placeText(loc)}`);
+}
+
+function isIterable(items: unknown): items is Iterable<unknown> {
+  return typeof items === "string" || (typeof items === "object" && items !== null && Symbol.iterator in items);
 }
 
 /** Whether the loop goes on after a round. */

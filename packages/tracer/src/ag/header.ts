@@ -9,9 +9,9 @@ import type { Ref } from "../lazy.ts";
 import { Tensor } from "../tensor.ts";
 import { isPlainObject } from "../trees.ts";
 import { U } from "./arm.ts";
+import { handle, isLeaf, joinTypes, type LeafType, leafIn, sameShape, typeOfLeaf, zerosIn } from "./leaf.ts";
 import { listHint, noReturn, quoted, valueText } from "./merge.ts";
 import { StagingError } from "./staging-error.ts";
-import { handle, isLeaf, joinTypes, type LeafType, leafIn, sameShape, typeOfLeaf, zerosIn } from "./weak.ts";
 
 export type Slot =
   | { readonly kind: "same"; readonly value: unknown }

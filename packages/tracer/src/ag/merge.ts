@@ -2,7 +2,7 @@
  * What a variable is after two arms: equal JavaScript values stay, tensors, numbers and booleans become results of the
  * operation, arrays and plain objects go element by element, and everything else is an error that names both sides.
  */
-import type { Loc } from "@sinter/ir";
+import { isFloat, type Loc } from "@sinter/ir";
 import type { Block } from "../control/blocks.ts";
 import { describe, describeValue } from "../errors.ts";
 import { currentTrace, VariableCell } from "../frame.ts";
@@ -11,8 +11,8 @@ import type { Ref, Traced } from "../lazy.ts";
 import { Tensor } from "../tensor.ts";
 import { isPlainObject } from "../trees.ts";
 import { U } from "./arm.ts";
+import { handle, isLeaf, joinTypes, type Leaf, type LeafType, leafIn, sameShape, typeOfLeaf, zerosIn } from "./leaf.ts";
 import { StagingError } from "./staging-error.ts";
-import { handle, isLeaf, joinTypes, type Leaf, type LeafType, leafIn, sameShape, typeOfLeaf, zerosIn } from "./weak.ts";
 
 /** Names what is merged, for messages. */
 export interface Sides {
@@ -133,7 +133,9 @@ export class Merger {
         ? "both must have one shape: reshape or broadcast one of them, or pad them to one size"
         : x.dtype === "bool" || y.dtype === "bool"
           ? "give it one type in both"
-          : `write .cast("${y.dtype}") in ${names[0]}`;
+          : isFloat(x.dtype)
+            ? `write .cast("${x.dtype}") in ${names[1]}`
+            : `write .cast("${y.dtype}") in ${names[0]}`;
     return new StagingError(
       `${quoted(name)} has ${by} ${show(x)} after ${names[0]} but ${show(y)} after ${names[1]} of ${construct}; ${cure}`,
       loc,
@@ -147,7 +149,7 @@ export class Merger {
       if (isReturnValue(name)) return noReturn(loc);
       return new StagingError(
         `${quoted(name)} is undefined after ${names[missing]!} of ${construct} but has a value after ${names[other]!}, ` +
-          "and is used later; assign it in both branches or before the if",
+          `and is used later; ${construct.endsWith("if") ? "assign it in both branches or before the if" : "give it one in both"}`,
         loc,
       );
     }

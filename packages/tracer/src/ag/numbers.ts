@@ -6,8 +6,9 @@ import { currentFrame } from "../frame.ts";
 import { cast, elementwise, run, toArg } from "../kit.ts";
 import * as lib from "../lib/elementwise.ts";
 import { Tensor, type TensorLike } from "../tensor.ts";
+import { isWeak } from "../weak.ts";
+import { handle } from "./leaf.ts";
 import { isTensorLike } from "./truth.ts";
-import { handle, isWeak } from "./weak.ts";
 
 type Op = (a: TensorLike, b: TensorLike) => Tensor;
 

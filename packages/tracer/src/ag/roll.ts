@@ -25,8 +25,8 @@ interface Counted {
 type Own = unknown[];
 type Attempt = { readonly done: true } | { readonly done: false; readonly reason: unknown };
 
-/** Loops that could not be rolled in a trace: loops around them need not try again. */
-const failed = new WeakMap<Loc, { readonly root: TraceFrame; readonly reason: unknown }>();
+/** Loops that could not be rolled: in the same frame they need not try again, when a loop around them is unrolled. */
+const failed = new WeakMap<Loc, { readonly frame: TraceFrame; readonly reason: unknown }>();
 
 /** Does the loop where it can be one operation; says why not where it was tried. */
 export function tryRoll(
@@ -38,15 +38,17 @@ export function tryRoll(
   body: (...own: Own) => Own,
   state: State,
 ): Attempt | undefined {
-  const root = currentTrace()!.root();
+  const frame = currentTrace()!;
   const counted = countRounds(first, test, update, state);
   if (counted === undefined || counted.rounds <= rollThreshold) return undefined;
   const known = failed.get(loc);
   const attempt: Attempt =
-    known?.root === root ? { done: false, reason: known.reason } : roll(loc, first, names, counted, test, body, state);
+    known?.frame === frame
+      ? { done: false, reason: known.reason }
+      : roll(loc, first, names, counted, test, body, state);
   if (attempt.done) return attempt;
   if (attempt.reason === undefined) return undefined;
-  failed.set(loc, { root, reason: attempt.reason });
+  failed.set(loc, { frame, reason: attempt.reason });
   if (counted.rounds > unrollLimit) throw tooLong(loc, counted.rounds, attempt.reason);
   return attempt;
 }

@@ -21,9 +21,9 @@ import {
   valuesOf,
   WrongGuess,
 } from "./header.ts";
+import { handle, type LeafType } from "./leaf.ts";
 import { placeText, within } from "./staging-error.ts";
 import { truthOf, truthRef } from "./truth.ts";
-import { handle, type LeafType } from "./weak.ts";
 
 /** A value that the loop itself keeps, beside the variables: a counter, or a slice of what is iterated. */
 export interface Extra {

@@ -5,8 +5,8 @@ import { currentTrace, VariableCell } from "../frame.ts";
 import { cast, emit, like, readVariable } from "../kit.ts";
 import type { Ref, Traced } from "../lazy.ts";
 import { Tensor } from "../tensor.ts";
+import { isWeak } from "../weak.ts";
 import { StagingError } from "./staging-error.ts";
-import { isWeak } from "./weak.ts";
 
 /** Whether a value is a tensor or a variable, whatever it is worth now. */
 export function isTensorLike(value: unknown): value is Tensor | VariableCell {

@@ -3,11 +3,11 @@
  * type values have that meet. Their type is weak: it gives way to that of a tensor, and of i32 and f32 it is f32.
  */
 import { castValue, type DType, isFloat, promote } from "@sinter/ir";
-import { describe } from "../errors.ts";
 import { inFrame, type TraceFrame, VariableCell } from "../frame.ts";
 import { cast, filled, readVariable, scalar } from "../kit.ts";
 import type { Ref, Traced } from "../lazy.ts";
 import { Tensor } from "../tensor.ts";
+import { isWeak, markWeak } from "../weak.ts";
 
 /** What can become a value of the program. */
 export type Leaf = Tensor | VariableCell | number | boolean;
@@ -19,17 +19,11 @@ export interface LeafType {
   readonly weak: boolean;
 }
 
-const weakHandles = new WeakSet<Tensor>();
-
 /** A handle on a value; a weak one where it stands for a number. */
 export function handle(ref: Ref, weak: boolean): Tensor {
   const tensor = new Tensor(ref);
-  if (weak) weakHandles.add(tensor);
+  if (weak) markWeak(tensor);
   return tensor;
-}
-
-export function isWeak(tensor: Tensor): boolean {
-  return weakHandles.has(tensor);
 }
 
 export function isLeaf(value: unknown): value is Leaf {
@@ -81,10 +75,4 @@ export function leafIn(frame: TraceFrame, value: Leaf, type: LeafType): Traced {
 /** What stands for a value that is never read. */
 export function zerosIn(frame: TraceFrame, { dtype, shape }: LeafType): Traced {
   return inFrame(frame, () => frame.lift(filled(scalar(dtype, 0), shape)));
-}
-
-/** A leaf for messages: `f32[2]`, `the number 3`. */
-export function describeLeaf(value: Leaf): string {
-  if (typeof value === "number") return `the number ${value}`;
-  return typeof value === "boolean" ? String(value) : describe(value);
 }
