@@ -16,7 +16,7 @@ export function plugin<K extends "vite" | "rollup" | "rolldown" | "esbuild" | "w
 }
 
 function hooks(options: PluginOptions): UnpluginOptions {
-  let host = new Host(options);
+  let host = hostFor(options, process.env["NODE_ENV"] === "production");
   return {
     name: "sinter-autograph",
     enforce: "pre",
@@ -39,11 +39,20 @@ function hooks(options: PluginOptions): UnpluginOptions {
     vite: {
       // Transformed files import sinter/ag: known from the start, the dev server need not reload once it sees it.
       config: () => ({ optimizeDeps: { include: ["sinter", "sinter/ag"] } }),
-      configResolved({ root }) {
-        if (options.root === undefined) host = new Host({ ...options, root });
+      configResolved({ root, isProduction }) {
+        host = hostFor({ root, ...options }, isProduction);
       },
     },
+    webpack(compiler) {
+      const { mode } = compiler.options;
+      host = hostFor({ root: compiler.context, ...options }, mode === undefined || mode === "production");
+    },
   };
+}
+
+/** Checks and tags of operations are for development; a production build does without unless they are asked for. */
+function hostFor(options: PluginOptions, production: boolean): Host {
+  return new Host(production ? { checks: false, tags: false, ...options } : options);
 }
 
 type SourceMapInput = Extract<Awaited<ReturnType<TransformHandler>>, { code: string }>["map"];

@@ -24,6 +24,7 @@ export function build(group: Command, { output, exit }: Context): void {
     .argument("[files...]", "files to build; those of the tsconfig.json where none is named")
     .option("-p, --project <tsconfig>", "the tsconfig.json, or its folder")
     .requiredOption("-o, --out-dir <folder>", "where to write")
+    .option("--production", "without checks and tags of operations")
     .option("--mode <mode>", '"types" (default) or "syntax"')
     .action(async (named: string[], options: BuildOptions) => {
       const engine = await loadEngine();

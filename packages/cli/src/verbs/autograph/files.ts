@@ -7,6 +7,8 @@ import { UsageError } from "../../context.ts";
 export interface ProjectOptions {
   readonly project?: string;
   readonly mode?: string;
+  /** Without checks and tags of operations, as a production build of the plugins. */
+  readonly production?: boolean;
 }
 
 export interface Selection {
@@ -19,7 +21,7 @@ export interface Selection {
 /** The files of `named`, or else those of the project. Throws where there is nothing to work on. */
 export function select(engine: Engine, named: readonly string[], options: ProjectOptions): Selection {
   const tsconfig = projectFile(options.project, named.length > 0);
-  const host = new Host(hostOptions(tsconfig, options.mode));
+  const host = new Host(hostOptions(tsconfig, options));
   if (named.length > 0) {
     const files = named.flatMap(existing);
     return { host, files, rootDir: commonFolder(files) };
@@ -35,11 +37,15 @@ export function display(path: string): string {
   return (shorter.startsWith("..") ? path : shorter).split(sep).join("/");
 }
 
-function hostOptions(tsconfig: string | undefined, mode: string | undefined): HostOptions {
+function hostOptions(tsconfig: string | undefined, { mode, production }: ProjectOptions): HostOptions {
   if (mode !== undefined && mode !== "types" && mode !== "syntax") {
     throw new UsageError(`--mode is "types" or "syntax", not "${mode}"`);
   }
-  return { ...(tsconfig === undefined ? {} : { tsconfig }), ...(mode === undefined ? {} : { mode }) };
+  return {
+    ...(tsconfig === undefined ? {} : { tsconfig }),
+    ...(mode === undefined ? {} : { mode }),
+    ...(production ? { checks: false, tags: false } : {}),
+  };
 }
 
 /** The tsconfig.json to read; undefined where files are named and none is asked for: each has its nearest. */

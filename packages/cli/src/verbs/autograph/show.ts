@@ -11,6 +11,7 @@ export function show(group: Command, { output, exit }: Context): void {
     .description("print the transformed source of a file")
     .argument("<file>", "the file")
     .option("-p, --project <tsconfig>", "the tsconfig.json, or its folder; the nearest by default")
+    .option("--production", "without checks and tags of operations")
     .option("--mode <mode>", '"types" (default) or "syntax"')
     .action(async (name: string, options: ProjectOptions) => {
       const engine = await loadEngine();
