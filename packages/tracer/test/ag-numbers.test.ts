@@ -221,6 +221,34 @@ describe("counted loops", () => {
     expect((grown(tensor(1)) as Tensor).shape).toEqual([21]);
   });
 
+  test("what the first round initialises", () => {
+    const program = (x: Tensor): unknown => {
+      let last: unknown;
+      $ag.for_(
+        l,
+        () => [0],
+        (i) => $ag.lt(i, 100),
+        (i) => [$ag.inc(i)],
+        (i) => {
+          last = x.add(i as number);
+          return [i];
+        },
+        ...state(
+          () => [last],
+          (s) => {
+            [last] = s;
+          },
+          "last",
+        ),
+        ["i"],
+        true,
+      );
+      return last;
+    };
+    for (const backend of backends) expect((compiled(program, { backend })(tensor(1)) as Tensor).item()).toBe(100);
+    expect(nodes(program)).toBeLessThan(12);
+  });
+
   test("a body that changes the counter is unrolled", () => {
     const f = compiled((x) => {
       let y = x;

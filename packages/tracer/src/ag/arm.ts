@@ -16,6 +16,13 @@ export interface State {
   readonly live: number;
 }
 
+/** Whether a variable that is used later has no value yet: the first round of a loop may give it one. */
+export function startsUnset({ get, live }: State): boolean {
+  return get()
+    .slice(0, live)
+    .some((value) => value === undefined);
+}
+
 class Unset {
   toString(): string {
     return "no value yet";

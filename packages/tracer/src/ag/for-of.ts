@@ -10,7 +10,7 @@ import { add, cast, emit, reshape, scalar } from "../kit.ts";
 import type { Ref } from "../lazy.ts";
 import { at } from "../lib/indexing.ts";
 import { Tensor } from "../tensor.ts";
-import type { State } from "./arm.ts";
+import { type State, startsUnset } from "./arm.ts";
 import { if_ } from "./branch.ts";
 import { handle } from "./leaf.ts";
 import { valueText } from "./merge.ts";
@@ -178,11 +178,4 @@ function stageCounted(loop: Loop, { start, stop, step }: Count, body: (i: Tensor
     const going = exits === null ? true : truthOf(loc, flag, exits());
     return handle(going === true ? inside : emit("and", [inside, truthRef(going)]), true);
   });
-}
-
-/** Whether a variable that is used later has no value before the loop: its first round gives it one. */
-function startsUnset({ get, live }: State): boolean {
-  return get()
-    .slice(0, live)
-    .some((value) => value === undefined);
 }

@@ -74,6 +74,7 @@ export function for_(
   const outer = { get, set, names, live };
   const rolled = rollable ? tryRoll(loc, own, vars, test, update, body, outer) : undefined;
   if (rolled?.done === true) return;
+  own = rolled?.own ?? own;
   const count = vars.length;
   runWhile(
     loc,

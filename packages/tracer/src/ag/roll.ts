@@ -6,7 +6,7 @@ import type { Loc } from "@sinter/ir";
 import { currentTrace, type TraceFrame } from "../frame.ts";
 import { add, scalar } from "../kit.ts";
 import type { Tensor } from "../tensor.ts";
-import type { State } from "./arm.ts";
+import { type State, startsUnset } from "./arm.ts";
 import { type Extra, emitStagedScan, isNumbersOnly, traceLoop } from "./staged-loop.ts";
 import { StagingError } from "./staging-error.ts";
 import { unrollLimit } from "./unroll.ts";
@@ -24,11 +24,13 @@ interface Counted {
 
 type Own = unknown[];
 type Attempt = { readonly done: true } | { readonly done: false; readonly reason: unknown };
+/** What is left to do of the loop: from `own` on, because it could not be rolled. */
+export type Rolled = { readonly done: true } | { readonly done: false; readonly own: Own; readonly reason: unknown };
 
 /** Loops that could not be rolled: in the same frame they need not try again, when a loop around them is unrolled. */
 const failed = new WeakMap<Loc, { readonly frame: TraceFrame; readonly reason: unknown }>();
 
-/** Does the loop where it can be one operation; says why not where it was tried. */
+/** Does the loop where it can be one operation; else says where to go on, and why it is none. */
 export function tryRoll(
   loc: Loc,
   first: Own,
@@ -37,20 +39,26 @@ export function tryRoll(
   update: (...own: Own) => Own,
   body: (...own: Own) => Own,
   state: State,
-): Attempt | undefined {
+): Rolled {
   const frame = currentTrace()!;
   const counted = countRounds(first, test, update, state);
-  if (counted === undefined || counted.rounds <= rollThreshold) return undefined;
+  const unrolled = (own: Own, reason?: unknown): Rolled => ({ done: false, own, reason });
+  if (counted === undefined || counted.rounds <= rollThreshold) return unrolled(first);
   const known = failed.get(loc);
-  const attempt: Attempt =
-    known?.frame === frame
-      ? { done: false, reason: known.reason }
-      : roll(loc, first, names, counted, test, body, state);
+  if (known?.frame === frame) return unrolled(first, known.reason);
+  let own = first;
+  let { rounds } = counted;
+  // What the first round initialises has a value in all others.
+  if (startsUnset(state)) {
+    own = update(...body(...first));
+    rounds--;
+  }
+  const attempt = roll(loc, own, names, { ...counted, rounds }, test, body, state);
   if (attempt.done) return attempt;
-  if (attempt.reason === undefined) return undefined;
+  if (attempt.reason === undefined) return unrolled(own);
   failed.set(loc, { frame, reason: attempt.reason });
   if (counted.rounds > unrollLimit) throw tooLong(loc, counted.rounds, attempt.reason);
-  return attempt;
+  return unrolled(own, attempt.reason);
 }
 
 /** Runs the head of the loop without its body. Undefined where it does not count in equal whole steps. */

@@ -1,7 +1,7 @@
 /** Places in the source that transformed code names by number, and what it says of functions that are compiled. */
 import type { Loc } from "@sinter/ir";
 import { currentTrace } from "../frame.ts";
-import { TransformedSite } from "../transformed-site.ts";
+import type { TransformedSite } from "../transformed.ts";
 
 /** Of the calls that transformed sources make: raised when they change. */
 export const abi = 1;
@@ -17,7 +17,17 @@ export function at<T>(loc: Loc, value: T): T {
   return value;
 }
 
-/** The third argument of `compile` in transformed sources. */
+/** The third argument of `compile` in transformed sources: where it is called, and what its function captures. */
 export function compiled(loc: Loc, captures: () => unknown[], names: readonly string[]): TransformedSite {
-  return new TransformedSite(loc, captures, names);
+  return { loc, captures: () => initialised(captures, names), names };
+}
+
+/** Captured values; undefined for all of them while one is not initialised yet. */
+function initialised(captures: () => unknown[], names: readonly string[]): readonly unknown[] {
+  try {
+    return captures();
+  } catch (error) {
+    if (error instanceof ReferenceError) return names.map(() => undefined);
+    throw error;
+  }
 }
