@@ -125,5 +125,5 @@ export function isStep(node: Node): node is ts.PrefixUnaryExpression | ts.Postfi
 
 /** Whether the node is in the text range. */
 export function within(node: Node, start: number, end: number): boolean {
-  return node.pos >= start - (startOf(node) - node.pos) && startOf(node) >= start && node.end <= end;
+  return startOf(node) >= start && node.end <= end;
 }

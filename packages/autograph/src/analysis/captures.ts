@@ -1,0 +1,46 @@
+/** Which reassigned primitives a function that is compiled captures: a compiled call compares them with the trace's. */
+import type { TypeOracle } from "../oracle/oracle.ts";
+import { isFunctionBoundary, type Node, startOf, ts, unwrap } from "../syntax.ts";
+import { type FileModel, slice, type Variable } from "./model.ts";
+
+/** The function of this file that an argument of `compile` is, or names. */
+export function functionOfArgument(model: FileModel, argument: ts.Expression): Node | undefined {
+  const e = unwrap(argument);
+  if (ts.isArrowFunction(e) || ts.isFunctionExpression(e)) return e;
+  return ts.isIdentifier(e) ? model.variableOf.get(e)?.functionNode : undefined;
+}
+
+/** Names of such variables, in the order read, of the function and of the functions of this file that it mentions. */
+export function capturesOf(model: FileModel, oracle: TypeOracle, fn: Node, site: Node): readonly string[] {
+  const found = new Set<Variable>();
+  const seen = new Set<Node>();
+  const scan = (node: Node): void => {
+    if (seen.has(node)) return;
+    seen.add(node);
+    const start = startOf(node);
+    for (const { variable } of slice(model.reads, start, node.end)) {
+      const inside = variable.start >= start && variable.start < node.end;
+      if (inside || variable.writes === 0 || variable.name === undefined || !isVisible(variable, site)) continue;
+      if (oracle.isPrimitive(variable.name)) found.add(variable);
+    }
+    for (const mention of slice(model.mentions, start, node.end)) scan(mention.functionNode);
+  };
+  scan(fn);
+  return [...found].map((variable) => variable.text);
+}
+
+/** Whether the variable can be named at the site: its block encloses the site. */
+function isVisible(variable: Variable, site: Node): boolean {
+  const { declaration } = variable;
+  if (declaration === undefined) return false;
+  const scope = ts.findAncestor(
+    declaration.parent,
+    (n) =>
+      ts.isBlock(n) ||
+      ts.isSourceFile(n) ||
+      isFunctionBoundary(n) ||
+      ts.isModuleBlock(n) ||
+      ts.isIterationStatement(n, false),
+  );
+  return scope !== undefined && scope.pos <= site.pos && site.end <= scope.end;
+}
