@@ -6,6 +6,7 @@ import {
   type Builder,
   type Dim,
   dimText,
+  emit,
   type Graph,
   getOp,
   isEffectful,
@@ -91,21 +92,22 @@ export class Elements {
     }
     for (const { type } of node.results)
       if (type.kind !== "tensor" || !this.fits(type.shape))
-        refuse(`${node.op} makes ${typeText(type)} where the mask has shape [${this.shape.map(dimText).join(",")}]`);
+        refuse(`${node.op} makes ${typeText(type)} in a loop over ${shapeText(this.shape)}`);
     const elements = (): Value[] =>
       operands.map((x) => {
         const element = this.element(x);
         return known.get(element) ?? element;
       });
     const [source] = node.operands;
-    if (node.op === "broadcast" && this.fits(typeOf(source!).shape)) return [{ element: elements()[0]! }];
+    const moves = node.op === "broadcast" || node.op === "reshape";
+    if (moves && this.fits(typeOf(source!).shape)) return [{ element: elements()[0]! }];
     if (!isElementOp(node.op)) refuse(`${node.op} is no operation on single elements`);
     const attrs = node.regions.length > 0 ? { ...node.attrs, shape: [] } : node.attrs;
     return this.inner.emitNode(node.op, elements(), attrs, node.regions, node.groups).map((element) => ({ element }));
   }
 
   private fits(shape: readonly Dim[]): boolean {
-    return shape.length === 0 || sameDims(shape, this.shape);
+    return shape.length === 0 || sameElements(shape, this.shape);
   }
 
   /** The element of a value; one from outside becomes a constant or is captured. */
@@ -115,22 +117,29 @@ export class Elements {
     const { dtype, shape } = typeOf(from);
     const constant = shape.length === 0 ? this.outer.constantOf(from) : undefined;
     if (constant !== undefined) return this.inner.emit("const", [], { dtype, shape: [], data: constant.data });
-    if (!this.fits(shape))
-      refuse(`${typeText(from.type)} is used where the mask has shape [${this.shape.map(dimText).join(",")}]`);
-    let param = this.captures.get(from);
+    if (!this.fits(shape)) refuse(`${typeText(from.type)} is used in a loop over ${shapeText(this.shape)}`);
+    const operand = this.operand(value.outer);
+    let param = this.captures.get(operand);
     if (param === undefined) {
       param = this.inner.param("arg", tensorType(dtype, []), `c${this.captures.size}`);
-      this.captures.set(from, param);
+      this.captures.set(operand, param);
     }
     return param;
   }
 
-  /** What an operand of the loop is, rank 0 where all elements are alike. */
-  narrow(value: Value): Value {
-    return uniformOf(this.outer, value) ?? value;
+  /** A value from outside as an operand of the loop: rank 0 where all elements are alike, else of the loop's shape. */
+  operand(value: Value): Value {
+    const from = uniformOf(this.outer, value) ?? value;
+    return typeOf(from).shape.length === 0 ? from : emit.reshape(this.outer, from, this.shape);
   }
 }
 
-export function sameDims(a: readonly Dim[], b: readonly Dim[]): boolean {
-  return a.length === b.length && a.every((dim, i) => dimText(dim) === dimText(b[i]!));
+export const shapeText = (shape: readonly Dim[]): string => `[${shape.map(dimText).join(",")}]`;
+
+/** Whether shapes differ in axes of one element at most. */
+export function sameElements(a: readonly Dim[], b: readonly Dim[]): boolean {
+  return shapeText(withoutOnes(a)) === shapeText(withoutOnes(b));
+}
+export function withoutOnes(shape: readonly Dim[]): Dim[] {
+  return shape.filter((dim) => dim !== 1);
 }

@@ -25,13 +25,12 @@ import {
   rebuild,
   tensorType,
   typeOf,
-  typeText,
   type Value,
   valueName,
 } from "@sinter/ir";
 import { controlForm } from "../control/region-op.ts";
 import { type Condition, conditionsOf, conjuncts, withoutSmallConds } from "./conditions.ts";
-import { Elements, Refusal, refuse, type Seen, sameDims } from "./elements.ts";
+import { Elements, Refusal, refuse, type Seen, sameElements, shapeText, withoutOnes } from "./elements.ts";
 
 export interface ElementLoopOptions {
   readonly fastMath?: boolean;
@@ -91,7 +90,18 @@ function convert(
   const { scalars, masks } = conditionsOf(test);
   if (masks.length > 1) refuse("it goes on while any element of each of several masks is set");
   const [mask] = masks;
-  const shape = mask === undefined ? [] : typeOf(mask.value).shape;
+  const changing = node.results.flatMap((result, i) => (isFixed(body, captureCount, i) ? [] : [typeOf(result).shape]));
+  const whole = changing.find((dims) => dims.length > 0) ?? (mask === undefined ? [] : typeOf(mask.value).shape);
+  // Of one element there is nothing to be out of step with.
+  const single = withoutOnes(whole).length === 0;
+  const shape = single ? [] : whole;
+  for (const dims of changing)
+    if (dims.length > 0 && !sameElements(dims, shape))
+      refuse(`it carries values of shape ${shapeText(shape)} and of shape ${shapeText(dims)}`);
+  if (mask !== undefined && !sameElements(typeOf(mask.value).shape, shape))
+    refuse(
+      `it carries values of shape ${shapeText(shape)} beside a mask of shape ${shapeText(typeOf(mask.value).shape)}`,
+    );
 
   const inner = new Builder("element", { fastMath: b.fastMath });
   const elements = new Elements(b, inner, shape);
@@ -99,16 +109,9 @@ function convert(
   const seen = operands.map((value, i): Seen => {
     const position = i - captureCount;
     if (position < 0 || isFixed(body, captureCount, position)) return { outer: value };
-    const type = typeOf(value);
-    const scalar = type.shape.length === 0;
-    if (!scalar && !sameDims(type.shape, shape))
-      refuse(
-        mask === undefined
-          ? `it carries ${typeText(type)}, but no mask says which elements go on`
-          : `it carries ${typeText(type)} beside a mask ${typeText(mask.value.type)}`,
-      );
-    const param = inner.param("arg", tensorType(type.dtype, []), `x${position}`);
-    carries.push({ position, init: elements.narrow(value), param, scalar: scalar && mask !== undefined });
+    const { dtype, shape: own } = typeOf(value);
+    const param = inner.param("arg", tensorType(dtype, []), `x${position}`);
+    carries.push({ position, init: elements.operand(value), param, scalar: own.length === 0 && !single });
     return { element: param };
   });
 
@@ -138,7 +141,8 @@ function convert(
   const loop = new ElementLoop(b, elements, carries, next, goes);
   const results = loop.emit(shape, finals.length > 0);
   const out: Value[] = node.results.map((_, i) => operands[captureCount + i]!);
-  for (const [i, { position, scalar }] of carries.entries()) if (!scalar) out[position] = results[i]!;
+  for (const [i, { position, scalar }] of carries.entries())
+    if (!scalar) out[position] = emit.reshape(b, results[i]!, typeOf(node.results[position]!).shape);
   if (finals.length > 0) {
     const rounds = emit.reduce(
       b,
@@ -188,9 +192,9 @@ function readConditions(
   for (const condition of mask === undefined ? [] : split(mask)) {
     const sources = sourcesOf(inner, condition.value);
     const counters = carries.filter((carry) => carry.scalar && sources.has(carry.param));
-    const whole = [...elements.captures].some(([from, param]) => sources.has(param) && typeOf(from).shape.length > 0);
+    const fixed = [...elements.captures].some(([from, param]) => sources.has(param) && typeOf(from).shape.length > 0);
     const moves = carries.some((carry) => !carry.scalar && sources.has(carry.param));
-    if (whole || moves) {
+    if (fixed || moves) {
       if (counters.length > 0) refuse("the mask depends on a scalar that changes: elements that are done might go on");
       own.push(condition);
     } else common.push(condition);
