@@ -158,9 +158,7 @@ export class Builder implements Emitter {
     return { dtype, shape, data };
   }
 
-  definition(
-    value: Value,
-  ): { readonly op: string; readonly operands: readonly Value[]; readonly attrs: Attrs } | undefined {
+  definition(value: Value): Node | undefined {
     return this.makers[value.id]?.node;
   }
 

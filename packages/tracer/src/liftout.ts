@@ -1,9 +1,10 @@
 /** Takes a traced value out of its trace: what a variable starts with, computed before the program exists. */
-import type { HostTensor, TypedArray, Value } from "@sinter/ir";
+import { Builder, type HostTensor, type Node, type TypedArray, type Value } from "@sinter/ir";
 import { eager } from "./eager.ts";
 import { TraceError } from "./errors.ts";
 import type { TraceFrame } from "./frame.ts";
 import type { Lazy, Traced } from "./lazy.ts";
+import { runGraph } from "./staged.ts";
 
 /** The eager value of `ref`; an error where it depends on an argument or on a variable's state in the trace. */
 export function lift(frame: TraceFrame, ref: Traced, what: string): Lazy {
@@ -29,7 +30,16 @@ export function lift(frame: TraceFrame, ref: Traced, what: string): Lazy {
         ...(value.type as { dtype: HostTensor["dtype"]; shape: readonly number[] }),
         data: node.attrs["data"] as TypedArray,
       });
-    return eager.emit(node.op, node.operands.map(go), node.attrs);
+    if (node.regions.length === 0) return eager.emit(node.op, node.operands.map(go), node.attrs);
+    return runNode(node, node.operands.map(go))[node.results.indexOf(value)]!;
   };
   return go(ref.value);
+}
+
+/** The results of a node with regions, which runs as a program of its own. */
+function runNode({ op, operands, attrs, regions, groups }: Node, inputs: readonly Lazy[]): Lazy[] {
+  const b = new Builder(op);
+  const params = operands.map(({ type }, i) => b.param("arg", type, `p${i}`));
+  const results = b.emitNode(op, params, attrs, regions, groups);
+  return runGraph(b.finish(results.map((value) => ({ kind: "out", value }))), inputs);
 }

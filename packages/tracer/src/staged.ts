@@ -123,8 +123,19 @@ export function emitGraph(frame: Frame, graph: Graph, inputs: readonly Ref[]): R
   return graph.results.map((result) => values.get(result.value)!);
 }
 
-function runGraph(graph: Graph, inputs: readonly Lazy[]): Lazy[] {
-  force(...inputs);
+/** Runs a graph at once. */
+export function runGraph(graph: Graph, inputs: readonly Lazy[]): Lazy[] {
+  // Constants that nobody else holds would be dropped as soon as they are computed.
+  for (const input of inputs) input.retain();
+  try {
+    force(...inputs);
+    return runOn(graph, inputs);
+  } finally {
+    for (const input of inputs) input.release();
+  }
+}
+
+function runOn(graph: Graph, inputs: readonly Lazy[]): Lazy[] {
   const wanted = [...new Set(graph.results.map((result) => result.value))];
   const plain: Graph = {
     ...graph,

@@ -178,3 +178,28 @@ onBackends("eager loops", () => {
     expect(s.range(0, 10, 4).length).toBe(3);
   });
 });
+
+test("a variable may begin as the result of a loop, where that does not depend on arguments", () => {
+  let w: s.Variable | undefined;
+  const f = s.compile((x: s.Tensor) => {
+    w ??= s.variable(s.scan((c, k) => [c.add(k), c], 0, t([1, 2, 3]))[1]);
+    return w.value.add(x);
+  });
+  expect(f(t(1)).arraySync()).toEqual([1, 2, 4]);
+  expect(w!.arraySync()).toEqual([0, 1, 3]);
+});
+
+test("an eager scan leaves no memory behind", () => {
+  const xs = t([1, 2, 3]);
+  const round = () => {
+    const [last, ys] = s.scan((c, k) => [c.add(k), c.mul(k)], 0, xs);
+    expect(last.item()).toBe(6);
+    last.dispose();
+    ys.dispose();
+  };
+  round();
+  const { liveBytes, tensors } = s.memory();
+  for (let i = 0; i < 10; i++) round();
+  expect(s.memory().liveBytes).toBe(liveBytes);
+  expect(s.memory().tensors).toBe(tensors);
+});

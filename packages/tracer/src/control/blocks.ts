@@ -64,7 +64,8 @@ export function knownScalar(ref: Ref): number | undefined {
  */
 export function emitCond(index: Ref, branches: readonly Block[], outs: readonly (readonly Ref[])[]): Ref[] {
   const frame = enclosing();
-  const known = knownScalar(index);
+  const own = frame.lift(index);
+  const known = knownScalar(own);
   if (known !== undefined) {
     const taken = Math.min(Math.max(known, 0), branches.length - 1);
     const results = inlineBlock(branches[taken]!, outs[taken]!, []);
@@ -80,7 +81,7 @@ export function emitCond(index: Ref, branches: readonly Block[], outs: readonly 
     })),
   );
   const results = frame.builder
-    .emitRegion("cond", { index: [frame.lift(index).value], captures }, {}, regions)
+    .emitRegion("cond", { index: [own.value], captures }, {}, regions)
     .map((value) => frame.own(value));
   sealAll(branches);
   const count = results.length - written.length;
