@@ -1,5 +1,5 @@
 /** What functions of one kernel have in common: the buffers it touches, pointers for them, locals for row scalars. */
-import type { BufferDecl, BufferId, IndexExpr, LoopPointer, LoopVar, NestKernel, ScalarExpr } from "@sinter/ir";
+import type { BufferDecl, BufferId, IndexExpr, LoopPointer, LoopVar, Nest, NestKernel, ScalarExpr } from "@sinter/ir";
 import { loop, sizeOf, staticDim, visitScalar } from "@sinter/ir";
 import { nestScalars } from "./flat.ts";
 import type { KernelMemory } from "./payload.ts";
@@ -15,14 +15,8 @@ export function kernelBuffers(kernel: NestKernel, decls: readonly BufferDecl[]):
   const reads = new Set<BufferId>();
   const writes = new Set<BufferId>();
   for (const nest of kernel.nests) {
-    const seen = new Set<ScalarExpr>();
-    const collect = (root: ScalarExpr): void =>
-      visitScalar(root, (node) => node.kind === "read" && void reads.add(node.buffer), seen);
-    nestScalars(nest).forEach(collect);
-    for (const store of nest.stores) {
-      writes.add(store.buffer);
-      for (const value of store.index.flatMap(dynValues)) collect(value);
-    }
+    for (const id of readsOf(nest)) reads.add(id);
+    for (const store of nest.stores) writes.add(store.buffer);
   }
   const isRow = (id: BufferId): boolean => decls[id]!.kind === "row";
   const all = [...new Set([...reads, ...writes])];
@@ -31,6 +25,26 @@ export function kernelBuffers(kernel: NestKernel, decls: readonly BufferDecl[]):
     writes: [...writes].filter((b) => !isRow(b)),
     rows: all.filter(isRow),
   };
+}
+
+function readsOf(nest: Nest): Set<BufferId> {
+  const reads = new Set<BufferId>();
+  const seen = new Set<ScalarExpr>();
+  const collect = (root: ScalarExpr): void =>
+    visitScalar(root, (node) => node.kind === "read" && void reads.add(node.buffer), seen);
+  nestScalars(nest).forEach(collect);
+  for (const store of nest.stores) for (const value of store.index.flatMap(dynValues)) collect(value);
+  return reads;
+}
+
+/** Per nest, whether it stores into a buffer that was read before, as a carry of a loop is, and is read again later. */
+export function overwrites(kernel: NestKernel): boolean[] {
+  const reads = kernel.nests.map(readsOf);
+  return kernel.nests.map((nest, i) =>
+    nest.stores.some(
+      ({ buffer }) => reads.slice(0, i + 1).some((r) => r.has(buffer)) && reads.slice(i + 1).some((r) => r.has(buffer)),
+    ),
+  );
 }
 
 function dynValues(index: IndexExpr): ScalarExpr[] {

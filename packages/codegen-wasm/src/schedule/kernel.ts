@@ -6,7 +6,7 @@ import type { Axis, BufferDecl, LoopKernel, LoopPointer, NestKernel, ScratchDecl
 import { bytesOf, loop, sizeOf, staticDim } from "@sinter/ir";
 import { currentValues, foldIn, isPair, type Running, startRunning } from "./accumulate.ts";
 import { aliasablePairs } from "./alias.ts";
-import { isScalarRow, type KernelBuffers, KernelFunc, kernelBuffers } from "./kernel-func.ts";
+import { isScalarRow, type KernelBuffers, KernelFunc, kernelBuffers, overwrites } from "./kernel-func.ts";
 import { Levels } from "./levels.ts";
 import { emitNest, finishScalar, type KernelScope } from "./nests.ts";
 import { type PreparedNest, type PrepareOptions, prepareNest } from "./prepare.ts";
@@ -40,7 +40,7 @@ export function scheduleNests(kernel: NestKernel, decls: readonly BufferDecl[], 
   const cut = options.generic ? undefined : cutAxis(kernel.outer, prepared, work, chunkWork);
   const entry = new KernelFunc(kernel.name, decls, used);
   if (!cut) {
-    emitBody(entry, kernel.outer, prepared, used);
+    emitBody(entry, kernel, prepared, used);
     return { ...common, funcs: [entry.func.finish()], scratch: scratch(entry), schedule };
   }
   const extent = staticDim(cut.axis.extent);
@@ -48,7 +48,7 @@ export function scheduleNests(kernel: NestKernel, decls: readonly BufferDecl[], 
   const chunk = body.func.param("chunk");
   const from = body.func.let("from", loop.mul(chunk, loop.i32(cut.size)));
   const to = body.func.let("to", loop.min(loop.add(from, loop.i32(cut.size)), loop.i32(extent)));
-  emitBody(body, kernel.outer, prepared, used, { axis: cut.axis, from, to });
+  emitBody(body, kernel, prepared, used, { axis: cut.axis, from, to });
   const func = body.func.finish();
   entry.func.par(loop.i32(Math.ceil(extent / cut.size)), func, entry.pointers);
   return { ...common, funcs: [entry.func.finish(), func], scratch: scratch(entry), schedule };
@@ -66,13 +66,14 @@ function rowScratch(used: KernelBuffers, decls: readonly BufferDecl[]): (of: Ker
 
 function emitBody(
   of: KernelFunc,
-  outer: readonly Axis[],
+  kernel: NestKernel,
   nests: readonly PreparedNest[],
   used: KernelBuffers,
   chunk?: KernelScope["chunk"],
 ): void {
   of.openRows(used);
   const levels = new Levels(of.func);
+  const overwriting = overwrites(kernel);
   const run = (axes: readonly Axis[]): void => {
     const [axis, ...rest] = axes;
     if (axis) {
@@ -82,9 +83,12 @@ function emitBody(
       return;
     }
     const scope = { levels, memory: of.memory, rowLevel: levels.innermost, ...(chunk ? { chunk } : {}) };
-    for (const nest of nests) emitNest(scope, nest);
+    for (const [i, nest] of nests.entries()) {
+      emitNest(scope, nest);
+      if (overwriting[i]) levels.forget();
+    }
   };
-  run(outer);
+  run(kernel.outer);
 }
 
 /** The loop to cut into chunks and the iterations of each; undefined where one call does it all. */

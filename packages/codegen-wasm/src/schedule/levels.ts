@@ -75,6 +75,11 @@ export class Levels {
     return undefined;
   }
 
+  /** Forgets what was bound, for when memory has changed and the same key may mean another value. */
+  forget(): void {
+    for (const { bound } of this.stack) bound.clear();
+  }
+
   /** Binds a value in the list of a level, so that later uses in and below it find it. */
   bind(level: number, key: string, name: string, value: LoopExpr): LoopExpr {
     const { depth, bound } = this.stack[level]!;
