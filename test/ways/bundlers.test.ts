@@ -2,54 +2,69 @@
 // that lead through the bundler's source map to what the user wrote.
 import { existsSync } from "node:fs";
 import { afterAll, describe, expect, test } from "vitest";
-import { runIn, type TestProject, testProject } from "../support/built-package.ts";
+import { type Ran, runIn, testProject } from "../support/built-package.ts";
+import { fullRun } from "../support/fuzz.ts";
 import { appFiles, expectedOutput, thrownAt, withSwitch } from "./app.ts";
-import { bundlers } from "./bundlers.ts";
+import { type BundlerName, bundlers } from "./bundlers.ts";
 
-const projects: TestProject[] = [];
-afterAll(() => {
-  for (const project of projects) project.remove();
+// One project for all, so that they share its cache: the first file pays for the type checker.
+const app = testProject({
+  ...appFiles,
+  "src/wrong.ts": withSwitch,
+  "src/shape.ts": "export interface Shape {\n  sides: number;\n}\n",
+  "src/types.ts": 'export type { Shape } from "./shape.ts";\n',
+  "src/typed.ts":
+    'import "sinter";\nimport type { Shape } from "./types.ts";\n' +
+    "const square: Shape = { sides: 4 };\nconsole.log(square.sides);\n",
 });
+afterAll(() => app.remove());
 
-function project(files: Readonly<Record<string, string>>): TestProject {
-  const made = testProject(files);
-  projects.push(made);
-  return made;
+/** Runs a bundler in a process of its own, as a user's build script does, perhaps with more to do at the end. */
+function bundle(name: BundlerName, entry: string, more = ""): Ran {
+  const script = `build-${name}.mjs`;
+  app.write(script, bundlers[name].replaceAll("ENTRY", entry).replaceAll("OUT", `out-${name}`) + more);
+  return runIn(app, [process.execPath, script]);
 }
 
-/** Runs a bundler in a process of its own, as a user's build script does. */
-function bundle(app: TestProject, name: keyof typeof bundlers, entry: string): ReturnType<typeof runIn> {
-  app.write("build.mjs", bundlers[name].replaceAll("ENTRY", entry));
-  return runIn(app, [process.execPath, "build.mjs"]);
-}
+const names = Object.keys(bundlers) as BundlerName[];
 
-for (const name of Object.keys(bundlers) as (keyof typeof bundlers)[]) {
+for (const name of names) {
   describe(name, () => {
     test("bundles an application that runs as it is written", () => {
-      const app = project(appFiles);
-      expect(bundle(app, name, "main")).toMatchObject({ status: 0, err: "" });
-      expect(runIn(app, [process.execPath, "out/main.mjs"])).toEqual({ status: 0, out: expectedOutput, err: "" });
-      expect(app.read("out/main.mjs")).toMatch(/\bwhile_\(/);
+      expect(bundle(name, "main")).toMatchObject({ status: 0, err: "" });
+      expect(runIn(app, [process.execPath, `out-${name}/main.mjs`])).toEqual({
+        status: 0,
+        out: expectedOutput,
+        err: "",
+      });
+      expect(app.read(`out-${name}/main.mjs`)).toMatch(/\bwhile_\(/);
     });
 
     test("leads stack traces to what the user wrote", () => {
-      const app = project(appFiles);
-      expect(bundle(app, name, "throws")).toMatchObject({ status: 0, err: "" });
-      const ran = runIn(app, [process.execPath, "--enable-source-maps", "out/throws.mjs"]);
+      expect(bundle(name, "throws")).toMatchObject({ status: 0, err: "" });
+      const ran = runIn(app, [process.execPath, "--enable-source-maps", `out-${name}/throws.mjs`]);
       expect(ran.status).toBe(1);
       // webpack turns the call of an import, fail(), into (0, model.fail)(): its columns differ.
       for (const place of thrownAt) expect(ran.err).toContain(name === "webpack" ? place.replace(/\d+$/, "") : place);
     });
 
-    test("fails the build where the transform reports an error, with the place and the line", () => {
-      const app = project({ "src/main.ts": withSwitch });
-      const ran = bundle(app, name, "main");
-      const printed = ran.out + ran.err;
-      expect(ran.status).not.toBe(0);
-      expect(printed).toContain("AG1007");
-      expect(printed).toMatch(/src\/main\.ts:3:/);
-      expect(printed).toContain("switch (x) {");
-      expect(existsSync(app.path("out/main.mjs"))).toBe(false);
-    });
+    // Errors are not kept, so that each of these loads the compiler: all of them in the full run only.
+    test.runIf(fullRun || name === "vite")(
+      "fails the build where the transform reports an error, with the line",
+      () => {
+        const ran = bundle(name, "wrong");
+        const printed = ran.out + ran.err;
+        expect(ran.status).not.toBe(0);
+        expect(printed).toContain("AG1007");
+        expect(printed).toMatch(/src\/wrong\.ts:3:/);
+        expect(printed).toContain("switch (x) {");
+        expect(existsSync(app.path(`out-${name}/wrong.mjs`))).toBe(false);
+      },
+    );
   });
 }
+
+test("a file is watched for what its types depend on, though nothing of it is bundled", () => {
+  const watched = bundle("rollup", "typed", "console.log(bundle.watchFiles.join());").out.trim().split(",");
+  expect(watched.sort()).toEqual(["src/shape.ts", "src/typed.ts", "src/types.ts"].map(app.path));
+});

@@ -1,5 +1,5 @@
-// A build script for each bundler, as a user writes it: one ES module with a source map in out/, the plugin first.
-// ENTRY stands for the name of the file under src/.
+// A build script for each bundler, as a user writes it: one ES module with a source map in OUT/, the plugin first.
+// ENTRY stands for the name of the file under src/, OUT for the folder.
 
 const rollupLike = (from: string): string => `
 import { ${from} } from "${from}";
@@ -10,7 +10,7 @@ const bundle = await ${from}({
   external: (id) => /^(sinter|node:)/.test(id),
   plugins: [sinter(), ...others],
 });
-await bundle.write({ file: "out/ENTRY.mjs", format: "esm", sourcemap: true });
+await bundle.write({ file: "OUT/ENTRY.mjs", format: "esm", sourcemap: true });
 await bundle.close();
 `;
 
@@ -44,7 +44,7 @@ await build({
   plugins: [sinter()],
   build: {
     ssr: "src/ENTRY.ts",
-    outDir: "out",
+    outDir: "OUT",
     emptyOutDir: false,
     sourcemap: true,
     minify: false,
@@ -59,7 +59,7 @@ import { build } from "esbuild";
 import sinter from "sinter/esbuild";
 await build({
   entryPoints: ["src/ENTRY.ts"],
-  outfile: "out/ENTRY.mjs",
+  outfile: "OUT/ENTRY.mjs",
   bundle: true,
   format: "esm",
   packages: "external",
@@ -91,7 +91,7 @@ const compiler = webpack({
   experiments: { outputModule: true },
   externals: { sinter: "module sinter", "sinter/ag": "module sinter/ag" },
   output: {
-    path: process.cwd() + "/out",
+    path: process.cwd() + "/OUT",
     filename: "ENTRY.mjs",
     module: true,
     library: { type: "module" },
@@ -111,3 +111,5 @@ compiler.run((error, stats) => {
 });
 `,
 } as const;
+
+export type BundlerName = keyof typeof bundlers;

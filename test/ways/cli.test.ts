@@ -63,6 +63,14 @@ describe("sinter autograph check", () => {
     expect({ code, out, err }).toEqual({ code: 0, out: "0 errors, 0 warnings in 2 files\n", err: "" });
   });
 
+  test("reports every tensor used as a condition with --untransformed", async () => {
+    const files = { "src/a.ts": 'import { tensor } from "sinter";\nif (tensor(1).gt(0)) console.log(1);\n' };
+    expect((await sinter(files, "autograph", "check")).code).toBe(0);
+    const { code, out } = await sinter(files, "autograph", "check", "--untransformed");
+    expect(code).toBe(1);
+    expect(out).toContain("src/a.ts:2:5 error AG1001: tensor(1).gt(0) is a tensor, used as a condition");
+  });
+
   test("takes a project by its tsconfig.json or its folder", async () => {
     const { app, code } = await sinter({ "src/a.ts": withSwitch }, "autograph", "check", "-p", "tsconfig.json");
     expect(code).toBe(1);

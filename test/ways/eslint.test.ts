@@ -24,13 +24,14 @@ async function lint(
   files: Readonly<Record<string, string>>,
   name: string,
   text?: string,
+  rules: Linter.RulesRecord = {},
 ): Promise<Linter.LintMessage[]> {
   const app = testProject(files);
   projects.push(app);
   const eslint = new ESLint({
     cwd: app.folder,
     overrideConfigFile: true,
-    overrideConfig: [{ files: ["**/*.ts"], languageOptions: { parser } }, sinter.configs.recommended],
+    overrideConfig: [{ files: ["**/*.ts"], languageOptions: { parser } }, sinter.configs.recommended, { rules }],
   });
   const [result] = await eslint.lintText(text ?? files[name]!, { filePath: app.path(name) });
   return result!.messages;
@@ -58,6 +59,15 @@ if (x.gt(2)) console.log("positive");
     const found = await lint({ "src/a.ts": text }, "src/a.ts");
     expect(found.map(({ line, column }) => [line, column])).toEqual([[4, 5]]);
     expect(found[0]!.message).toMatch(/^AG1001: /);
+  });
+
+  test("reports every tensor as a condition with transformed: false", async () => {
+    const text = 'import { tensor } from "sinter";\nif (tensor(1).gt(0)) console.log(1);\n';
+    expect(await lint({ "src/a.ts": text }, "src/a.ts")).toEqual([]);
+    const rules: Linter.RulesRecord = { "sinter/no-tensor-condition": ["error", { transformed: false }] };
+    const found = await lint({ "src/a.ts": text }, "src/a.ts", undefined, rules);
+    expect(found.map(({ line, column, endColumn }) => [line, column, endColumn])).toEqual([[2, 5, 20]]);
+    expect(found[0]!.message).toMatch(/^AG1001: tensor\(1\)\.gt\(0\) is a tensor, used as a condition/);
   });
 
   test("says nothing of ordinary control flow", async () => {

@@ -1,10 +1,15 @@
 // The ESLint plugin: the diagnostics of the transform as lint messages, whatever parser the file is read with, since the
 // rule asks the transform's own analysis of the file's text.
 import type { ESLint, Linter, Rule } from "eslint";
-import { Host } from "./host.ts";
+import { Host, type HostOptions } from "./host.ts";
 import { requireEngine } from "./load.ts";
 
 interface RuleOptions {
+  /**
+   * Whether the source transform sees the code, so that only what it refuses or leaves alone is reported. True unless
+   * said; false reports every tensor as a condition.
+   */
+  readonly transformed?: boolean;
   readonly tsconfig?: string;
   readonly mode?: "types" | "syntax";
 }
@@ -20,7 +25,11 @@ const noTensorCondition: Rule.RuleModule = {
     schema: [
       {
         type: "object",
-        properties: { tsconfig: { type: "string" }, mode: { enum: ["types", "syntax"] } },
+        properties: {
+          transformed: { type: "boolean" },
+          tsconfig: { type: "string" },
+          mode: { enum: ["types", "syntax"] },
+        },
         additionalProperties: false,
       },
     ],
@@ -29,10 +38,11 @@ const noTensorCondition: Rule.RuleModule = {
   create(context) {
     return {
       Program() {
-        const host = hostFor(context.cwd, (context.options[0] ?? {}) as RuleOptions);
+        const { transformed = true, ...options } = (context.options[0] ?? {}) as RuleOptions;
+        const host = hostFor(context.cwd, options);
         const { text } = context.sourceCode;
         if (!host.accepts(context.filename)) return;
-        for (const found of host.diagnose(text, context.filename, requireEngine)) {
+        for (const found of host.diagnose(text, context.filename, transformed, requireEngine)) {
           context.report({
             messageId: "diagnostic",
             data: { code: found.code, message: found.message },
@@ -48,7 +58,7 @@ const noTensorCondition: Rule.RuleModule = {
 };
 
 /** One project per process and options: the type checker is slow to start, and quick from then on. */
-function hostFor(root: string, options: RuleOptions): Host {
+function hostFor(root: string, options: HostOptions): Host {
   const key = JSON.stringify([root, options]);
   let host = hosts.get(key);
   if (host === undefined) hosts.set(key, (host = new Host({ ...options, root })));

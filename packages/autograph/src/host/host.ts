@@ -139,15 +139,17 @@ export class Host {
     };
   }
 
-  /** What the analysis says of `code`, the text of `file`. The engine is only asked for where a tensor can be in it. */
-  diagnose(code: string, file: string, engine: () => Engine): readonly Diagnostic[] {
+  /**
+   * What the analysis says of `code`, the text of `file`, whether it is saved or not: what the transform refuses, and
+   * tensors as conditions in what it leaves alone; with `transformed` false, every tensor as a condition. The engine is
+   * only asked for where a tensor can be in the file.
+   */
+  diagnose(code: string, file: string, transformed: boolean, engine: () => Engine): readonly Diagnostic[] {
     const configuration = this.configuration(file);
     if (!this.#imports.dependencies(code, file, configuration).reachesSinter) return [];
     const autograph = this.autograph(engine(), configuration);
-    // The text may not be saved yet: the transform is given it, and says what it refuses.
-    const refused = autograph.transform(code, file).diagnostics;
-    const known = new Set(refused.map(placeOf));
-    return [...refused, ...autograph.check([file]).filter((found) => !known.has(placeOf(found)))];
+    const refused = transformed ? autograph.transform(code, file).diagnostics : [];
+    return [...refused, ...autograph.conditions(code, file, transformed)];
   }
 
   /** Forgets what is known of files, since `file` has changed; with an engine loaded, it is given the new text. */
@@ -201,10 +203,6 @@ export class Host {
       [mode, checks, tags, runtime].map((option) => option ?? null),
     ]);
   }
-}
-
-function placeOf(diagnostic: Diagnostic): string {
-  return `${diagnostic.code}:${diagnostic.line}:${diagnostic.column}`;
 }
 
 export function isError(report: Report): boolean {

@@ -7,18 +7,23 @@ import type { Context } from "../../context.ts";
 import { type ProjectOptions, select } from "./files.ts";
 import { summary } from "./summary.ts";
 
+interface CheckOptions extends ProjectOptions {
+  readonly untransformed?: boolean;
+}
+
 export function check(group: Command, { output, exit }: Context): void {
   group
     .command("check")
     .description("print every diagnostic; exits with 1 where there is an error")
     .argument("[files...]", "files to check; those of the tsconfig.json where none is named")
     .option("-p, --project <tsconfig>", "the tsconfig.json, or its folder")
+    .option("--untransformed", "report every tensor used as a condition, as for code that no transform sees")
     .option("--mode <mode>", '"types" (default) or "syntax"')
-    .action(async (named: string[], options: ProjectOptions) => {
+    .action(async (named: string[], options: CheckOptions) => {
       const engine = await loadEngine();
       const { host, files } = select(engine, named, options);
       const found = [...byConfiguration(host, files)].flatMap(([configuration, part]) =>
-        host.autograph(engine, configuration).check(part),
+        host.autograph(engine, configuration).check(part, { transformed: !options.untransformed }),
       );
       for (const diagnostic of inOrder(found)) output.out(`${described(engine, host.root, diagnostic)}\n\n`);
       output.out(`${summary(found, files.length)}\n`);
