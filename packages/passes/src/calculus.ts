@@ -47,9 +47,16 @@ export function sumAll(b: Emitter, value: Value): Value {
   return shape.length === 0 ? value : b.emit("reduce", [value], { op: "add", axes: shape.map((_, i) => i) });
 }
 
-/** The sum of two derivatives, either of which may be zero. */
+/** The sum of two derivatives, either of which may be zero: null, or a value that is seen to be. */
 export function accumulate(b: Emitter, sum: MaybeValue, term: MaybeValue): MaybeValue {
-  return sum === null || term === null ? (sum ?? term) : b.emit("add", [sum, term]);
+  if (sum === null || term === null) return sum ?? term;
+  if (isZero(b, term)) return sum;
+  return isZero(b, sum) ? term : b.emit("add", [sum, term]);
+}
+
+function isZero(b: Emitter, value: Value): boolean {
+  const splat = splatValue(b, value);
+  return splat !== undefined && b.constantOf(splat)?.data[0] === 0;
 }
 
 /**

@@ -3,6 +3,7 @@
  * are one.
  */
 import { Builder, inlineGraph, type Value } from "@sinter/ir";
+import { madeOutside } from "./outside.ts";
 import {
   addParam,
   bodyOf,
@@ -20,8 +21,7 @@ export function fixedCarries(b: Builder, op: RegionOp): Rewritten | undefined {
   const params = paramsOf(op, body);
   const changes = op.init.map(({ value }, i) => {
     const next = body.results[i]!.value;
-    const capture = params.captures.findIndex((param) => param.value === next);
-    return next !== params.init[i]!.value && (capture < 0 || op.captures[capture]!.value !== value);
+    return next !== params.init[i]!.value && madeOutside(b, op, body, next) !== value;
   });
   if (!changes.includes(false)) return undefined;
   const fixed = keepWhere(

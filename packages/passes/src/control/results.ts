@@ -2,7 +2,8 @@
  * Results that need no region: what every branch of a cond hands on is known outside, and so is what a scan stacks
  * where each step stacks the same, or its own slice. Results that are always equal are one.
  */
-import { type Builder, emit, type Graph, type Node, typeOf, type Value } from "@sinter/ir";
+import { type Builder, emit, typeOf, type Value } from "@sinter/ir";
+import { madeOutside } from "./outside.ts";
 import { bodyOf, keepWhere, paramsOf, type RegionOp, type Rewritten, rebind } from "./region-op.ts";
 
 export function knownResults(b: Builder, op: RegionOp): Rewritten | undefined {
@@ -29,20 +30,13 @@ export function knownResults(b: Builder, op: RegionOp): Rewritten | undefined {
 /** The value outside that result `i`, which is no carry, has. */
 function knownOutside(b: Builder, op: RegionOp, i: number): Value | undefined {
   const values = op.regions.map((region) => region.results[i]!.value);
-  const params = op.regions.map((region) => paramsOf(op, region));
-  if (op.form === "cond") {
-    const at = params[0]!.captures.findIndex((param) => param.value === values[0]);
-    if (at >= 0)
-      return params.every(({ captures }, r) => captures[at]!.value === values[r]) ? op.captures[at]!.value : undefined;
-    return sameConstant(b, op.regions, values);
-  }
+  if (op.form === "cond") return sameOutside(b, op, values);
   if (op.form !== "scan" || op.attrs["length"] === 0) return undefined;
-  const [{ captures, xs }, value] = [params[0]!, values[0]!];
+  const [{ xs }, value] = [paramsOf(op, bodyOf(op)), values[0]];
   const slice = xs.findIndex((param) => param.value === value);
   if (slice >= 0) return op.xs[slice]!.value;
-  const capture = captures.findIndex((param) => param.value === value);
-  if (capture < 0) return undefined;
-  const source = op.captures[capture]!.value;
+  const source = madeOutside(b, op, bodyOf(op), value!);
+  if (source === undefined) return undefined;
   const { shape } = typeOf(source);
   return emit.broadcastTo(
     b,
@@ -52,24 +46,8 @@ function knownOutside(b: Builder, op: RegionOp, i: number): Value | undefined {
   );
 }
 
-/** A constant that all regions make alike, made outside. */
-function sameConstant(b: Builder, regions: readonly Graph[], values: readonly Value[]): Value | undefined {
-  const made = regions.map((region, r) => constantOutside(b, region, values[r]!));
-  return made[0] !== undefined && made.every((value) => value === made[0]) ? made[0] : undefined;
-}
-
-/** A value of a region made outside, where it comes out of constants alone. */
-function constantOutside(b: Builder, region: Graph, value: Value): Value | undefined {
-  const maker: Node | undefined = region.nodes.find((node) => node.results.includes(value));
-  if (maker === undefined || maker.regions.length > 0 || maker.operands.length > 1) return undefined;
-  const operands = maker.operands.map((operand) => constantOutside(b, region, operand));
-  if (operands.includes(undefined)) return undefined;
-  const outside = b.emitNode(maker.op, operands as Value[], maker.attrs)[maker.results.indexOf(value)]!;
-  return b.constantOf(outside) === undefined && !isRepeated(b, outside) ? undefined : outside;
-}
-
-/** Whether a value is one constant everywhere, of whatever size. */
-function isRepeated(b: Builder, value: Value): boolean {
-  const source = b.definition(value)?.operands ?? [];
-  return source.length === 1 && typeOf(source[0]!).shape.length === 0 && b.constantOf(source[0]!) !== undefined;
+/** A value that all regions make alike for nothing, made outside. */
+function sameOutside(b: Builder, op: RegionOp, values: readonly Value[]): Value | undefined {
+  const made = op.regions.map((region, r) => madeOutside(b, op, region, values[r]!));
+  return made.every((value) => value === made[0]) ? made[0] : undefined;
 }
