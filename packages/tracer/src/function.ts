@@ -18,6 +18,7 @@ import {
   guardOf,
   refuseBranches,
   type SourceKind,
+  settleGuard,
   sourceKind,
   type TransformedSite,
 } from "./transformed.ts";
@@ -164,7 +165,16 @@ class TracedFunction {
   inline(args: readonly unknown[]): unknown {
     const fn = this.fn as (...given: readonly unknown[]) => unknown;
     if (this.source === "plain" && this.options.autograph !== false) this.refuseBranches(this.treeOf(args, []));
-    if (this.site !== undefined) currentTrace()?.root().guards.push(guardOf(this.name, this.site));
+    const guard = this.site === undefined ? undefined : guardOf(this.name, this.site);
+    const result = this.inlined(fn, args);
+    if (guard !== undefined) {
+      settleGuard(guard);
+      currentTrace()?.root().guards.push(guard);
+    }
+    return result;
+  }
+
+  private inlined(fn: (...given: readonly unknown[]) => unknown, args: readonly unknown[]): unknown {
     if (this.options.signature === undefined) return fn(...args);
     const made: Tensor[] = [];
     let kept: ReadonlySet<object> | undefined;

@@ -8,7 +8,7 @@ import { currentFrame, inFrame, TraceFrame, VariableCell } from "./frame.ts";
 import { toRef } from "./kit.ts";
 import { type Lazy, type Ref, readLazy, type Traced } from "./lazy.ts";
 import { Tensor } from "./tensor.ts";
-import type { Guard } from "./transformed.ts";
+import { type Guard, settleGuard } from "./transformed.ts";
 import { buildTree, checkResult, eachTensor, type Leaf, type Tree, treeOf } from "./trees.ts";
 
 /** Captured tensors of at most this many bytes become part of the program. */
@@ -55,6 +55,7 @@ export function traceFunction(
   });
   const given = buildTree(tree, (index) => new Tensor(args[index]!)) as unknown[];
   const { outs, build, created } = hintingAtStatics(name, tree, names, () => traceBody(frame, fn, given));
+  guards.forEach(settleGuard);
   return { wiring: wire({ frame, args, outs }), created, build };
 }
 

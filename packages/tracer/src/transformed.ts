@@ -20,16 +20,25 @@ export interface Guard {
   readonly caller: string;
   readonly site: TransformedSite;
   readonly values: readonly unknown[];
+  /** Variables that the function itself assigns while it is traced, such as a count of traces. */
+  readonly own: Set<number>;
 }
 
 export function guardOf(caller: string, site: TransformedSite): Guard {
-  return { caller, site, values: site.captures() };
+  return { caller, site, values: site.captures(), own: new Set() };
+}
+
+/** To be called after the trace. */
+export function settleGuard({ site, values, own }: Guard): void {
+  site.captures().forEach((now, i) => {
+    if (!Object.is(now, values[i])) own.add(i);
+  });
 }
 
 /** Throws where a captured variable has another value than in the trace, which the program would not see. */
-export function checkGuard({ caller, site, values }: Guard): void {
+export function checkGuard({ caller, site, values, own }: Guard): void {
   site.captures().forEach((now, i) => {
-    if (Object.is(now, values[i])) return;
+    if (Object.is(now, values[i]) || own.has(i)) return;
     const name = site.names[i];
     throw new TraceError(
       `${caller}: the captured variable ${name} was ${describeValue(values[i])} when the function was traced, and is ${describeValue(now)} now, which its program does not see. ` +

@@ -504,6 +504,15 @@ test("a function that the source transform has seen is trusted, and its captured
   expect(() => outer(t(3))).toThrow(message);
   rate = 2;
   expect(f(t(4)).item()).toBe(8);
+  let traces = 0;
+  const counting = { captures: () => [traces], names: ["traces"] };
+  const count = (x: s.Tensor) => {
+    traces++;
+    return x.add(1);
+  };
+  const g = transformed(count, {}, counting);
+  for (const x of [t(1), t([1]), t(1), t([1])]) g(x);
+  expect(traces).toBe(2);
 });
 
 test("async and generator functions are refused at once", () => {

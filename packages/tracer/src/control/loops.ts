@@ -10,7 +10,7 @@ import {
   SinterError,
   userLine,
 } from "../errors.ts";
-import { currentFrame, currentTrace, inFrame, VariableCell } from "../frame.ts";
+import { currentFrame, currentTrace, type Frame, inFrame, VariableCell } from "../frame.ts";
 import { cast, emit, reshape, run, scalar, toRef } from "../kit.ts";
 import type { Ref } from "../lazy.ts";
 import { Tensor, type TensorLike } from "../tensor.ts";
@@ -62,7 +62,7 @@ export function whileLoop<C>(
   if (currentTrace() === undefined) return eagerLoop(given, step, init, maxIterations) as Tensors<C>;
   return run("whileLoop", () => {
     const where = placeName("whileLoop");
-    const loop = traceLoop("whileLoop", init, (types, wrap) =>
+    const loop = traceLoop("whileLoop", leavesOf("whileLoop", init, "carry"), currentFrame(), (types, wrap) =>
       traceBlock(`body of ${where}`, types, (params) => leavesOf("whileLoop", step(wrap(params)), "carry")),
     );
     const asked = traceBlock(`test of ${where}`, loop.types, (params) => {
@@ -96,7 +96,7 @@ export function fori<C>(
   return run("fori", () => {
     const where = placeName("fori");
     const counter: BlockType = { dtype: "i32", shape: [], name: "i" };
-    const loop = traceLoop("fori", init, (types, wrap) =>
+    const loop = traceLoop("fori", leavesOf("fori", init, "carry"), currentFrame(), (types, wrap) =>
       traceBlock(`body of ${where}`, [counter, ...types], ([i, ...params]) => {
         const leaves = leavesOf("fori", step(i!, wrap(params)), "carry");
         return { ...leaves, next: emit("add", [i!.ref("fori"), scalar("i32", 1)]) };
@@ -156,18 +156,18 @@ export interface TracedLoop<R> {
 const mostAttempts = 4;
 
 /**
- * Traces the body of a loop whose carry begins as `init`. A carry that is a plain number there, and another numeric type
+ * Traces the body of a loop whose carry begins as `start`, in the frame `outer`. A carry that is a plain number there, and another numeric type
  * after a round, is traced again with that type.
  */
 export function traceLoop<R extends Leaves>(
   caller: string,
-  init: unknown,
+  start: Leaves,
+  outer: Frame,
   trace: (
     types: readonly BlockType[],
     wrap: (params: readonly Tensor[]) => unknown,
   ) => { readonly block: Block; readonly result: R },
 ): TracedLoop<R> {
-  const start = leavesOf(caller, init, "carry");
   const wrap = (params: readonly Tensor[]): unknown => buildTree(start.tree, (index) => params[index]);
   const dtypes = start.leaves.map((leaf) => leafType(leaf).dtype);
   for (let attempt = 1; ; attempt++) {
@@ -177,7 +177,7 @@ export function traceLoop<R extends Leaves>(
     const { block, result } = trace(types, wrap);
     if (widen(caller, start, result, dtypes) && attempt < mostAttempts) continue;
     const outs = inFrame(block.frame, () => result.leaves.map((leaf, i) => leafAs(leaf, dtypes[i]!)));
-    const first = start.leaves.map((leaf, i) => leafAs(leaf, dtypes[i]!));
+    const first = inFrame(outer, () => start.leaves.map((leaf, i) => leafAs(leaf, dtypes[i]!)));
     return { block, traced: result, types, tree: start.tree, init: first, outs, wrap };
   }
 }

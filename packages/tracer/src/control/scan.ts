@@ -1,5 +1,6 @@
 /** `scan`: a loop over the first axis of a tree of tensors that carries a tree and stacks what each step gives. */
 import { checkOptions, describe, describeValue, ShapeError, SinterError } from "../errors.ts";
+import { currentFrame } from "../frame.ts";
 import { run } from "../kit.ts";
 import type { Ref } from "../lazy.ts";
 import { staged } from "../staged.ts";
@@ -36,12 +37,15 @@ export function scan<C, Y, X = null>(
     const rows = leavesOf("scan", xs, "xs");
     const length = lengthOf(rows, options.length);
     const where = placeName("scan");
+    // Outside a trace what goes in stays an input of the program: other numbers are no other program.
+    const outer = currentFrame();
+    const start = leavesOf("scan", init, "carry");
     const call = step as unknown as (carry: unknown, x: unknown) => unknown;
     let trees: { readonly carry: Tree; readonly y: Leaves } | undefined;
     const refs = staged("scan", () => {
       const sliced = rows.leaves.map((leaf) => leafRef(leaf));
       const slices = sliced.map(({ dtype, shape }, i): BlockType => ({ dtype, shape: shape.slice(1), name: `x_${i}` }));
-      const loop = traceLoop("scan", init, (types, wrap) =>
+      const loop = traceLoop("scan", start, outer, (types, wrap) =>
         traceBlock(`body of ${where}`, [...types, ...slices], (params) => {
           const x = buildTree(rows.tree, (index) => params[types.length + index]);
           const { carry, y } = pairOf(call(wrap(params), rows.leaves.length === 0 ? null : x));
