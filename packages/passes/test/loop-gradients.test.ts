@@ -198,6 +198,9 @@ describe("what a gradient costs", () => {
       const dots = back.nodes.map((node) => node.regions.at(-1)?.nodes.filter((inner) => inner.op === "dot").length);
       // Forward h W and x U; on the way back what reaches h, W and U.
       expect(dots.filter((count) => count !== undefined)).toEqual([2, 3]);
+      // Kept is the result of tanh alone, and the carry.
+      const [forward] = loopResults(back);
+      expect(forward!.filter((type) => type.startsWith("f64[4,"))).toEqual(["f64[4,2,18]", "f64[4,2,18]"]);
     }
   });
 

@@ -21,7 +21,7 @@ export function forwardWhile(b: Builder, node: Node, operands: readonly Value[],
   const body = inlineCalls(node.regions[1]!);
   const loop: Loop = { op: node.op, captures, init, test, body };
   const bound = Number(node.attrs["maxIterations"] ?? 0);
-  const residuals = bound > 0 ? residualsOf(body, init) : [];
+  const residuals = bound > 0 ? residualsOf(body, init, vjp) : [];
   const { results, rounds, stacks } = bound > 0 ? runStacking(b, loop, residuals, bound) : runCounting(b, loop);
   return {
     results,

@@ -60,7 +60,7 @@ function forwardCond(b: Builder, node: Node, operands: readonly Value[], vjp: Vj
 function forwardScan(b: Builder, node: Node, operands: readonly Value[], vjp: Vjp): Forward {
   const { captures, init, xs } = byGroup(node, operands);
   const body = inlineCalls(node.regions[0]!);
-  const residuals = residualsOf(body, init);
+  const residuals = residualsOf(body, init, vjp);
   const offset = captures.length;
   const paramsOf = (from: number, to?: number): Value[] => body.params.slice(from, to).map((param) => param.value);
   const saving = buildRegion(b, body.name, (c) => {
