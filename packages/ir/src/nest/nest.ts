@@ -72,7 +72,7 @@ export interface Carry {
  * For every point of the `par` axes: fold the `red` axes into the accumulators (or step the `seq` axes in order), then
  * the end stores. Axes are outermost first, par before red and seq. All values of a point are computed before any of its
  * stores happens. Reads of a buffer that the nest also stores to (or of the state that it replaces) are legal only at the
- * very index that the same point stores.
+ * very index that the same point stores, unless there is one point only.
  */
 export interface Nest {
   readonly axes: readonly Axis[];

@@ -28,12 +28,15 @@ export function decideUnfused(model: GraphModel): Decisions {
   return decide(model, (info) => (info.cost > 0 ? "one kernel per op" : undefined), new Map());
 }
 
-export function decideFused(model: GraphModel): Decisions {
+/** `replaced`: parameters whose memory results may take over. */
+export function decideFused(model: GraphModel, replaced: ReadonlySet<number>): Decisions {
   const sinks = findSinks(model);
   const estimates = estimate(model, sinks);
   return decide(
     model,
-    (info, pulls, note) => reasonToKeep(model, info, pulls, estimates[info.id]!, sinks, note),
+    (info, pulls, note) =>
+      standsInTheWay(model, info, pulls, replaced) ??
+      reasonToKeep(model, info, pulls, estimates[info.id]!, sinks, note),
     sinks,
   );
 }
@@ -143,6 +146,35 @@ function outgrows(
   if (pulls.some((p) => sizes.get(p.root.id)! + weight > largest)) return tooLarge;
   const more = new Set(info.operands).size - 1;
   return more > 0 && pulls.some((p) => sources.get(p.root.id)!.size + more > mostSources) ? tooMany : undefined;
+}
+
+/**
+ * A window that is computed from what it is to replace: kept by itself, the update can happen in place and need not copy
+ * all that it leaves as it was.
+ */
+function standsInTheWay(
+  model: GraphModel,
+  info: ValueInfo,
+  pulls: readonly Pull[],
+  replaced: ReadonlySet<number>,
+): string | undefined {
+  for (const { root } of pulls) {
+    if (root.kind !== "update" || root.tail.every((a) => a.extent === 1)) continue;
+    const base = infoOf(model, infoOf(model, root.id).operands[0]!);
+    if (isLeaf(base) && !replaced.has(base.id)) continue;
+    if (smallWindow * pointsOf(root) <= base.points && isPulledFrom(model, info, base.id))
+      return `reads ${base.label}, of which ${infoOf(model, root.id).label} updates a small part in place`;
+  }
+  return undefined;
+}
+
+/** How many times a tensor must be larger than a window for which it is not to be copied. */
+const smallWindow = 4;
+
+/** Whether elements of one value are computed from elements of another, by map rules alone. */
+function isPulledFrom(model: GraphModel, info: ValueInfo, from: number): boolean {
+  if (!isMap(info) || isLeaf(info)) return false;
+  return info.operands.some((id) => id === from || (id > from && isPulledFrom(model, infoOf(model, id), from)));
 }
 
 function reasonToKeep(

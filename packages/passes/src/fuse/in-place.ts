@@ -1,7 +1,9 @@
 /** Whether a kernel, a branch or a loop may store a value over the old contents of its buffer, given what it reads of them. */
+import type { IndexExpr } from "@sinter/ir";
 import { baseOf } from "./bases.ts";
 import { isIdentity } from "./form.ts";
 import { type GraphModel, infoOf } from "./model.ts";
+import type { Template } from "./template.ts";
 import type { Unit } from "./units.ts";
 
 /** `value`: one that the unit makes. `old`: the parameter whose memory it is stored over. */
@@ -14,7 +16,11 @@ export function storesInPlace(model: GraphModel, unit: Unit, value: number, old:
     for (const { template, role } of nest.members)
       for (const read of template.reads) {
         if (read.id !== old) continue;
-        if (writer.template.kind === "update" || writer.template.kind === "library" || n > storing) return false;
+        if (writer.template.kind === "library" || n > storing) return false;
+        if (writer.template.kind === "update") {
+          if (!updatesOwnPlace(writer.template, read.index)) return false;
+          continue;
+        }
         if (n < storing) {
           if (!isIdentity(read.index.slice(0, outer), template.par.slice(0, outer))) return false;
           continue;
@@ -33,6 +39,14 @@ export function storesInPlace(model: GraphModel, unit: Unit, value: number, old:
         if (!isIdentity(read.index, writesAtEnd ? axes.slice(0, writer.template.par.length) : axes)) return false;
       }
   return true;
+}
+
+/** Whether an update may read its base there: where the same point stores, or anywhere if there is one point only. */
+function updatesOwnPlace({ tail, index, combine }: Template, at: readonly IndexExpr[]): boolean {
+  if (tail.every((a) => a.extent === 1)) return true;
+  // Steps in order may store one element twice: then the second would read what the first has stored.
+  if (combine !== undefined || tail.some((a) => a.kind !== "par")) return false;
+  return at.every((ix, i) => ix.key === index[i]?.key);
 }
 
 /** A loop starts from what it is stored over and reads it for nothing else; branches see to it themselves. */

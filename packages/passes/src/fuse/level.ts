@@ -9,6 +9,7 @@ import type { Buffers, Handle } from "./buffers.ts";
 import { buildKernel, type Storage } from "./build.ts";
 import { decideFused, decideUnfused } from "./decide.ts";
 import { exchanges } from "./exchange.ts";
+import { frameKernel } from "./frame.ts";
 import { buildLibrary } from "./library.ts";
 import { mergeUnits } from "./merge.ts";
 import { buildModel, type GraphModel, infoOf, isLeaf } from "./model.ts";
@@ -70,7 +71,7 @@ export function planLevel(
   regions: RegionPlanner,
 ): LevelPlan {
   const model = absorbPermutations(buildModel(graph));
-  const { materialised, notes } = fuse ? decideFused(model) : decideUnfused(model);
+  const { materialised, notes } = fuse ? decideFused(model, replacedBy(outlets)) : decideUnfused(model);
   const templates = makeTemplates(model, materialised);
   if (fuse) alignToReductions(model, templates);
   const singles = startUnits([...templates.values()]);
@@ -105,6 +106,10 @@ export function planLevel(
     regions: planned,
     notes: () => [...notes, ...mergeNotes(), ...[...planned].flatMap(([u, r]) => innerNotes(model, units[u]!, r))],
   };
+}
+
+function replacedBy(outlets: readonly Outlet[]): Set<number> {
+  return new Set(outlets.flatMap(({ replaces }) => replaces ?? []));
 }
 
 function isBranch(model: GraphModel, unit: Unit): boolean {
@@ -150,17 +155,25 @@ export function buildLevel(
     const { targets, read, row } = leaf;
     return { targets: targets.map(idOf), read: read === undefined ? undefined : idOf(read), row };
   };
+  const numbered = (position: number): string =>
+    outer === undefined ? `k${position}` : `${outer.name}.${outer.counter.next++}`;
   const out: NestStep[] = [];
   order.forEach((item, position) => {
     if (item.kind === "copy") {
       const [from, to] = [idOf(item.from), idOf(item.to)];
       // What a loop starts from may be in its place already.
-      if (from !== to) out.push({ kind: "copy", from, to });
+      if (from === to) return;
+      if (item.frame === undefined) {
+        out.push({ kind: "copy", from, to });
+        return;
+      }
+      const kernel = frameKernel(`${numbered(position)}_frame`, from, to, item.frame);
+      if (kernel !== undefined) out.push({ kind: "kernel", kernel, node: outer?.node ?? item.frame.node });
       return;
     }
     const unit = units[item.unit]!;
     const node = outer?.node ?? unitNode(model, unit);
-    const number = outer === undefined ? `k${position}` : `${outer.name}.${outer.counter.next++}`;
+    const number = numbered(position);
     const region = regions.get(item.unit);
     if (region !== undefined) {
       const counter = { next: 0 };

@@ -6,6 +6,7 @@ import { baseOf, basesOf, findSharedBases } from "./bases.ts";
 import type { Handle } from "./buffers.ts";
 import type { Storage } from "./build.ts";
 import type { Move } from "./exchange.ts";
+import { type Frame, frameOf } from "./frame.ts";
 import { storesInPlace } from "./in-place.ts";
 import { bytesPer, type GraphModel, infoOf, isLeaf } from "./model.ts";
 import { linkData, listSchedule, reaches, type Task } from "./order.ts";
@@ -14,7 +15,8 @@ import type { Unit } from "./units.ts";
 
 export type OrderedStep =
   | { readonly kind: "unit"; readonly unit: number }
-  | { readonly kind: "copy"; readonly from: Handle; readonly to: Handle };
+  /** `frame`: only that is needed. */
+  | { readonly kind: "copy"; readonly from: Handle; readonly to: Handle; readonly frame?: Frame };
 
 /** What a value is made over: a parameter's memory, or another value's. */
 export interface Over {
@@ -241,8 +243,16 @@ class StepPlanner {
       const from = typeof copy.from === "number" ? memory(copy.from) : copy.from.buffer;
       const to =
         "outlet" in copy.to ? copy.to.outlet.buffer : "initOf" in copy.to ? memory(copy.to.initOf) : copy.to.buffer;
-      return { kind: "copy", from, to };
+      const frame = "initOf" in copy.to ? this.frame(copy.to.initOf) : undefined;
+      return { kind: "copy", from, to, ...(frame === undefined ? {} : { frame }) };
     });
+  }
+
+  /** What an update must find in its buffer; undefined: all of its base, or nothing where the buffer is the base's. */
+  private frame(value: number): Frame | undefined {
+    if (this.direct.some((o) => o.replaces !== undefined && this.chain(o.value).includes(value))) return undefined;
+    const unit = this.units[this.unitOf.get(value)!]!;
+    return frameOf(this.model, unit.templates.find((t) => t.id === value)!);
   }
 }
 
