@@ -53,4 +53,4 @@ export function getOp(name: string): OpDef {
   return op;
 }
 
-export { repeatedRow, uniformOf } from "./rules.ts";
+export { type Rows, rowsOf, uniformOf } from "./rules.ts";

@@ -88,18 +88,23 @@ export function uniformOf(b: Emitter, x: Value): Value | undefined {
   return known === undefined ? undefined : b.scalar(dtypeOf(x), known);
 }
 
-/** What each position of the first axis holds, where that is the same at all of them by construction. */
-export function repeatedRow(b: Emitter, x: Value): Value | undefined {
+/** The rows of a value along its first axis, where they are known to come from less than the value. */
+export interface Rows {
+  /** Undefined where all rows are alike: `row` is then the same for each. Else the value whose rows they are made of. */
+  readonly source: Value | undefined;
+  /** One row, from the source's. */
+  row(b: Emitter, sourceRow: Value | undefined): Value;
+}
+
+export function rowsOf(b: Emitter, x: Value): Rows | undefined {
   const made = b.definition(x);
   if (made?.op !== "broadcast") return undefined;
+  const source = made.operands[0]!;
   const { shape, dims } = made.attrs as { readonly shape: readonly Dim[]; readonly dims: readonly number[] };
-  if (dims.includes(0)) return undefined;
-  return broadcastTo(
-    b,
-    made.operands[0]!,
-    shape.slice(1),
-    dims.map((axis) => axis - 1),
-  );
+  const below = (axes: readonly number[]): number[] => axes.map((axis) => axis - 1);
+  if (dims[0] === 0)
+    return { source, row: (c, sourceRow) => broadcastTo(c, sourceRow!, shape.slice(1), below(dims.slice(1))) };
+  return { source: undefined, row: (c) => broadcastTo(c, source, shape.slice(1), below(dims)) };
 }
 
 /** `x` with the rank-0 case widened to a result's shape: what a fold returns that drops the other operands. */

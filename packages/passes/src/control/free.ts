@@ -22,6 +22,9 @@ export interface Costed {
   readonly groups?: readonly OperandGroup[];
 }
 
+/** Work per element from which making a value again costs more than reading it. */
+export const muchWork = 8;
+
 const isTensor = (type: ValueType): type is TensorType => type.kind === "tensor";
 
 /** Scalar work per element of a result that is not made on demand, by a reduction or the like; 0 for all others. */

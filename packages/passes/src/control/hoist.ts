@@ -6,7 +6,7 @@
  * out of a while, which may run no round, nothing moves that may not end.
  */
 import type { Builder, Graph, Node, Value } from "@sinter/ir";
-import { elementsOf, isFree, mapCost } from "./free.ts";
+import { elementsOf, isFree, mapCost, muchWork } from "./free.ts";
 import {
   controlForm,
   hasEffect,
@@ -20,8 +20,6 @@ import {
 
 /** Values so small that reading them costs as much as anything. */
 const fewElements = 16;
-/** Work per element from which making a value again costs more than reading it. */
-const muchWork = 8;
 
 export function hoistInvariants(b: Builder, op: RegionOp): Rewritten | undefined {
   if (op.form !== "while" && op.form !== "scan") return undefined;

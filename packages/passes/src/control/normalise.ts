@@ -8,10 +8,11 @@ import { mergeCaptures } from "./captures.ts";
 import { equalCarries, fixedCarries } from "./carries.ts";
 import { dropDead } from "./dead.ts";
 import { hoistInvariants } from "./hoist.ts";
+import { stepInputs } from "./inputs.ts";
 import { controlForm, putTogether, type RegionOp, type Rewritten, takeApart } from "./region-op.ts";
 import { resolve } from "./resolve.ts";
 import { knownResults } from "./results.ts";
-import { repeatedInputs, sinkCaptures } from "./sink.ts";
+import { sinkCaptures } from "./sink.ts";
 
 export interface NormaliseOptions {
   /** Also applies rules that can change a float result. */
@@ -21,7 +22,7 @@ export interface NormaliseOptions {
 type Pass = (b: Builder, op: RegionOp) => Rewritten | undefined;
 
 /** From outside in, before the regions: what comes to be known inside is used there at once. */
-const inwards: readonly Pass[] = [repeatedInputs, sinkCaptures, mergeCaptures, fixedCarries, equalCarries];
+const inwards: readonly Pass[] = [stepInputs, sinkCaptures, mergeCaptures, fixedCarries, equalCarries];
 /** From inside out, after the regions: what leaves an inner loop may leave the next one too. */
 const outwards: readonly Pass[] = [hoistInvariants, mergeCaptures, knownResults];
 

@@ -3,7 +3,7 @@
  * maps (broadcast, reshape, transpose, slice) of what they read. So a captured broadcast never becomes a buffer, and
  * constants fold with what uses them.
  */
-import { type Builder, repeatedRow, type Value } from "@sinter/ir";
+import type { Builder, Value } from "@sinter/ir";
 import { bytesOfValue, isFree } from "./free.ts";
 import { type RegionOp, type Rewritten, rebind, type Slot, sameResults } from "./region-op.ts";
 
@@ -45,35 +45,5 @@ function sinks(b: Builder, value: Value): boolean {
   if (node === undefined || !isFree(node, value)) return false;
   return node.operands.every(
     (operand) => bytesOfValue(operand) <= bytesOfValue(value) || b.definition(operand) === undefined,
-  );
-}
-
-/** A scan's input that is the same at each step becomes a capture. */
-export function repeatedInputs(b: Builder, op: RegionOp): Rewritten | undefined {
-  const rows = op.xs.map(({ value }) => repeatedRow(b, value));
-  if (rows.every((row) => row === undefined)) return undefined;
-  const added: Slot[] = [];
-  const xs: Slot[] = [];
-  op.xs.forEach((slot, i) => {
-    const value = rows[i];
-    if (value === undefined) xs.push(slot);
-    else added.push({ value, name: slot.name });
-  });
-  return sameResults(
-    rebind(
-      b,
-      op,
-      { captures: [...op.captures, ...added], init: op.init, xs },
-      {
-        bind(_, inside) {
-          const [rest, repeated] = [inside.xs.values(), inside.captures.slice(op.captures.length).values()];
-          return {
-            captures: inside.captures.slice(0, op.captures.length),
-            init: inside.init,
-            xs: rows.map((row) => (row === undefined ? rest : repeated).next().value!),
-          };
-        },
-      },
-    ),
   );
 }
