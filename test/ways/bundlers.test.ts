@@ -26,6 +26,7 @@ function bundle(name: BundlerName, entry: string, more = ""): Ran {
   return runIn(app, [process.execPath, script]);
 }
 
+if (!fullRun) console.log("With SINTER_FULL=1 errors of the transform are tried in every bundler, otherwise in vite.");
 const names = Object.keys(bundlers) as BundlerName[];
 
 for (const name of names) {

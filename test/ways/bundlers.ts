@@ -7,12 +7,15 @@ import sinter from "sinter/${from}";
 PLUGINS
 const bundle = await ${from}({
   input: "src/ENTRY.ts",
+  CHECKS
   external: (id) => /^(sinter|node:)/.test(id),
   plugins: [sinter(), ...others],
 });
 await bundle.write({ file: "OUT/ENTRY.mjs", format: "esm", sourcemap: true });
 await bundle.close();
 `;
+
+const quietRolldown = "checks: { pluginTimings: false },";
 
 /** Rollup leaves types and the resolving of .js to .ts to others; esbuild serves as the tool that comes after. */
 const typesForRollup = `
@@ -48,12 +51,13 @@ await build({
     emptyOutDir: false,
     sourcemap: true,
     minify: false,
-    rolldownOptions: { output: { entryFileNames: "ENTRY.mjs" } },
+    // On a busy machine rolldown warns of the time that the first file takes.
+    rolldownOptions: { output: { entryFileNames: "ENTRY.mjs" }, checks: { pluginTimings: false } },
   },
 });
 `,
-  rollup: rollupLike("rollup").replace("PLUGINS", typesForRollup),
-  rolldown: rollupLike("rolldown").replace("PLUGINS", "const others = [];"),
+  rollup: rollupLike("rollup").replace("PLUGINS", typesForRollup).replace("CHECKS", ""),
+  rolldown: rollupLike("rolldown").replace("PLUGINS", "const others = [];").replace("CHECKS", quietRolldown),
   esbuild: `
 import { build } from "esbuild";
 import sinter from "sinter/esbuild";
