@@ -31,7 +31,8 @@ import {
 import { controlForm } from "./control/region-op.ts";
 import { forwardRegion } from "./control/reverse.ts";
 import type { Forward } from "./control/transforms.ts";
-import { inlineCalls } from "./inline.ts";
+import { forwardCustom } from "./custom.ts";
+import { inlineCalls, isCustom } from "./inline.ts";
 
 export interface VjpOptions {
   /** What a parameter gets that the cotangents do not reach: zeros of its type (the default), or an error. */
@@ -74,7 +75,7 @@ export function vjpInto(
     let made: readonly Value[];
     if (known.length === node.results.length) made = known;
     else if (controlForm(node) !== undefined && node.results.some((result) => varied[result.id] === true)) {
-      const forward = forwardRegion(b, node, operands, vjpInto);
+      const forward = isCustom(node) ? forwardCustom(b, node, operands) : forwardRegion(b, node, operands, vjpInto);
       forwards.set(node, forward);
       made = forward.results;
     } else made = b.emitNode(node.op, operands, node.attrs, node.regions, node.groups);

@@ -22,7 +22,7 @@ import {
 } from "./calculus.ts";
 import { jvpRegion } from "./control/forward.ts";
 import { controlForm } from "./control/region-op.ts";
-import { inlineCalls } from "./inline.ts";
+import { inlineCalls, isCustom } from "./inline.ts";
 
 export interface JvpResult {
   /** The graph's results, in order. */
@@ -51,6 +51,10 @@ export function jvpInto(b: Builder, graph: Graph, args: readonly Value[], tangen
     const incoming = node.operands.map((operand) => directions[operand.id] ?? null);
     let made: readonly Value[];
     let moved: readonly MaybeValue[];
+    if (isCustom(node) && incoming.some((tangent) => tangent !== null))
+      throw new DifferentiationError(
+        "a function with a derivative of its own for reverse mode (customVjp, checkpoint) has none for forward mode",
+      );
     if (controlForm(node) !== undefined && incoming.some((tangent) => tangent !== null)) {
       ({ results: made, tangents: moved } = jvpRegion(b, node, operands, incoming, jvpInto));
     } else {

@@ -4,7 +4,7 @@
  * once a later node exists get another round.
  */
 import { type Graph, printGraph, rebuild } from "@sinter/ir";
-import { inlineCalls } from "./inline.ts";
+import { inlineFunctions } from "./inline.ts";
 
 export interface SimplifyOptions {
   /** Also applies rules that can change a float result. */
@@ -16,7 +16,7 @@ const maximumRounds = 3;
 
 /** The graph, simplified. Parameters and results stay as they are, in number, order and type. */
 export function simplify(graph: Graph, options: SimplifyOptions = {}): Graph {
-  let current = inlineCalls(graph);
+  let current = inlineFunctions(graph);
   let text = printGraph(current);
   for (let round = 0; round < maximumRounds; round++) {
     current = rebuild(current, undefined, { fastMath: options.fastMath ?? false });

@@ -3,7 +3,8 @@ import { type Builder, type Dim, dimText, type Graph, getOp, typeOf, typeText, t
 import { moveTo } from "./calculus.ts";
 import { batchRegion } from "./control/batch.ts";
 import { controlForm } from "./control/region-op.ts";
-import { inlineCalls } from "./inline.ts";
+import { batchCustom } from "./custom.ts";
+import { inlineCalls, isCustom } from "./inline.ts";
 
 /** A function cannot be batched as asked: says which parameter, variable or op, and why. */
 export class BatchingError extends Error {
@@ -53,7 +54,7 @@ export function vmapInto(
     const which = node.operands.map((operand) => batched[operand.id] === true);
     const made = which.includes(true)
       ? controlForm(node) !== undefined
-        ? batchRegion(b, { node, operands, batched: which, size }, vmapInto)
+        ? (isCustom(node) ? batchCustom : batchRegion)(b, { node, operands, batched: which, size }, vmapInto)
         : alike(getOp(node.op).batch(b, { operands, batched: which, size, attrs: node.attrs }), true)
       : alike(b.emitNode(node.op, operands, node.attrs, node.regions, node.groups), false);
     node.results.forEach((result, k) => {

@@ -101,7 +101,7 @@ export function emitGraph(frame: Frame, graph: Graph, inputs: readonly Ref[]): R
     return values.map((value) => frame.own(value));
   }
   const lazies = inputs.map((ref) => ref as Lazy);
-  if (graph.nodes.length > nodeBudget / 2 || graph.nodes.some((n) => n.regions.length > 0))
+  if (graph.nodes.length > nodeBudget / 2 || graph.nodes.some((n) => n.regions.length > 0 || n.results.length !== 1))
     return runGraph(graph, lazies);
   eager.reserve(graph.nodes.length);
   const values = new Map<Value, Ref>();

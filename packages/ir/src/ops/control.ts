@@ -1,5 +1,5 @@
 /**
- * Ops with regions (call, cond, while, scan): regions are closed graphs whose parameters the operand groups name. They
+ * Ops with regions (call, customVjp, cond, while, scan): regions are closed graphs whose parameters the operand groups name. They
  * are typed and evaluated here; calculus and batching of them rebuild regions, which is the passes' work.
  */
 import {
@@ -11,7 +11,7 @@ import {
   type OpDef,
   type SampledOp,
 } from "../define-op.ts";
-import { allocate } from "../dtype.ts";
+import { allocate, isFloat } from "../dtype.ts";
 import { sameShape } from "../emit.ts";
 import { type Attrs, type Graph, type OperandGroup, type TensorType, tensorType, type ValueType } from "../graph.ts";
 import { clamp, product } from "./host.ts";
@@ -56,7 +56,9 @@ export function checkParams(op: string, what: string, region: Graph | undefined,
   return region;
 }
 export function checkResults(op: string, what: string, region: Graph, wanted: readonly ValueType[]): void {
-  const got = resultTypes(region);
+  checkTypes(op, what, resultTypes(region), wanted);
+}
+function checkTypes(op: string, what: string, got: readonly ValueType[], wanted: readonly ValueType[]): void {
   if (!sameTypes(got, wanted))
     fail(op, `the ${what} must return ${describeAll(wanted)}, but returns ${describeAll(got)}`);
 }
@@ -101,6 +103,31 @@ const callOp = defineOp<NoAttrs>({
   type(operands, _, regions) {
     checkRegions("call", regions, 1);
     return resultTypes(checkParams("call", "function", regions[0], operands));
+  },
+  eval: (operands, _, __, regions) => regions.run(0, operands),
+});
+
+/** The types that have a derivative. */
+const floats = (types: readonly ValueType[]): ValueType[] =>
+  types.filter((type) => type.kind === "tensor" && isFloat(type.dtype));
+
+const customVjpOp = defineOp<NoAttrs>({
+  ...regionFields<NoAttrs>("call"),
+  name: "customVjp",
+  doc: "The results of the first graph applied to captures and args. Reverse mode runs the second instead, which also returns residuals, and the third on residuals and cotangents of float results; it returns cotangents of float args.",
+  attrs: {},
+  groups: ["captures", "args"],
+  type(operands, _, regions, groups) {
+    checkRegions("customVjp", regions, 3);
+    const results = resultTypes(checkParams("customVjp", "function", regions[0], operands));
+    const forward = resultTypes(checkParams("customVjp", "forward function", regions[1], operands));
+    const residuals = forward.slice(results.length);
+    checkTypes("customVjp", "forward function", forward.slice(0, results.length), results);
+    const captures = groupOf(operands, groups, "captures");
+    const given = [...captures, ...residuals, ...floats(results)];
+    const backward = checkParams("customVjp", "backward function", regions[2], given);
+    checkResults("customVjp", "backward function", backward, floats(groupOf(operands, groups, "args")));
+    return results;
   },
   eval: (operands, _, __, regions) => regions.run(0, operands),
 });
@@ -230,4 +257,4 @@ const scanOp = defineOp<ScanAttrs>({
   },
 });
 
-export const controlOps: readonly OpDef[] = [callOp, condOp, whileOp, scanOp];
+export const controlOps: readonly OpDef[] = [callOp, customVjpOp, condOp, whileOp, scanOp];
