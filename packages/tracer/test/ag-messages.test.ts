@@ -37,6 +37,8 @@ const mistakes: Readonly<Record<string, readonly string[]>> = {
     "let y = x; if_(l, c, () => { if_(l2, x.gt(1), () => { y = xs; }, null, ...of('y', () => y, (v) => { y = v; })); }, null, ...of('y', () => y, (v) => { y = v; })); return y",
     "if_(l, c, () => { x.add(sinter.ones([2])).add(sinter.ones([3])); }, null, ...none)",
     "const out = []; if_(l, c, () => { out.push(x.mul(2)); }, null, ...none); return out[0].add(1)",
+    "if_(l, c, () => { if_(l2, x.gt(1), () => { throw new RangeError('too large'); }, null, ...none); }, null, ...none)",
+    "const f = (y) => cond_(l, y.gt(0), () => f(y.sub(1)), () => y, ...none); return f(x)",
   ],
   returns: [
     "let $r = false, $v = U; if_(l, c, () => { $v = x; $r = true; }, null, ...all(() => [$r, $v], (v) => { [$r, $v] = v; }, '$r $v')); return ret(l2, $r, $v, true)",

@@ -182,6 +182,7 @@ describe("counted loops", () => {
       nodes((x) => counted(x, [0, count, 1], (y, i) => y.add(i as number).mul(2)));
     expect(size(1000)).toBe(size(17));
     expect(size(17)).toBeLessThan(size(16));
+    expect(size(2e9)).toBe(size(17));
   });
 
   test("numbers that only numbers change stay numbers", () => {

@@ -4,9 +4,10 @@
  */
 import type { Loc } from "@sinter/ir";
 import { type Block, type BlockType, emitCheck, traceBlock } from "../control/blocks.ts";
+import { SinterError } from "../errors.ts";
 import { currentTrace, type TraceFrame } from "../frame.ts";
 import type { Tensor } from "../tensor.ts";
-import { placeText, within } from "./staging-error.ts";
+import { placeText, StagingError, within } from "./staging-error.ts";
 
 /** The variables and paths that a construct assigns; the first `live` are used after it. */
 export interface State {
@@ -58,8 +59,54 @@ export interface Arm<T> {
   readonly ended: { readonly result: T; readonly values: readonly unknown[] } | undefined;
 }
 
+/** Arms within arms; more are a recursion. */
+const deepest = 200;
+let depth = 0;
+
+function tooDeep(loc: Loc): StagingError {
+  return new StagingError(
+    `staged code is nested more than ${deepest} deep: a function that calls itself until a tensor says so does not end while it is traced; write a loop`,
+    loc,
+  );
+}
+
+/** Whether code that the transform has not converted threw it: not we, and not the engine. */
+function isUsers(error: unknown): error is Error {
+  if (!(error instanceof Error) || error instanceof SinterError) return false;
+  if (error instanceof TypeError || error instanceof ReferenceError) return false;
+  return !/^(Maximum call stack|Invalid array length)/.test(error.message);
+}
+
+function misplaced(what: string, loc: Loc, error: Error): StagingError {
+  return new StagingError(
+    `${what} threw ${error.name}: ${error.message.split("\n")[0]} while it was traced, where it is not known whether it will run. ` +
+      "Write the throw in it, not in a function that it calls, or use assert(condition, message)",
+    loc,
+    { cause: error },
+  );
+}
+
 /** Traces an arm from `start` (values of the state). `what` and `loc` name it: "the then-branch of the if". */
 export function traceArm<T>(
+  what: string,
+  loc: Loc,
+  state: State,
+  types: readonly BlockType[],
+  start: (params: readonly Tensor[]) => readonly unknown[],
+  body: (params: readonly Tensor[]) => T,
+): Arm<T> {
+  if (depth >= deepest) throw tooDeep(loc);
+  depth++;
+  try {
+    return traceIn(what, loc, state, types, start, body);
+  } catch (error) {
+    throw isUsers(error) ? misplaced(what, loc, error) : error;
+  } finally {
+    depth--;
+  }
+}
+
+function traceIn<T>(
   what: string,
   loc: Loc,
   state: State,

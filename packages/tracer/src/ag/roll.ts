@@ -13,8 +13,10 @@ import { unrollLimit } from "./unroll.ts";
 
 /** Loops of at most this many rounds are unrolled. */
 const rollThreshold = 16;
-/** Rounds that are counted at most. */
+/** Rounds there are at most. */
 const mostRounds = 2 ** 31 - 1;
+/** Rounds that are counted by running the loop's head. */
+const countedOneByOne = 100_000;
 
 interface Counted {
   readonly rounds: number;
@@ -75,19 +77,46 @@ function countRounds(
   for (;;) {
     const more = test(...own);
     if (more === false) break;
-    if (more !== true || ++rounds > mostRounds) return undefined;
+    if (more !== true) return undefined;
+    rounds++;
     const next = update(...own);
     const found = next.map((value, i) => stepOf(own[i], value));
     if (found.includes(null)) return undefined;
     steps ??= found as readonly (number | undefined)[];
     if (found.some((step, i) => step !== steps![i])) return undefined;
     own = next;
+    if (rounds < countedOneByOne) continue;
+    const rest = roundsLeft(own, steps, test);
+    if (rest === undefined) return undefined;
+    rounds += rest;
+    break;
   }
   if (state.get().some((value, i) => !Object.is(value, before[i]))) {
     state.set(before);
     return undefined;
   }
   return steps === undefined ? undefined : { rounds, steps };
+}
+
+/** How many rounds follow, where a condition that fails once fails for ever: by doubling, then halving. */
+function roundsLeft(
+  own: Own,
+  steps: readonly (number | undefined)[],
+  test: (...own: Own) => unknown,
+): number | undefined {
+  const holds = (rounds: number): boolean =>
+    test(...own.map((value, i) => (steps[i] === undefined ? value : (value as number) + rounds * steps[i]))) === true;
+  let [low, high] = [-1, 1];
+  while (holds(high)) {
+    if (high > mostRounds) return undefined;
+    [low, high] = [high, high * 2];
+  }
+  while (high - low > 1) {
+    const middle = Math.floor((low + high) / 2);
+    if (holds(middle)) low = middle;
+    else high = middle;
+  }
+  return high;
 }
 
 /** Null where a variable changes in another way than by a whole number. */

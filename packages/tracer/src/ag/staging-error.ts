@@ -31,14 +31,20 @@ export function within<T>(what: string, loc: Loc, body: () => T): T {
   try {
     return body();
   } catch (error) {
-    if (error instanceof SinterError) tell(error, `while tracing ${what} at ${placeText(loc)}`);
+    if (error instanceof SinterError) tell(error, `${what} at ${placeText(loc)}`);
     throw error;
   }
 }
 
+/** How many constructs around an error it tells of. */
+const mostTold = 8;
+const lineStart = "\n  while tracing ";
+const more = "\n  and others around it";
+
 function tell(error: Error, line: string): void {
   const { message, stack } = error;
-  const told = `${message}\n  ${line}`;
+  if (message.endsWith(more)) return;
+  const told = message.split(lineStart).length > mostTold ? `${message}${more}` : `${message}${lineStart}${line}`;
   error.message = told;
   // The stack begins with the message as it was when the error was made.
   if (stack?.includes(message)) error.stack = stack.replace(message, () => told);
