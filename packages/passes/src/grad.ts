@@ -11,6 +11,7 @@ import {
   getOp,
   type MaybeValue,
   type Node,
+  scale,
   typeOf,
   typeText,
   type Value,
@@ -24,7 +25,6 @@ import {
   filled,
   isDifferentiable,
   moveTo,
-  scale,
   sumAll,
   zeros,
 } from "./calculus.ts";

@@ -1,7 +1,6 @@
 /** Puts the body of each `call` in its place, to any depth: the other passes then never meet one. */
 
 import { type Graph, inlineGraph, type Node, rebuild } from "@sinter/ir";
-import { controlForm } from "./control/region-op.ts";
 
 /** The graph without calls; the graph itself where it has none. Regions of other ops lose their calls too. */
 export function inlineCalls(graph: Graph): Graph {

@@ -6,6 +6,7 @@ import {
   getOp,
   type MaybeValue,
   type Node,
+  scale,
   typeOf,
   type Value,
 } from "@sinter/ir";
@@ -17,7 +18,6 @@ import {
   DifferentiationError,
   isDifferentiable,
   moveTo,
-  scale,
   zeros,
 } from "./calculus.ts";
 import { jvpRegion } from "./control/forward.ts";

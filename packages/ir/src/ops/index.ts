@@ -53,4 +53,5 @@ export function getOp(name: string): OpDef {
   return op;
 }
 
-export { type Rows, rowsOf, uniformOf } from "./rules.ts";
+export { constantNumber, type Rows, rowsOf, uniformOf } from "./rules.ts";
+export { scale } from "./scale.ts";

@@ -3,7 +3,7 @@
  * done inside, and capture no value that they could make for nothing. Small passes, one idea each, until none applies.
  */
 import { Builder, type Graph, type GraphResult, type Node, printGraph, type Value } from "@sinter/ir";
-import { inlineCalls } from "../inline.ts";
+import { inlineFunctions } from "../inline.ts";
 import { mergeCaptures } from "./captures.ts";
 import { equalCarries, fixedCarries } from "./carries.ts";
 import { dropDead } from "./dead.ts";
@@ -35,7 +35,7 @@ const maximumRounds = 8;
  */
 export function normaliseRegions(graph: Graph, options: NormaliseOptions = {}): Graph {
   const settings = { fastMath: options.fastMath ?? false };
-  let current = inlineCalls(graph);
+  let current = inlineFunctions(graph);
   let text = "";
   for (let round = 0; round < maximumRounds && current.nodes.some(hasRegions); round++) {
     current = rewrite(dropDead(current, settings), settings);
