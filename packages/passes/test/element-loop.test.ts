@@ -7,6 +7,7 @@ import {
   parseGraph,
   printGraph,
   tensorType,
+  typeText,
   type Value,
   verifyGraph,
 } from "@sinter/ir";
@@ -340,5 +341,54 @@ describe("loops that stay", () => {
     const names: string[] = [];
     findElementLoops(simplify(stays[0]![1]), { onRefusal: (loop) => names.push(loop) });
     expect(names).toEqual(["%0 while"]);
+  });
+});
+
+describe("carries that follow from others", () => {
+  const body = (start: "all" | "none"): Graph => {
+    const b = new Builder("loop");
+    const c0 = b.param("arg", tensorType("f32", S), "c");
+    const region = (make: (b: Builder, x: readonly Value[]) => readonly Value[]): Graph => {
+      const c = new Builder("region");
+      const types = [c0.type, tensorType("i32", []), c0.type, tensorType("i32", S), tensorType("bool", S)];
+      return c.finish(
+        make(
+          c,
+          types.map((type, i) => c.param("arg", type, `p${i}`)),
+        ).map(out),
+      );
+    };
+    const named = ([c, k, z, count, alive]: readonly Value[]): Named => ({ c, k, z, count, alive }) as unknown as Named;
+    const results = b.emitRegion(
+      "while",
+      {
+        captures: [c0],
+        init: [
+          b.scalar("i32", 0),
+          emit.filled(b, "f32", S, start === "all" ? 0 : 9),
+          emit.filled(b, "i32", S, 0),
+          emit.filled(b, "bool", S, 1),
+        ],
+      },
+      {},
+      [
+        region((c, x) => [emit.and(c, goesOn(c, named(x)), any(c, named(x)["alive"]!))]),
+        region((c, x) => masked(c, named(x))),
+      ],
+    );
+    return b.finish([out(results[2]!)]);
+  };
+
+  test("are not carried where they start so", () => {
+    const found = findElementLoops(simplify(body("all")));
+    const loop = found.nodes.find((node) => node.op === "elementLoop")!;
+    expect(loop.results.map((r) => typeText(r.type))).toEqual(["i32[6]", "f32[6]", "i32[6]"]);
+    expect(opsOf(loop.regions[0]!)).toEqual(["const", "lt", "const", "lt", "and"]);
+  });
+
+  test("are carried where the first round is another case", () => {
+    const found = findElementLoops(simplify(body("none")));
+    const loop = found.nodes.find((node) => node.op === "elementLoop")!;
+    expect(loop.results).toHaveLength(4);
   });
 });

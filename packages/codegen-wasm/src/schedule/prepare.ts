@@ -1,6 +1,6 @@
 /** Decides how one nest will run: which axis goes along the lanes, the order of the loops, how far to unroll. */
 import type { Axis, BufferDecl, IndexExpr, Nest, ScalarExpr } from "@sinter/ir";
-import { scalarCost, staticDim, visitScalar } from "@sinter/ir";
+import { scalarCost, scalarSize, staticDim, visitScalar } from "@sinter/ir";
 import { collapseAxes, flattenNest, nestScalars, type Piece, splitAtGuards, strideOf } from "./flat.ts";
 import { vectorLanes } from "./lanes.ts";
 
@@ -82,16 +82,18 @@ function eachAccess(nest: Nest, visit: (index: IndexExpr, store?: "body" | "end"
   for (const store of nest.stores) visit(store.index[0]!, store.when);
 }
 
-/** Vectors that go round in one loop inside a payload, where the work is a chain of few operations. */
-const loopUnroll = 2;
+/** Work of a round up to which two vectors go round in one loop inside a payload: chains of few operations overlap. */
+const shortRound = 64;
 
 /**
  * Unrolled vectors of a loop whose body computes these values: enough to hide latency and loop overhead, not more.
  */
 export function unrollFor(roots: readonly ScalarExpr[], most: number): number {
   let loops = false;
+  let size = 0;
   const seen = new Set<ScalarExpr>();
-  for (const root of roots)
+  for (const root of roots) {
+    size += scalarSize(root);
     visitScalar(
       root,
       (node) => {
@@ -99,7 +101,8 @@ export function unrollFor(roots: readonly ScalarExpr[], most: number): number {
       },
       seen,
     );
-  if (loops) return Math.min(most, loopUnroll);
+  }
+  if (loops) return size <= shortRound ? Math.min(most, 2) : 1;
   const work = roots.reduce((sum, e) => sum + scalarCost(e), roots.length);
   const wanted = work <= 6 ? 8 : work <= 16 ? 4 : work <= 40 ? 2 : 1;
   return Math.min(wanted, most);

@@ -11,6 +11,7 @@ import {
   getOp,
   isEffectful,
   isElementOp,
+  isScalarOp,
   type Node,
   tensorType,
   typeOf,
@@ -27,8 +28,21 @@ export function refuse(reason: string): never {
   throw new Refusal(reason);
 }
 
-/** A value outside the loop, or one element of a value inside. */
-export type Seen = { readonly outer: Value } | { readonly element: Value };
+/** A value outside the loop, or one element of a value inside: as it is, and given what is known. */
+export type Seen = { readonly outer: Value } | { readonly element: Value; readonly given: Value };
+
+type Known = ReadonlyMap<Value, Value>;
+const nothing: Known = new Map();
+
+/** One value that a loop carries. */
+export interface Carry {
+  readonly position: number;
+  readonly init: Value;
+  /** One element of it. */
+  readonly param: Value;
+  /** Rank 0 beside values that are not: the same for all elements, each of which counts it on its own. */
+  readonly scalar: boolean;
+}
 
 export class Elements {
   /** Of the graph around the loop. */
@@ -50,16 +64,15 @@ export class Elements {
     graph: Graph,
     params: readonly Seen[],
     roots: readonly Value[],
-    known: ReadonlyMap<Value, Value> = new Map(),
+    known: Known = nothing,
   ): (root: Value) => Seen {
     const needed = new Set<Value>(roots);
     for (const node of [...graph.nodes].reverse())
       if (node.results.some((v) => needed.has(v))) for (const v of node.operands) needed.add(v);
     const seen = new Map<Value, Seen>();
-    const settle = (value: Seen): Seen =>
-      "outer" in value ? value : { element: known.get(value.element) ?? value.element };
     graph.params.forEach((p, i) => {
-      seen.set(p.value, settle(params[i]!));
+      const param = params[i]!;
+      seen.set(p.value, "outer" in param ? param : { ...param, given: known.get(param.element) ?? param.given });
     });
     for (const [i, node] of graph.nodes.entries()) {
       if (!node.results.some((v) => needed.has(v))) continue;
@@ -69,12 +82,12 @@ export class Elements {
         node.operands.map((v) => seen.get(v)!),
         known,
       );
-      for (const [k, result] of node.results.entries()) seen.set(result, settle(results[k]!));
+      for (const [k, result] of node.results.entries()) seen.set(result, results[k]!);
     }
     return (root) => seen.get(root)!;
   }
 
-  private node(node: Node, operands: readonly Seen[], known: ReadonlyMap<Value, Value>): Seen[] {
+  private node(node: Node, operands: readonly Seen[], known: Known): Seen[] {
     const def = getOp(node.op);
     if (
       isEffectful(
@@ -93,32 +106,58 @@ export class Elements {
     for (const { type } of node.results)
       if (type.kind !== "tensor" || !this.fits(type.shape))
         refuse(`${node.op} makes ${typeText(type)} in a loop over ${shapeText(this.shape)}`);
-    const elements = (): Value[] =>
-      operands.map((x) => {
-        const element = this.element(x);
-        return known.get(element) ?? element;
-      });
-    const [source] = node.operands;
+    const [source] = operands;
     const moves = node.op === "broadcast" || node.op === "reshape";
-    if (moves && this.fits(typeOf(source!).shape)) return [{ element: elements()[0]! }];
+    if (moves && source !== undefined && this.fits(typeOf(node.operands[0]!).shape)) return [source];
     if (!isElementOp(node.op)) refuse(`${node.op} is no operation on single elements`);
     const attrs = node.regions.length > 0 ? { ...node.attrs, shape: [] } : node.attrs;
-    return this.inner.emitNode(node.op, elements(), attrs, node.regions, node.groups).map((element) => ({ element }));
+    const apply = (elements: readonly Value[]): readonly Value[] =>
+      this.inner.emitNode(node.op, elements, attrs, node.regions, node.groups);
+    const plain = apply(operands.map((x) => this.element(x)));
+    // By the value as it is: once a part of it has been replaced it might not be found again.
+    if (known.size === 0) return plain.map((element) => ({ element, given: element }));
+    const given = apply(operands.map((x) => this.given(x, known)));
+    return plain.map((element, k) => ({ element, given: known.get(element) ?? given[k]! }));
   }
 
   private fits(shape: readonly Dim[]): boolean {
     return shape.length === 0 || sameElements(shape, this.shape);
   }
 
-  /** The element of a value; one from outside becomes a constant or is captured. */
+  /** The element of a value. */
   element(value: Seen): Value {
-    if ("element" in value) return value.element;
-    const from = uniformOf(this.outer, value.outer) ?? value.outer;
+    return "element" in value ? value.element : this.fromOutside(value.outer, nothing);
+  }
+
+  /** The element of a value, given what is known. */
+  given(value: Seen, known: Known): Value {
+    return "element" in value ? value.given : this.fromOutside(value.outer, known);
+  }
+
+  /** A value from outside becomes a constant or is captured. */
+  private fromOutside(value: Value, known: Known): Value {
+    const made = this.fits(typeOf(value).shape) ? this.outer.definition(value) : undefined;
+    if (made?.op === "reshape" && this.fits(typeOf(made.operands[0]!).shape))
+      return this.fromOutside(made.operands[0]!, known);
+    // Conditions are put together inside, so that what is known of a part is known of the whole.
+    const logical = made?.operands.every((operand) => typeOf(operand).dtype === "bool") === true && isScalarOp(made.op);
+    const apply = (facts: Known): Value =>
+      this.inner.emit(
+        made!.op,
+        made!.operands.map((operand) => this.fromOutside(operand, facts)),
+      );
+    const element = logical ? apply(nothing) : this.captured(value);
+    const found = known.get(element);
+    return found ?? (logical && known.size > 0 ? apply(known) : element);
+  }
+
+  private captured(value: Value): Value {
+    const from = uniformOf(this.outer, value) ?? value;
     const { dtype, shape } = typeOf(from);
     const constant = shape.length === 0 ? this.outer.constantOf(from) : undefined;
     if (constant !== undefined) return this.inner.emit("const", [], { dtype, shape: [], data: constant.data });
     if (!this.fits(shape)) refuse(`${typeText(from.type)} is used in a loop over ${shapeText(this.shape)}`);
-    const operand = this.operand(value.outer);
+    const operand = this.operand(value);
     let param = this.captures.get(operand);
     if (param === undefined) {
       param = this.inner.param("arg", tensorType(dtype, []), `c${this.captures.size}`);
@@ -142,4 +181,16 @@ export function sameElements(a: readonly Dim[], b: readonly Dim[]): boolean {
 }
 export function withoutOnes(shape: readonly Dim[]): Dim[] {
   return shape.filter((dim) => dim !== 1);
+}
+
+/** What was found of one element, as a graph whose parameters are all that the builder of elements has. */
+export function graphOf(elements: Elements, results: readonly Value[]): Graph {
+  return elements.inner.finish(results.map((value) => ({ kind: "out", value })));
+}
+
+/** The names of the parameters that a graph uses. */
+export function usedParams(graph: Graph): string[] {
+  const used = new Set<Value>(graph.results.map((r) => r.value));
+  for (const node of graph.nodes) for (const operand of node.operands) used.add(operand);
+  return graph.params.filter((p) => used.has(p.value)).map((p) => p.name);
 }

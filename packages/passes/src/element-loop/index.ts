@@ -16,10 +16,8 @@
  */
 import {
   Builder,
-  type Dim,
   emit,
   type Graph,
-  inlineGraph,
   type Loc,
   type Node,
   rebuild,
@@ -30,7 +28,9 @@ import {
 } from "@sinter/ir";
 import { controlForm } from "../control/region-op.ts";
 import { type Condition, conditionsOf, conjuncts, withoutSmallConds } from "./conditions.ts";
-import { Elements, Refusal, refuse, type Seen, sameElements, shapeText, withoutOnes } from "./elements.ts";
+import { findDerived } from "./derived.ts";
+import { type Carry, Elements, Refusal, refuse, type Seen, sameElements, shapeText, withoutOnes } from "./elements.ts";
+import { LoopWriter } from "./write.ts";
 
 export interface ElementLoopOptions {
   readonly fastMath?: boolean;
@@ -68,15 +68,6 @@ export function findElementLoops(graph: Graph, options: ElementLoopOptions = {})
   );
 }
 
-/** One value that a loop carries. */
-interface Carry {
-  readonly position: number;
-  readonly init: Value;
-  /** One element of it. */
-  readonly param: Value;
-  readonly scalar: boolean;
-}
-
 /** The results of a `while` as those of a loop of elements. Throws `Refusal`. */
 function convert(
   b: Builder,
@@ -112,7 +103,7 @@ function convert(
     const { dtype, shape: own } = typeOf(value);
     const param = inner.param("arg", tensorType(dtype, []), `x${position}`);
     carries.push({ position, init: elements.operand(value), param, scalar: own.length === 0 && !single });
-    return { element: param };
+    return { element: param, given: param };
   });
 
   const conditions = readConditions(elements, test, seen, scalars, mask, carries);
@@ -123,7 +114,7 @@ function convert(
     const known = new Map<Value, Value>();
     for (const fact of facts) assume(inner, known, fact);
     const settle = elements.evaluate(body, seen, roots, known);
-    return { known, next: roots.map((root) => at(known, elements.element(settle(root)))) };
+    return { known, next: roots.map((root) => elements.given(settle(root), known)) };
   };
 
   // Where an element is done it stays as it is.
@@ -138,16 +129,17 @@ function convert(
 
   b.at(locs);
   const finals = carries.filter((carry) => carry.scalar && isUsed(carry.position));
-  const loop = new ElementLoop(b, elements, carries, next, goes);
+  const derived = findDerived(b, elements, carries, next, isUsed);
+  const loop = new LoopWriter(b, elements, { carries, next, goes, derived });
   const results = loop.emit(shape, finals.length > 0);
   const out: Value[] = node.results.map((_, i) => operands[captureCount + i]!);
-  for (const [i, { position, scalar }] of carries.entries())
+  for (const [i, { position, scalar }] of loop.carries.entries())
     if (!scalar) out[position] = emit.reshape(b, results[i]!, typeOf(node.results[position]!).shape);
   if (finals.length > 0) {
     const rounds = emit.reduce(
       b,
       "max",
-      results[carries.length]!,
+      results[loop.carries.length]!,
       shape.map((_, i) => i),
     );
     for (const [position, value] of loop.finals(finals, rounds)) out[position] = value;
@@ -221,122 +213,4 @@ function assume(b: Builder, known: Map<Value, Value>, { value, holds }: Conditio
 function conjunction(b: Builder, conditions: readonly Condition[]): Value {
   const values = conditions.map(({ value, holds }) => (holds ? value : emit.not(b, value)));
   return values.length === 0 ? b.scalar("bool", 1) : values.reduce((x, y) => emit.and(b, x, y));
-}
-
-/** Writes the loops, once it is known what an element does. */
-class ElementLoop {
-  private readonly b: Builder;
-  private readonly elements: Elements;
-  private readonly carries: readonly Carry[];
-  private readonly next: readonly Value[];
-  private readonly goes: Value;
-
-  constructor(b: Builder, elements: Elements, carries: readonly Carry[], next: readonly Value[], goes: Value) {
-    this.b = b;
-    this.elements = elements;
-    this.carries = carries;
-    this.next = next;
-    this.goes = goes;
-  }
-
-  /** The results of a loop for each element of a shape: the carries, then the number of rounds where asked for. */
-  emit(shape: readonly Dim[], counted: boolean): readonly Value[] {
-    const graph = this.graph([this.goes, ...this.next]);
-    const captures = this.capturesOf(graph);
-    const test = this.region(graph, captures, this.carries, counted, (_, [goes]) => [goes!]);
-    const body = this.region(graph, captures, this.carries, counted, (c, [, ...next], rounds) => [
-      ...next,
-      ...(rounds === undefined ? [] : [emit.add(c, rounds, c.scalar("u32", 1))]),
-    ]);
-    const init = this.carries.map((carry) => carry.init);
-    if (counted) init.push(this.b.scalar("u32", 0));
-    return this.b.emitRegion("elementLoop", { captures, init }, { shape }, [test, body]);
-  }
-
-  /** The values of rank-0 carries after `rounds` rounds, by position. */
-  finals(wanted: readonly Carry[], rounds: Value): Map<number, Value> {
-    const { b } = this;
-    const out = new Map<number, Value>();
-    const hard: Carry[] = [];
-    for (const carry of wanted) {
-      const step = this.stepOf(carry);
-      if (step === undefined) hard.push(carry);
-      else {
-        const { dtype } = typeOf(carry.init);
-        out.set(
-          carry.position,
-          emit.add(b, carry.init, emit.mul(b, emit.cast(b, rounds, dtype), b.scalar(dtype, step))),
-        );
-      }
-    }
-    if (hard.length === 0) return out;
-    // Once more, the scalars alone.
-    const scalars = this.carries.filter((carry) => carry.scalar);
-    const graph = this.graph(scalars.map((carry) => this.next[this.carries.indexOf(carry)]!));
-    const captures = this.capturesOf(graph);
-    const test = this.region(graph, [...captures, rounds], scalars, true, (c, _, done, args) => [
-      c.emit("lt", [done!, args[captures.length]!]),
-    ]);
-    const body = this.region(graph, [...captures, rounds], scalars, true, (c, next, done) => [
-      ...next,
-      emit.add(c, done!, c.scalar("u32", 1)),
-    ]);
-    const init = [...scalars.map((carry) => carry.init), b.scalar("u32", 0)];
-    const groups = { captures: [...captures, rounds], init };
-    const results = b.emitRegion("elementLoop", groups, { shape: [] }, [test, body]);
-    for (const carry of hard) out.set(carry.position, results[scalars.indexOf(carry)]!);
-    return out;
-  }
-
-  /** By how much an integer counter grows in each round. */
-  private stepOf(carry: Carry): number | undefined {
-    const next = this.next[this.carries.indexOf(carry)]!;
-    const made = this.elements.inner.definition(next);
-    const { dtype } = typeOf(next);
-    if (made?.op !== "add" || made.operands[0] !== carry.param || (dtype !== "i32" && dtype !== "u32"))
-      return undefined;
-    return this.elements.inner.constantOf(made.operands[1]!)?.data[0];
-  }
-
-  /** What was found of one element, as a graph whose parameters are all that the builder has. */
-  private graph(results: readonly Value[]): Graph {
-    return this.elements.inner.finish(results.map((value) => ({ kind: "out", value })));
-  }
-
-  /** The captured values that a graph uses. */
-  private capturesOf(graph: Graph): Value[] {
-    const used = new Set<Value>(graph.results.map((r) => r.value));
-    for (const node of graph.nodes) for (const operand of node.operands) used.add(operand);
-    const names = new Set(graph.params.filter((p) => used.has(p.value)).map((p) => p.name));
-    return [...this.elements.captures.keys()].filter((_, i) => names.has(`c${i}`));
-  }
-
-  /** A region on these captures and carries, and on a count of rounds behind them. */
-  private region(
-    graph: Graph,
-    captures: readonly Value[],
-    carries: readonly Carry[],
-    counted: boolean,
-    results: (
-      c: Builder,
-      values: readonly Value[],
-      rounds: Value | undefined,
-      captures: readonly Value[],
-    ) => readonly Value[],
-  ): Graph {
-    const c = new Builder("element", { fastMath: this.b.fastMath });
-    const param = (like: Value, name: string): Value => c.param("arg", tensorType(typeOf(like).dtype, []), name);
-    const captured = captures.map((v, i) => param(v, `c${i}`));
-    const carried = carries.map((carry) => param(carry.init, `x${carry.position}`));
-    const rounds = counted ? c.param("arg", tensorType("u32", []), "rounds") : undefined;
-    const given = new Map<string, Value>();
-    for (const [i, v] of [...this.elements.captures.keys()].entries()) {
-      const at = captures.indexOf(v);
-      if (at >= 0) given.set(`c${i}`, captured[at]!);
-    }
-    for (const [i, carry] of carries.entries()) given.set(`x${carry.position}`, carried[i]!);
-    // Nothing that is asked for depends on a parameter that is not given.
-    const args = graph.params.map((p) => given.get(p.name) ?? c.scalar(typeOf(p.value).dtype, 0));
-    return c.finish(results(c, inlineGraph(c, graph, args), rounds, captured).map((value) => ({ kind: "out", value })));
-  }
 }
