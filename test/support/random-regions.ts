@@ -118,9 +118,8 @@ class Block {
     const scalar = (dtype: DType): Value =>
       dtype === "f64" ? b.emit("cast", [this.of(f32())], { dtype }) : this.of(tensorType(dtype, []));
     const kind = rng.int(0, 9);
-    if (kind === 0) return b.emit("select", [this.spread(this.of(bool), shape), this.of(type), this.of(type)]);
-    if (kind === 1 && shape.length > 0)
-      return b.emit("dynamicUpdateSlice", this.update(this.of(type), type.dtype, scalar(type.dtype)));
+    if (kind === 5) return b.emit("select", [this.spread(this.of(bool), shape), this.of(type), this.of(type)]);
+    if (kind <= 1 && shape.length > 0) return this.update(this.of(type), scalar(type.dtype));
     if (kind === 2 && shape.length > 0) return b.emit("reverse", [this.of(type)], { axes: [shape.length - 1] });
     if (kind <= 4 && shape.length > 0)
       return b.emit(rng.pick(["add", "max"]), [this.of(type), this.spread(scalar(type.dtype), shape)]);
@@ -141,14 +140,19 @@ class Block {
     return [this.of(type), this.of(type)];
   }
 
-  private update(base: Value, dtype: DType, value: Value): Value[] {
-    const rank = typeOf(base).shape.length;
-    const window = this.spread(
-      value,
-      Array.from({ length: rank }, () => 1),
-    );
-    if (typeOf(window).dtype !== dtype) throw new Error("the window has another dtype");
-    return [base, window, ...Array.from({ length: rank }, () => this.of(i32()))];
+  /** A window of some size, at places known or not, of some value or of what lies elsewhere in the base. */
+  private update(base: Value, value: Value): Value {
+    const { b, rng } = this;
+    const shape = typeOf(base).shape.map(staticDim);
+    const sizes = shape.map((d) => rng.pick([1, 1, d - 1, rng.int(1, d)]));
+    const starts = (): Value[] => {
+      const known = rng.bool();
+      return shape.map((d, i) => (known ? b.scalar("i32", rng.int(0, d - sizes[i]!)) : this.of(i32())));
+    };
+    let window = this.spread(value, sizes);
+    if (rng.bool()) window = b.emit("add", [window, b.emit("dynamicSlice", [base, ...starts()], { sizes })]);
+    if (rng.int(0, 4) === 0) window = b.emit("reverse", [window], { axes: [0] });
+    return b.emit("dynamicUpdateSlice", [base, window, ...starts()]);
   }
 
   private region(size: number): readonly Value[] {

@@ -4,9 +4,11 @@
  */
 import {
   type Attrs,
+  type BufferId,
   Builder,
   type Graph,
   inlineGraph,
+  type NestStep,
   type Node,
   operandGroup,
   type TensorType,
@@ -87,7 +89,7 @@ export class Regions implements RegionPlanner {
       const buffer = sliceOf(all, `y${i - carried}_slice`, type);
       return { value: result.value.id, buffer, replaces: undefined, exchange: false, fixed: true };
     });
-    const body = this.plan({ graph, params: given, outlets });
+    const body = this.plan({ graph, params: given, outlets, loop: true });
     const carries = outlets.slice(0, carried).map((o) => o.buffer);
     return {
       floats: this.floating(carries, [body]),
@@ -98,7 +100,10 @@ export class Regions implements RegionPlanner {
         for (const [i, x] of xs.entries()) buffers.unite(wholes[i]!, memory(x.id));
         return {
           levels: [["body", body]],
-          steps: (build, idOf) => [{ kind: "for", count: length, counter: idOf(counter), body: build(body) }],
+          steps: (build, idOf) => [
+            ...copiesBefore(body, idOf),
+            { kind: "for", count: length, counter: idOf(counter), body: build(body) },
+          ],
         };
       },
     };
@@ -120,7 +125,7 @@ export class Regions implements RegionPlanner {
     const outlets = node.results.map((_, i) => carryOutlet(graph, i, kept.length, given));
     const carries = outlets.map((o) => o.buffer);
     if (rotated) outlets.push(more(graph, carries.length));
-    const inside = this.plan({ graph, params: given, outlets });
+    const inside = this.plan({ graph, params: given, outlets, loop: true });
     // Both graphs have the same parameters, so the same numbers for them.
     const before = this.plan({ graph: test, params: given, outlets: [more(test, 0)] });
     return {
@@ -134,9 +139,10 @@ export class Regions implements RegionPlanner {
             ["body", inside],
           ],
           steps: (build, idOf) => {
+            const copies = copiesBefore(inside, idOf);
             const first = build(before);
             const loop = { kind: "while", predicate: idOf(predicate), body: build(inside) } as const;
-            return rotated ? [...first, { ...loop, test: [] }] : [{ ...loop, test: first }];
+            return rotated ? [...copies, ...first, { ...loop, test: [] }] : [...copies, { ...loop, test: first }];
           },
         };
       },
@@ -199,6 +205,10 @@ export class Regions implements RegionPlanner {
 
 /** A loop of no rounds: its carries are what they start from. */
 const emptyLoop: LoopDraft = { floats: new Set(), bind: () => ({ levels: [], steps: () => [] }) };
+
+function copiesBefore({ before }: LevelPlan, idOf: (handle: Handle) => BufferId): NestStep[] {
+  return before.map(({ from, to }) => ({ kind: "copy", from: idOf(from), to: idOf(to) }));
+}
 
 function carryOutlet(graph: Graph, i: number, captures: number, given: ReadonlyMap<number, Handle>): Outlet {
   const replaces = graph.params[captures + i]!.value.id;

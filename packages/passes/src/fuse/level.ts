@@ -8,7 +8,7 @@ import { alignToReductions } from "./align.ts";
 import type { Buffers, Handle } from "./buffers.ts";
 import { buildKernel, type Storage } from "./build.ts";
 import { decideFused, decideUnfused } from "./decide.ts";
-import { exchanges } from "./exchange.ts";
+import { exchanges, type Move } from "./exchange.ts";
 import { frameKernel } from "./frame.ts";
 import { buildLibrary } from "./library.ts";
 import { mergeUnits } from "./merge.ts";
@@ -23,6 +23,8 @@ export interface LevelInput {
   /** By value: the buffers of the parameters. */
   readonly params: ReadonlyMap<number, Handle>;
   readonly outlets: readonly Outlet[];
+  /** The graph is the body of a loop. */
+  readonly loop?: boolean;
 }
 
 /** What the unit of an op with regions becomes. */
@@ -37,6 +39,8 @@ export interface LevelPlan {
   readonly units: readonly Unit[];
   readonly storage: ReadonlyMap<number, Storage>;
   readonly order: readonly OrderedStep[];
+  /** Copies for the loop to make before it starts. */
+  readonly before: readonly Move[];
   /** Exchanges of memory at the end. */
   readonly swaps: readonly (readonly [Handle, Handle])[];
   readonly regions: ReadonlyMap<number, RegionPlan>;
@@ -65,7 +69,7 @@ export interface Memory {
 }
 
 export function planLevel(
-  { graph, params, outlets }: LevelInput,
+  { graph, params, outlets, loop = false }: LevelInput,
   buffers: Buffers,
   fuse: boolean,
   regions: RegionPlanner,
@@ -86,7 +90,7 @@ export function planLevel(
     for (const { id } of unit.templates) owner.set(id, draft);
   });
   const floats = (id: number): boolean => owner.get(id)?.floats.has(infoOf(model, id).result) ?? false;
-  const { storage, order, moves, over, fixed } = planSteps(model, units, table, outlets, floats);
+  const { storage, order, moves, over, fixed, before } = planSteps(model, units, table, { outlets, loop, floats });
   const memory: Memory = {
     of: (value) => (isLeaf(infoOf(model, value)) ? table.leaf(value) : storage.get(value)!.read!),
     over: (result) => over.get(result),
@@ -102,6 +106,7 @@ export function planLevel(
     units,
     storage,
     order,
+    before,
     swaps: exchanges(moves),
     regions: planned,
     notes: () => [...notes, ...mergeNotes(), ...[...planned].flatMap(([u, r]) => innerNotes(model, units[u]!, r))],

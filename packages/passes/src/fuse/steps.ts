@@ -33,6 +33,8 @@ export interface Placement {
   readonly over: ReadonlyMap<number, Over>;
   /** Values in memory that is known outside. */
   readonly fixed: ReadonlySet<number>;
+  /** Copies to be made once, before the rounds of the loop whose body this is. */
+  readonly before: readonly Move[];
 }
 
 /** A copy to be: from a value's memory (or a buffer) to a buffer. */
@@ -41,23 +43,24 @@ interface Copy {
   readonly to: { readonly outlet: Outlet } | { readonly initOf: number } | { readonly buffer: Handle };
 }
 
-/** `floats`: whether a loop's result changes its place as it runs. */
-export function planSteps(
-  model: GraphModel,
-  units: readonly Unit[],
-  table: LevelBuffers,
-  outlets: readonly Outlet[],
-  floats: (value: number) => boolean,
-): Placement {
-  return new StepPlanner(model, units, table, outlets, floats).plan();
+/** The ends that a graph's steps must meet. */
+export interface Ends {
+  readonly outlets: readonly Outlet[];
+  /** The graph is the body of a loop. */
+  readonly loop: boolean;
+  /** Whether a loop's result changes its place as it runs. */
+  floats(value: number): boolean;
+}
+
+export function planSteps(model: GraphModel, units: readonly Unit[], table: LevelBuffers, ends: Ends): Placement {
+  return new StepPlanner(model, units, table, ends).plan();
 }
 
 class StepPlanner {
   private readonly model: GraphModel;
   private readonly units: readonly Unit[];
   private readonly table: LevelBuffers;
-  private readonly outlets: readonly Outlet[];
-  private readonly floats: (value: number) => boolean;
+  private readonly ends: Ends;
   private readonly sharedBase: ReadonlyMap<number, number>;
   private readonly tasks: Task[];
   private readonly copies = new Map<number, Copy>();
@@ -69,19 +72,13 @@ class StepPlanner {
   private readonly moves: Move[] = [];
   private readonly over = new Map<number, Over>();
   private readonly fixed = new Set<number>();
+  private readonly before: Move[] = [];
 
-  constructor(
-    model: GraphModel,
-    units: readonly Unit[],
-    table: LevelBuffers,
-    outlets: readonly Outlet[],
-    floats: (value: number) => boolean,
-  ) {
+  constructor(model: GraphModel, units: readonly Unit[], table: LevelBuffers, ends: Ends) {
     this.model = model;
     this.units = units;
     this.table = table;
-    this.outlets = outlets;
-    this.floats = floats;
+    this.ends = ends;
     this.sharedBase = findSharedBases(model, units);
     this.tasks = units.map((unit) => unitTask(model, unit));
     this.unitOf = new Map(units.flatMap((unit, u) => unit.templates.map((t) => [t.id, u] as const)));
@@ -89,24 +86,25 @@ class StepPlanner {
 
   plan(): Placement {
     this.linkBases();
-    const plain = this.outlets.filter((o) => !o.exchange);
+    const plain = this.ends.outlets.filter((o) => !o.exchange);
     // Results: copied where no kernel makes them (old states are read before anything is stored) ...
     for (const outlet of plain) if (!this.unitOf.has(outlet.value)) this.addCopy(outlet);
     const pinned = this.passParams();
     // ... else stored by their kernel where that is safe ...
     for (const outlet of plain) {
       if (!this.unitOf.has(outlet.value)) continue;
-      const stays = outlet.fixed && this.chain(outlet.value).some((id) => this.floats(id));
+      const stays = outlet.fixed && this.chain(outlet.value).some((id) => this.ends.floats(id));
       if (this.canStore(outlet.value) && !stays && this.isSafe(outlet)) this.direct.push(outlet);
       else this.addCopy(outlet);
     }
-    for (const outlet of this.outlets) if (outlet.exchange) this.settle(outlet, pinned);
+    for (const outlet of this.ends.outlets) if (outlet.exchange) this.settle(outlet, pinned);
     // ... and a copy over a state waits for everything that reads the state.
     for (const [outlet, task] of this.copyOut) this.delayCopy(outlet, task);
     this.describeChains();
     const copied = new Set([...this.copies.values()].flatMap((c) => (typeof c.from === "number" ? [c.from] : [])));
     const storage = placeValues(this.model, this.units, this.table, this.direct, copied, this.sharedBase);
-    return { storage, order: this.order(storage), moves: this.moves, over: this.over, fixed: this.fixed };
+    const order = this.order(storage);
+    return { storage, order, moves: this.moves, over: this.over, fixed: this.fixed, before: this.before };
   }
 
   private addTask(copy: Copy, reads: readonly number[], position: number): number {
@@ -188,7 +186,7 @@ class StepPlanner {
   /** Carries that are carries of the round before: their memory goes on as it is. Returns whose memory does. */
   private passParams(): ReadonlyMap<number, Outlet> {
     const pinned = new Map<number, Outlet>();
-    const carried = this.outlets.filter((o) => o.exchange);
+    const carried = this.ends.outlets.filter((o) => o.exchange);
     const params = new Map(carried.map((o) => [o.replaces!, o]));
     for (const o of carried) if (o.value === o.replaces) pinned.set(o.value, o);
     for (const o of carried)
@@ -237,15 +235,30 @@ class StepPlanner {
   private order(storage: ReadonlyMap<number, Storage>): OrderedStep[] {
     const memory = (value: number): Handle =>
       isLeaf(infoOf(this.model, value)) ? this.table.leaf(value) : storage.get(value)!.read!;
-    return listSchedule(this.tasks).map((t): OrderedStep => {
+    return listSchedule(this.tasks).flatMap((t): OrderedStep[] => {
       const copy = this.copies.get(t);
-      if (copy === undefined) return { kind: "unit", unit: t };
+      if (copy === undefined) return [{ kind: "unit", unit: t }];
       const from = typeof copy.from === "number" ? memory(copy.from) : copy.from.buffer;
-      const to =
-        "outlet" in copy.to ? copy.to.outlet.buffer : "initOf" in copy.to ? memory(copy.to.initOf) : copy.to.buffer;
-      const frame = "initOf" in copy.to ? this.frame(copy.to.initOf) : undefined;
-      return { kind: "copy", from, to, ...(frame === undefined ? {} : { frame }) };
+      if (!("initOf" in copy.to))
+        return [{ kind: "copy", from, to: "outlet" in copy.to ? copy.to.outlet.buffer : copy.to.buffer }];
+      const to = memory(copy.to.initOf);
+      const frame = this.frame(copy.to.initOf);
+      if (frame === undefined) return [{ kind: "copy", from, to }];
+      if (!this.staysFramed(copy.to.initOf, to)) return [{ kind: "copy", from, to, frame }];
+      this.before.push({ from, to });
+      return [];
     });
+  }
+
+  /**
+   * Whether a carry is an update of itself, around whose window nothing ever changes: once the second buffer has that,
+   * it needs no more copies.
+   */
+  private staysFramed(value: number, to: Handle): boolean {
+    const base = baseOf(this.model, value);
+    const outlet = this.ends.outlets.find((o) => o.exchange && o.value === value && o.replaces === base);
+    if (!this.ends.loop || outlet === undefined) return false;
+    return this.moves.every((m) => (m.to === outlet.buffer) === (m.from === to) && m.from !== outlet.buffer);
   }
 
   /** What an update must find in its buffer; undefined: all of its base, or nothing where the buffer is the base's. */
