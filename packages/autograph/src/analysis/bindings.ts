@@ -74,36 +74,46 @@ class Reader implements FileModel {
   private readonly visit = (node: Node): void => {
     if (ts.isTypeNode(node) && !ts.isExpressionWithTypeArguments(node)) return;
     if (this.hasIgnore && ts.isStatement(node) && this.hasIgnoreComment(node)) this.ignored.add(node);
-    if (isFunctionBoundary(node)) return this.visitBoundary(node);
+    if (isFunctionBoundary(node)) {
+      this.visitBoundary(node);
+      return;
+    }
     switch (node.kind) {
       case ts.SyntaxKind.InterfaceDeclaration:
       case ts.SyntaxKind.TypeAliasDeclaration:
         return;
       case ts.SyntaxKind.ImportDeclaration:
-        return this.visitImport(node as ts.ImportDeclaration);
+        this.visitImport(node as ts.ImportDeclaration);
+        return;
       case ts.SyntaxKind.Identifier:
-        return this.visitRead(node as ts.Identifier);
+        this.visitRead(node as ts.Identifier);
+        return;
       case ts.SyntaxKind.AwaitExpression:
       case ts.SyntaxKind.YieldExpression:
         this.unit.pauses.push(startOf(node));
         break;
       case ts.SyntaxKind.ForOfStatement:
       case ts.SyntaxKind.ForInStatement:
-        return this.visitIteration(node as ts.ForOfStatement | ts.ForInStatement);
+        this.visitIteration(node as ts.ForOfStatement | ts.ForInStatement);
+        return;
       case ts.SyntaxKind.ExportDeclaration:
         return;
       case ts.SyntaxKind.PropertyAccessExpression:
-        return this.visit((node as ts.PropertyAccessExpression).expression);
+        this.visit((node as ts.PropertyAccessExpression).expression);
+        return;
       case ts.SyntaxKind.BindingElement:
       case ts.SyntaxKind.VariableDeclaration:
-        return this.visitDeclaration(node as ts.VariableDeclaration | ts.BindingElement);
+        this.visitDeclaration(node as ts.VariableDeclaration | ts.BindingElement);
+        return;
       case ts.SyntaxKind.PropertyAssignment: {
         const property = node as ts.PropertyAssignment;
         if (ts.isComputedPropertyName(property.name)) this.visit(property.name);
-        return this.visit(property.initializer);
+        this.visit(property.initializer);
+        return;
       }
       case ts.SyntaxKind.LabeledStatement:
-        return this.visit((node as ts.LabeledStatement).statement);
+        this.visit((node as ts.LabeledStatement).statement);
+        return;
       case ts.SyntaxKind.BreakStatement:
       case ts.SyntaxKind.ContinueStatement:
         this.unit.jumps.push({ at: startOf(node), node: node as ts.BreakOrContinueStatement });
@@ -113,8 +123,13 @@ class Reader implements FileModel {
         break;
       default:
         if (isJump(node)) this.unit.jumps.push({ at: startOf(node), node });
-        else if (isAssignment(node)) return this.visitAssignment(node);
-        else if (isStep(node)) return this.visitTarget(node.operand, undefined, true);
+        else if (isAssignment(node)) {
+          this.visitAssignment(node);
+          return;
+        } else if (isStep(node)) {
+          this.visitTarget(node.operand, undefined, true);
+          return;
+        }
     }
     ts.forEachChild(node, this.visit);
   };

@@ -37,6 +37,8 @@ export class Liveness {
   private readonly behind = new Map<Node, Bits>();
   /** Live where a loop's body or test begins another round. */
   private readonly headers = new Map<Loop, Bits>();
+  /** Where the fixpoint of a loop inside a loop goes on. */
+  private readonly started = new Map<Loop, Bits>();
   private readonly atJump = new Map<Jump, Bits>();
   private readonly model: FileModel;
   private readonly unit: Unit;
@@ -102,14 +104,17 @@ export class Liveness {
 
   private loop(node: Loop, label: string, out: Bits, flow: Flow): Bits {
     const initial = ts.isForStatement(node) ? node.initializer : undefined;
-    let header = this.headers.get(node) ?? 0n;
+    let header = this.started.get(node) ?? 0n;
     for (;;) {
       const next = this.round(node, label, header, out, flow);
       const grown = header | next;
       if (grown === header) break;
       header = grown;
     }
-    this.headers.set(node, header | out);
+    this.started.set(node, header);
+    // A staged do-while carries what its test reads from the body.
+    const test = ts.isDoStatement(node) ? this.reads(node.expression) : 0n;
+    this.headers.set(node, header | out | test);
     if (initial === undefined) {
       return ts.isForOfStatement(node) || ts.isForInStatement(node) ? header | this.reads(node.expression) : header;
     }

@@ -291,21 +291,27 @@ class UnitPass {
   private list(statements: readonly ts.Statement[], depth: Depth): void {
     let inner = depth;
     const end = statements.at(-1)?.end ?? 0;
-    statements.forEach((statement, i) => {
+    for (const [i, statement] of statements.entries()) {
       this.statement(statement, inner);
       const next = statements[i + 1];
       if (next === undefined) return;
       const jumps = this.plan.leaving(this.unit, startOf(statement), statement.end);
-      if (jumps.length === 0) return;
-      if (this.plan.pausesIn(this.unit, startOf(next), end)) return this.blame(jumps);
+      if (jumps.length === 0) continue;
+      if (this.plan.pausesIn(this.unit, startOf(next), end)) {
+        this.blame(jumps);
+        return;
+      }
       const sure = jumps.some((j) => this.isSurelyLowered(j));
       this.plan.build.region(startOf(next), end, sure);
       inner = deeper(inner, sure);
-    });
+    }
   }
 
   private statement(node: ts.Statement, depth: Depth): void {
-    if (isLoop(node)) return this.loop(node, depth);
+    if (isLoop(node)) {
+      this.loop(node, depth);
+      return;
+    }
     if (ts.isIfStatement(node)) {
       const staged = this.plan.isStagedIf(node, this.unit);
       const sure = staged && this.plan.isSure(node);
@@ -322,9 +328,15 @@ class UnitPass {
       return;
     }
     this.depths.set(node, depth);
-    if (ts.isLabeledStatement(node)) return this.statement(node.statement, depth);
+    if (ts.isLabeledStatement(node)) {
+      this.statement(node.statement, depth);
+      return;
+    }
     const own = listOf(node);
-    if (own !== undefined) return this.list(own, depth);
+    if (own !== undefined) {
+      this.list(own, depth);
+      return;
+    }
     ts.forEachChild(node, (child) => this.child(child, depth));
   }
 

@@ -5,7 +5,10 @@ import type { Lowering } from "./lowering.ts";
 
 export function lowerCall(low: Lowering, node: ts.CallExpression): void {
   low.visitChildren(node);
-  if (importedName(low, node.expression) === "compile") return markCompile(low, node);
+  if (importedName(low, node.expression) === "compile") {
+    markCompile(low, node);
+    return;
+  }
   if (!low.options.tags || ts.isSourceFile(low.unit.node)) return;
   const name = operationName(low, node);
   if (name !== undefined) low.edits.wrap(node, `$ag.at(${low.locations.at(startOf(name))}, `, ")");

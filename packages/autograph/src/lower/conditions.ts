@@ -12,7 +12,7 @@ export function condition(low: Lowering, node: ts.Expression): void {
 export function nativeCondition(low: Lowering, owner: Node, node: ts.Expression): void {
   low.visit(node);
   if (low.plan.classifier.isStaged(node) && low.plan.isPaused(owner, low.unit)) {
-    return bool(low, node, "await or yield is in the block");
+    bool(low, node, "await or yield is in the block");
   }
   if (low.options.checks) check(low, node);
 }
@@ -24,10 +24,13 @@ function bool(low: Lowering, node: ts.Expression, why: string): void {
 /** Operands that are booleans by their type, but whose value is not computed here. */
 function check(low: Lowering, node: ts.Expression): void {
   const e = unwrap(node);
-  if (isNot(e)) return check(low, e.operand);
+  if (isNot(e)) {
+    check(low, e.operand);
+    return;
+  }
   if (isLogical(e)) {
     check(low, e.left);
-    return check(low, e.right);
+    check(low, e.right);
   }
   if (!isRead(e) || low.plan.classifier.condition(e) !== "plain") return;
   const type = low.oracle.isBooleanOrNumber(e);

@@ -38,7 +38,10 @@ export class Edits {
 
   /** Replaces a range that no other edit touches; lines are kept. */
   replace(start: number, end: number, text: string): void {
-    if (start === end) return this.after(start, text);
+    if (start === end) {
+      this.after(start, text);
+      return;
+    }
     const lines = this.text.slice(start, end).split("\n").length - 1;
     this.magic.update(start, end, text + "\n".repeat(lines));
   }
@@ -51,8 +54,10 @@ export class Edits {
     return at;
   }
 
-  hasTokenAt(from: number, token: string): boolean {
-    return this.text.startsWith(token, skipTrivia(this.text, from));
+  /** Replaces the keyword that a statement begins with, and the space behind it. */
+  keyword(node: Node, keyword: string, text: string): void {
+    const end = startOf(node) + keyword.length;
+    this.replace(startOf(node), this.text[end] === " " ? end + 1 : end, text);
   }
 
   /** Ends a statement: its semicolon, written or not, becomes `text`. */

@@ -7,8 +7,14 @@ import { asBody, openCall } from "./statements.ts";
 
 export function lowerLoop(low: Lowering, loop: Loop): void {
   const mode = low.plan.loopMode(loop, low.unit);
-  if (mode === "native") return nativeLoop(low, loop);
-  if (mode === "predicated") return predicatedLoop(low, loop);
+  if (mode === "native") {
+    nativeLoop(low, loop);
+    return;
+  }
+  if (mode === "predicated") {
+    predicatedLoop(low, loop);
+    return;
+  }
   if (ts.isWhileStatement(loop)) stagedWhile(low, loop);
   else if (ts.isDoStatement(loop)) stagedDo(low, loop);
   else if (ts.isForStatement(loop)) stagedFor(low, loop);
@@ -84,8 +90,14 @@ function test(low: Lowering, loop: Loop, node: ts.Expression, parameters = ""): 
   const { edits } = low;
   const none = exitsOf(low, loop).length === 0 ? undefined : noneOf(low, loop);
   const arrow = `(${parameters}) => `;
-  if (none === undefined) return edits.wrap(node, `${arrow}(`, ")");
-  if (isEndless(loop)) return edits.replace(startOf(node), node.end, `${arrow}${none}`);
+  if (none === undefined) {
+    edits.wrap(node, `${arrow}(`, ")");
+    return;
+  }
+  if (isEndless(loop)) {
+    edits.replace(startOf(node), node.end, `${arrow}${none}`);
+    return;
+  }
   edits.wrap(node, `${arrow}$ag.and(${low.locations.at(startOf(node))}, ${none}, () => (`, "))");
 }
 
@@ -184,7 +196,10 @@ function declaresAgain(block: ts.Block, pattern: Node): boolean {
 /** A loop's body as the body of an arrow function, with the flag of its `continue`. */
 function loopBody(low: Lowering, loop: Loop): void {
   const declaration = continueDeclaration(low, loop);
-  if (declaration === "") return asBody(low, loop.statement);
+  if (declaration === "") {
+    asBody(low, loop.statement);
+    return;
+  }
   if (ts.isBlock(loop.statement)) low.edits.after(startOf(loop.statement) + 1, ` ${declaration.trimEnd()}`);
   else low.edits.wrap(loop.statement, `{ ${declaration}`, " }");
 }

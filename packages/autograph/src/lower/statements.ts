@@ -12,12 +12,16 @@ export function lowerList(low: Lowering, statements: readonly ts.Statement[]): v
     const rest = statements.slice(i + 1);
     const ignored = low.model.ignored.has(statement);
     if (!ignored && rest.length > 0 && ts.isIfStatement(statement) && takesRest(low, statement)) {
-      return lowerIf(low, statement, rest);
+      lowerIf(low, statement, rest);
+      return;
     }
     low.visit(statement);
     if (rest.length === 0) return;
     const jumps = low.plan.leaving(low.unit, startOf(statement), statement.end);
-    if (jumps.length > 0) return guard(low, rest, jumps);
+    if (jumps.length > 0) {
+      guard(low, rest, jumps);
+      return;
+    }
   }
 }
 
@@ -75,16 +79,23 @@ export function openCall(low: Lowering, node: Node, name: string): void {
 
 /** Makes a statement the body of an arrow function. */
 export function asBody(low: Lowering, node: ts.Statement): void {
-  if (!ts.isBlock(node)) low.edits.wrap(node, "{ ", " }");
+  // A lowered jump is a block already.
+  if (!ts.isBlock(node) && !low.plan.lowered.has(node as Jump)) low.edits.wrap(node, "{ ", " }");
 }
 
 /** `return e` becomes `{ $v = (e); $r = true; }`, break and continue set their flags. */
 export function lowerJump(low: Lowering, node: Jump): void {
   const { edits } = low;
-  if (!ts.isReturnStatement(node)) return edits.replace(startOf(node), node.end, `{ ${low.flagOf(node)} = true; }`);
-  if (node.expression === undefined) return edits.replace(startOf(node), node.end, "{ $v = undefined; $r = true; }");
+  if (!ts.isReturnStatement(node)) {
+    edits.replace(startOf(node), node.end, `{ ${low.flagOf(node)} = true; }`);
+    return;
+  }
+  if (node.expression === undefined) {
+    edits.replace(startOf(node), node.end, "{ $v = undefined; $r = true; }");
+    return;
+  }
   low.visit(node.expression);
-  edits.replace(startOf(node), startOf(node) + "return".length, "{ $v = (");
+  edits.keyword(node, "return", "{ $v = (");
   edits.after(node.expression.end, ")");
   edits.finish(node, "; $r = true; }");
 }
@@ -95,11 +106,7 @@ export function lowerThrow(low: Lowering, node: ts.ThrowStatement): void {
   if (low.depth === (low.inTry ? low.depthOfTry : 0)) return;
   if (low.inTry) low.diagnostics.report("AG1011", node, "this throw is in a staged block, inside a try with a catch");
   const { edits } = low;
-  edits.replace(
-    startOf(node),
-    startOf(node) + "throw".length,
-    `$ag.throw_(${low.locations.at(startOf(node))}, () => (`,
-  );
+  edits.keyword(node, "throw", `$ag.throw_(${low.locations.at(startOf(node))}, () => (`);
   edits.after(node.expression.end, "))");
 }
 

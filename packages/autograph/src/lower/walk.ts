@@ -30,39 +30,60 @@ function visit(low: Lowering, node: Node): void {
   if (low.model.ignored.has(node)) return;
   if (ts.isTypeNode(node) && !ts.isExpressionWithTypeArguments(node)) return;
   const unit = low.model.unitOf.get(node);
-  if (unit !== undefined) return lowerUnit(low, node, unit);
+  if (unit !== undefined) {
+    lowerUnit(low, node, unit);
+    return;
+  }
   if (isFunctionBoundary(node)) return;
-  if (ts.isStatement(node)) return visitStatement(low, node);
-  if (ts.isCallExpression(node)) return lowerCall(low, node);
-  if (ts.isVariableDeclarationList(node)) return visitDeclarations(low, node);
+  if (ts.isStatement(node)) {
+    visitStatement(low, node);
+    return;
+  }
+  if (ts.isCallExpression(node)) {
+    lowerCall(low, node);
+    return;
+  }
+  if (ts.isVariableDeclarationList(node)) {
+    visitDeclarations(low, node);
+    return;
+  }
   const list = listOf(node);
   if (list !== undefined) {
     if (ts.isCaseClause(node)) low.visit(node.expression);
-    return low.list(list);
+    low.list(list);
   }
   if (!lowerExpression(low, node)) low.visitChildren(node);
 }
 
 function visitStatement(low: Lowering, node: ts.Statement): void {
-  if (isLoop(node)) return lowerLoop(low, node);
+  if (isLoop(node)) {
+    lowerLoop(low, node);
+    return;
+  }
   switch (node.kind) {
     case ts.SyntaxKind.IfStatement:
-      return visitIf(low, node as ts.IfStatement);
+      visitIf(low, node as ts.IfStatement);
+      return;
     case ts.SyntaxKind.ReturnStatement:
     case ts.SyntaxKind.BreakStatement:
     case ts.SyntaxKind.ContinueStatement: {
       const jump = node as ts.ReturnStatement | ts.BreakOrContinueStatement;
-      return low.plan.lowered.has(jump) ? lowerJump(low, jump) : low.visitChildren(node);
+      low.plan.lowered.has(jump) ? lowerJump(low, jump) : low.visitChildren(node);
+      return;
     }
     case ts.SyntaxKind.ThrowStatement:
-      return lowerThrow(low, node as ts.ThrowStatement);
+      lowerThrow(low, node as ts.ThrowStatement);
+      return;
     case ts.SyntaxKind.TryStatement:
-      return lowerTry(low, node as ts.TryStatement);
+      lowerTry(low, node as ts.TryStatement);
+      return;
     case ts.SyntaxKind.Block:
     case ts.SyntaxKind.ModuleBlock:
-      return low.list((node as ts.Block).statements);
+      low.list((node as ts.Block).statements);
+      return;
     case ts.SyntaxKind.LabeledStatement:
-      return visitLabeled(low, node as ts.LabeledStatement);
+      visitLabeled(low, node as ts.LabeledStatement);
+      return;
     case ts.SyntaxKind.ImportDeclaration:
     case ts.SyntaxKind.InterfaceDeclaration:
     case ts.SyntaxKind.TypeAliasDeclaration:
@@ -73,7 +94,10 @@ function visitStatement(low: Lowering, node: ts.Statement): void {
 }
 
 function visitIf(low: Lowering, node: ts.IfStatement): void {
-  if (low.plan.isStagedIf(node, low.unit)) return lowerIf(low, node, []);
+  if (low.plan.isStagedIf(node, low.unit)) {
+    lowerIf(low, node, []);
+    return;
+  }
   nativeCondition(low, node, node.expression);
   low.visit(node.thenStatement);
   if (node.elseStatement !== undefined) low.visit(node.elseStatement);
