@@ -101,7 +101,7 @@ function failureOf(program: string): Error {
   ) as (...values: unknown[]) => (x: sinter.Tensor) => unknown;
   const given = (x: sinter.Tensor): unknown => {
     // The eager tensors as values of the trace.
-    const symbolic = { ...names, xs: names.xs.mul(x), whole: names.whole.mul(x.cast("i32")) };
+    const symbolic = { ...names, xs: $ag.at(l, names.xs.mul(x)), whole: names.whole.mul(x.cast("i32")) };
     return body(...Object.values(symbolic))(x);
   };
   try {

@@ -13,7 +13,12 @@ export function locs(file: string, positions: readonly (readonly [line: number, 
 
 /** Gives a place to the operations made since the last time; passes `value` on. */
 export function at<T>(loc: Loc, value: T): T {
-  currentTrace()?.tag(loc);
+  const frame = currentTrace();
+  if (frame !== undefined) {
+    // From here on no stack need be captured to find places, which costs more than the operations themselves.
+    frame.tagged = true;
+    frame.tag(loc);
+  }
   return value;
 }
 

@@ -87,6 +87,11 @@ function guessesOf(slots: readonly Slot[], names: readonly string[]): Guesses {
   return guesses;
 }
 
+/** Generated names of flags: the loop ends where one that the loop's body sets is true, so that a round begins with none. */
+function isExitFlag(name: string): boolean {
+  return /^\$(?:r|[bc]\d+)$/.test(name);
+}
+
 /** Undefined where the guesses do not hold. */
 function settle(
   loc: Loc,
@@ -108,7 +113,8 @@ function settle(
       state,
       [...types, ...extras.map(({ type }) => type)],
       (params) => {
-        start = valuesOf(slots, params.slice(0, types.length).map(refOf));
+        const values = valuesOf(slots, params.slice(0, types.length).map(refOf));
+        start = values.map((value, i) => (isExitFlag(names[i]!) ? false : value));
         return [...start, ...before.slice(live)];
       },
       (params) => body(params.slice(types.length).map((param, i) => handle(refOf(param), extras[i]!.weak))),
