@@ -5,6 +5,7 @@
 import { type Backend, ByteCache } from "@sinter/runtime";
 import { checkBackend, currentBackend } from "./backend.ts";
 import { Concrete } from "./concrete.ts";
+import { isEagerMode } from "./eager-mode.ts";
 import { type AnyFunction, checkOptions, describeValue, SinterError, userLine } from "./errors.ts";
 import { currentTrace } from "./frame.ts";
 import { tensor } from "./lib/create.ts";
@@ -75,18 +76,6 @@ const optionNames: readonly string[] = [
   "frozen",
 ] satisfies readonly (keyof FunctionOptions)[];
 
-let eagerDepth = 0;
-
-/** Runs `body` with compiled functions called as they were written, operation by operation: for a debugger. */
-export function withEager<T>(body: () => T): T {
-  eagerDepth++;
-  try {
-    return body();
-  } finally {
-    eagerDepth--;
-  }
-}
-
 /**
  * Wraps `fn`. The first call with a signature (the tree of arguments, shapes, dtypes, and the values of numbers, strings,
  * booleans and other objects) traces it; later calls run the program. Called while another function is traced, it
@@ -114,7 +103,7 @@ export function compile<A extends readonly unknown[], R>(
   });
   const traced = new TracedFunction(fn as unknown as UserFunction, options, site);
   const call = (...args: A): R => {
-    if (eagerDepth > 0 || currentTrace() !== undefined) return traced.inline(args) as R;
+    if (isEagerMode() || currentTrace() !== undefined) return traced.inline(args) as R;
     return traced.call(args, call) as R;
   };
   Object.defineProperty(call, "name", { value: traced.name, configurable: true });

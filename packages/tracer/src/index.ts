@@ -13,6 +13,7 @@ export type { Like, Tensors } from "./control/values.ts";
 export { checkpoint, customVjp } from "./custom.ts";
 export { type Derivative, hessian, jacfwd, jacrev, jvp, linearize, vjp } from "./derivatives.ts";
 export { eagerStats } from "./eager.ts";
+export { withEager } from "./eager-mode.ts";
 export {
   AssertionError,
   DisposedError,
@@ -24,7 +25,7 @@ export {
 } from "./errors.ts";
 export { evalShape } from "./eval-shape.ts";
 export { VariableCell } from "./frame.ts";
-export { type CompiledFunction, compile, type FunctionOptions, withEager } from "./function.ts";
+export { type CompiledFunction, compile, type FunctionOptions } from "./function.ts";
 export * from "./lib/index.ts";
 export { Lowered } from "./lowered.ts";
 export { type MemoryReport, memory } from "./memory.ts";

@@ -179,6 +179,31 @@ onBackends("eager loops", () => {
   });
 });
 
+test("withEager shows a debugger every value, with the same results", () => {
+  const seen: number[] = [];
+  const f = s.compile(
+    (x: s.Tensor) =>
+      s.scan(
+        (c, k) => {
+          if (watching) seen.push(Number(c.item()));
+          return [c.add(k), { sum: c.add(k), n: 1 }];
+        },
+        0,
+        x,
+        { reverse: true },
+      ),
+    { autograph: false },
+  );
+  let watching = false;
+  const [last, { sum, n }] = f(t([1, 2, 3]));
+  watching = true;
+  const [again, other] = s.withEager(() => f(t([1, 2, 3])));
+  expect(seen).toEqual([0, 3, 5]);
+  expect(again.item()).toBe(last.item());
+  expect(other.sum.arraySync()).toEqual(sum.arraySync());
+  expect(other.n.arraySync()).toEqual(n.arraySync());
+});
+
 test("a variable may begin as the result of a loop, where that does not depend on arguments", () => {
   let w: s.Variable | undefined;
   const f = s.compile((x: s.Tensor) => {

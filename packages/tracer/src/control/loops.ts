@@ -253,7 +253,7 @@ function eagerFori(from: number, to: number, body: (i: Tensor, carry: unknown) =
   return carry.value;
 }
 
-interface EagerCarry {
+export interface EagerCarry {
   readonly value: unknown;
   readonly leaves: Leaves;
   readonly dtypes: readonly DType[];
@@ -262,7 +262,12 @@ interface EagerCarry {
 }
 
 /** The carry after a round, or the first one: tensors of the types that the carry keeps. */
-function eagerCarry(caller: string, value: unknown, before: EagerCarry | undefined, self: AnyFunction): EagerCarry {
+export function eagerCarry(
+  caller: string,
+  value: unknown,
+  before: EagerCarry | undefined,
+  self: AnyFunction,
+): EagerCarry {
   return run(caller, () => {
     const leaves = leavesOf(caller, value, "carry");
     if (before === undefined) {

@@ -1,13 +1,17 @@
 /** `scan`: a loop over the first axis of a tree of tensors that carries a tree and stacks what each step gives. */
+
+import { isEagerMode } from "../eager-mode.ts";
 import { checkOptions, describe, describeValue, ShapeError, SinterError } from "../errors.ts";
-import { currentFrame } from "../frame.ts";
+import { currentFrame, currentTrace } from "../frame.ts";
 import { run } from "../kit.ts";
 import type { Ref } from "../lazy.ts";
+import { stack } from "../lib/movement.ts";
 import { staged } from "../staged.ts";
 
+import { Tensor } from "../tensor.ts";
 import { buildTree, type Tree } from "../trees.ts";
 import { type BlockType, emitScan, traceBlock } from "./blocks.ts";
-import { placeName, traceLoop } from "./loops.ts";
+import { eagerCarry, placeName, traceLoop } from "./loops.ts";
 import { checkFunctions, type Leaves, type Like, leafRef, leavesOf, type Tensors, tensorsOf } from "./values.ts";
 
 export interface ScanOptions {
@@ -33,6 +37,11 @@ export function scan<C, Y, X = null>(
 ): [Tensors<C>, Tensors<Y>] {
   checkFunctions("scan", { step });
   checkOptions("scan", options, ["length", "reverse"]);
+  const call = step as unknown as (carry: unknown, x: unknown) => unknown;
+  if (isEagerMode() && currentTrace() === undefined) {
+    const byHand = scanByHand(call, init, xs, options);
+    if (byHand !== undefined) return byHand as [Tensors<C>, Tensors<Y>];
+  }
   return run("scan", () => {
     const rows = leavesOf("scan", xs, "xs");
     const length = lengthOf(rows, options.length);
@@ -40,7 +49,6 @@ export function scan<C, Y, X = null>(
     // Outside a trace what goes in stays an input of the program: other numbers are no other program.
     const outer = currentFrame();
     const start = leavesOf("scan", init, "carry");
-    const call = step as unknown as (carry: unknown, x: unknown) => unknown;
     let trees: { readonly carry: Tree; readonly y: Leaves } | undefined;
     const refs = staged("scan", () => {
       const sliced = rows.leaves.map((leaf) => leafRef(leaf));
@@ -61,6 +69,34 @@ export function scan<C, Y, X = null>(
     const count = refs.length - y.leaves.length;
     return [tensorsOf(carry, refs.slice(0, count), scan), tensorsOf(y.tree, refs.slice(count), scan)];
   }) as [Tensors<C>, Tensors<Y>];
+}
+
+/** Step by step, for a debugger; undefined where there is no step, so that nobody knows what y is. */
+function scanByHand(
+  step: (carry: unknown, x: unknown) => unknown,
+  init: unknown,
+  xs: unknown,
+  { length: given, reverse = false }: ScanOptions,
+): [unknown, unknown] | undefined {
+  const { rows, length } = run("scan", () => {
+    const { tree, leaves, paths } = leavesOf("scan", xs, "xs");
+    const count = lengthOf({ tree, leaves, paths }, given);
+    return { rows: { tree, tensors: leaves.map((leaf) => new Tensor(leafRef(leaf))) }, length: count };
+  });
+  if (length === 0) return undefined;
+  let carry = eagerCarry("scan", init, undefined, scan);
+  const stacked: { readonly tree: Tree; readonly tensors: readonly Tensor[] }[] = [];
+  for (let k = 0; k < length; k++) {
+    const at = reverse ? length - 1 - k : k;
+    const x = rows.tensors.length === 0 ? null : buildTree(rows.tree, (index) => rows.tensors[index]!.at(at));
+    const pair = pairOf(step(carry.value, x));
+    carry = eagerCarry("scan", pair.carry, carry, scan);
+    stacked[at] = run("scan", () => {
+      const { tree, leaves } = leavesOf("scan", pair.y, "y");
+      return { tree, tensors: leaves.map((leaf) => new Tensor(leafRef(leaf))) };
+    });
+  }
+  return [carry.value, buildTree(stacked[0]!.tree, (index) => stack(stacked.map(({ tensors }) => tensors[index]!)))];
 }
 
 function pairOf(result: unknown): { readonly carry: unknown; readonly y: unknown } {
