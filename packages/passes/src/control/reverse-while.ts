@@ -13,7 +13,7 @@ import { inlineCalls } from "../inline.ts";
 import { buildRegion, byGroup } from "./region-op.ts";
 import { inlineKeeping, residualsOf } from "./residuals.ts";
 import { type Loop, oneMore, readAt, type Snapshots, stackFor, startSnapshots, writeAt } from "./snapshots.ts";
-import { addParams, type Forward, positions, scatterTo, type Vjp } from "./transforms.ts";
+import { addParams, type Forward, namesOf, positions, scatterTo, type Vjp } from "./transforms.ts";
 
 export function forwardWhile(b: Builder, node: Node, operands: readonly Value[], vjp: Vjp): Forward {
   const { captures, init } = byGroup(node, operands);
@@ -36,14 +36,22 @@ export function forwardWhile(b: Builder, node: Node, operands: readonly Value[],
       ];
       const given = [...captures, ...source.captures];
       const carries = [rounds, ...source.init, ...start];
+      const names = namesOf(body);
+      const givenNames = [...names.slice(0, captures.length), ...source.captures.map(() => "stack")];
+      const carryNames = [
+        "left",
+        ...source.init.map(() => "snapshots"),
+        ...carried.map((i) => `ct_${names[captures.length + i]}`),
+        ...wantedCaptures.map((i) => `sum_${names[i]}`),
+      ];
       const more = buildRegion(b, `${test.name}_back`, (c) => {
-        addParams(c, given);
-        const [left] = addParams(c, carries);
+        addParams(c, given, givenNames);
+        const [left] = addParams(c, carries, carryNames);
         return [emit.greater(c, left!, c.scalar("i32", 0))];
       });
       const step = buildRegion(b, `${body.name}_back`, (c) => {
-        const fixed = addParams(c, given);
-        const [left, ...others] = addParams(c, carries) as [Value, ...Value[]];
+        const fixed = addParams(c, given, givenNames);
+        const [left, ...others] = addParams(c, carries, carryNames) as [Value, ...Value[]];
         const [kept, sums] = [others.slice(0, source.init.length), others.slice(source.init.length)];
         const round = emit.sub(c, left, c.scalar("i32", 1));
         const own = fixed.slice(0, captures.length);
@@ -93,14 +101,15 @@ function runBeside(
 ): readonly Value[] {
   const given = [...loop.captures, ...loop.init];
   const beside = [b.scalar("i32", 0), ...stacks];
+  const besideNames = ["count", ...stacks.map(() => "stack")];
   const test = buildRegion(b, loop.test.name, (c) => {
-    const args = addParams(c, given);
-    addParams(c, beside);
+    const args = addParams(c, given, namesOf(loop.test));
+    addParams(c, beside, besideNames);
     return inlineGraph(c, loop.test, args);
   });
   const body = buildRegion(b, loop.body.name, (c) => {
-    const args = addParams(c, given);
-    const [count, ...before] = addParams(c, beside) as [Value, ...Value[]];
+    const args = addParams(c, given, namesOf(loop.body));
+    const [count, ...before] = addParams(c, beside, besideNames) as [Value, ...Value[]];
     const made = inlineKeeping(c, loop.body, args, residuals);
     const [next, kept] = [made.slice(0, loop.init.length), made.slice(loop.init.length)];
     const written = [...args.slice(loop.captures.length), ...kept];

@@ -10,7 +10,7 @@ import { inlineCalls } from "../inline.ts";
 import { buildRegion, byGroup, controlForm } from "./region-op.ts";
 import { inlineKeeping, residualsOf } from "./residuals.ts";
 import { forwardWhile } from "./reverse-while.ts";
-import { addParams, type Forward, positions, scatterTo, type Vjp } from "./transforms.ts";
+import { addParams, type Forward, namesOf, positions, scatterTo, type Vjp } from "./transforms.ts";
 
 export function forwardRegion(b: Builder, node: Node, operands: readonly Value[], vjp: Vjp): Forward {
   const form = controlForm(node);
@@ -40,8 +40,8 @@ function forwardCond(b: Builder, node: Node, operands: readonly Value[], vjp: Vj
       const given = cotangents.filter((cotangent) => cotangent !== null);
       const branches = node.regions.map((region) =>
         buildRegion(b, region.name, (c) => {
-          const args = addParams(c, captures);
-          const seeds = addParams(c, given);
+          const args = addParams(c, captures, namesOf(region));
+          const seeds = addParams(c, given, "ct");
           let next = 0;
           return vjp(c, region, args, () => cotangents.map((ct) => (ct === null ? null : seeds[next++]!)), wrt)
             .gradients;
@@ -62,9 +62,10 @@ function forwardScan(b: Builder, node: Node, operands: readonly Value[], vjp: Vj
   const body = inlineCalls(node.regions[0]!);
   const residuals = residualsOf(body, init, vjp);
   const offset = captures.length;
+  const names = namesOf(body);
   const paramsOf = (from: number, to?: number): Value[] => body.params.slice(from, to).map((param) => param.value);
   const saving = buildRegion(b, body.name, (c) => {
-    const args = addParams(c, paramsOf(0));
+    const args = addParams(c, paramsOf(0), names);
     return [...inlineKeeping(c, body, args, residuals), ...args.slice(offset, offset + init.length)];
   });
   const all = b.emitRegion(node.op, { captures, init, xs }, node.attrs, [saving]);
@@ -84,22 +85,25 @@ function forwardScan(b: Builder, node: Node, operands: readonly Value[], vjp: Vj
         ...wantedXs.map((i) => offset + init.length + i),
       ];
       const backward = buildRegion(b, body.name, (c) => {
-        const fixed = addParams(c, captures);
+        const fixed = addParams(c, captures, names);
         const carryCotangents = addParams(
           c,
           carried.map((i) => init[i]!),
+          carried.map((i) => `ct_${names[offset + i]}`),
         );
         const sums = addParams(
           c,
           wantedCaptures.map((i) => captures[i]!),
+          wantedCaptures.map((i) => `sum_${names[i]}`),
         );
-        const kept = addParams(c, residuals);
+        const kept = addParams(c, residuals, "kept");
         const known = new Map(residuals.map((value, i) => [value, kept[i]!]));
-        const before = addParams(c, init);
-        const slices = addParams(c, paramsOf(offset + init.length));
+        const before = addParams(c, init, names.slice(offset));
+        const slices = addParams(c, paramsOf(offset + init.length), names.slice(offset + init.length));
         const outputCotangents = addParams(
           c,
           outputs.map((i) => body.results[i]!.value),
+          "ct",
         );
         const seeds = scatterTo(body.results, [...carried, ...outputs], [...carryCotangents, ...outputCotangents]);
         const { gradients } = vjp(c, body, [...fixed, ...before, ...slices], () => seeds, places, { known });

@@ -17,7 +17,7 @@ import {
 } from "@sinter/ir";
 import { filled } from "../calculus.ts";
 import { buildRegion } from "./region-op.ts";
-import { addParams } from "./transforms.ts";
+import { addParams, namesOf } from "./transforms.ts";
 
 /** How many carries are kept at a time. */
 export const snapshotCount = 32;
@@ -75,15 +75,17 @@ function climb(
   kept: readonly Value[],
 ): readonly Value[] {
   const given = [...captures, round];
+  const names = [...captureNames(loop), "goal"];
+  const keptNames = ["top", "rounds", ...loop.init.map(() => "snapshots")];
   const last = (c: Builder): Value => c.scalar("i32", snapshotCount - 1);
   const test = buildRegion(b, "climbs", (c) => {
-    const goal = addParams(c, given).at(-1)!;
-    const [top, at] = addParams(c, kept) as [Value, Value];
+    const goal = addParams(c, given, names).at(-1)!;
+    const [top, at] = addParams(c, kept, keptNames) as [Value, Value];
     return [emit.and(c, emit.less(c, top, last(c)), emit.less(c, readAt(c, at, top), goal))];
   });
   const body = buildRegion(b, "climb", (c) => {
-    const fixed = addParams(c, given);
-    const [top, at, ...stacks] = addParams(c, kept) as [Value, Value, ...Value[]];
+    const fixed = addParams(c, given, names);
+    const [top, at, ...stacks] = addParams(c, kept, keptNames) as [Value, Value, ...Value[]];
     const from = readAt(c, at, top);
     const distance = emit.sub(c, fixed.at(-1)!, from);
     const steps = stride(c, loop, distance, emit.sub(c, c.scalar("i32", snapshotCount), top));
@@ -108,14 +110,16 @@ function stride(b: Builder, loop: Loop, distance: Value, free: Value): Value {
   const [one, first] = [b.scalar("f32", 1), b.scalar("f32", 0)];
   const given = [emit.cast(b, oneMore(b, distance), "f32"), emit.cast(b, free, "f32")];
   const init = [first, one, one];
+  const names = ["distance", "free"];
+  const carryNames = ["runs", "before", "reach"];
   const test = buildRegion(b, "short", (c) => {
-    const [rounds] = addParams(c, given);
-    const [, , reach] = addParams(c, init);
+    const [rounds] = addParams(c, given, names);
+    const [, , reach] = addParams(c, init, carryNames);
     return [emit.less(c, reach!, rounds!)];
   });
   const body = buildRegion(b, "reach", (c) => {
-    const [, entries] = addParams(c, given);
-    const [r, , reach] = addParams(c, init);
+    const [, entries] = addParams(c, given, names);
+    const [r, , reach] = addParams(c, init, carryNames);
     const next = emit.add(c, r!, c.scalar("f32", 1));
     return [next, reach!, emit.div(c, emit.mul(c, reach!, emit.add(c, entries!, next)), next)];
   });
@@ -135,17 +139,23 @@ function advance(
 ): readonly Value[] {
   const given = [...captures, steps];
   const init = [b.scalar("i32", 0), ...start];
+  const names = [...captureNames(loop), "steps"];
+  const carryNames = ["done", ...namesOf(loop.body).slice(captures.length)];
   const test = buildRegion(b, "advances", (c) => {
-    const limit = addParams(c, given).at(-1)!;
-    const [done] = addParams(c, init);
+    const limit = addParams(c, given, names).at(-1)!;
+    const [done] = addParams(c, init, carryNames);
     return [emit.less(c, done!, limit)];
   });
   const body = buildRegion(b, loop.body.name, (c) => {
-    const fixed = addParams(c, given).slice(0, captures.length);
-    const [done, ...carry] = addParams(c, init) as [Value, ...Value[]];
+    const fixed = addParams(c, given, names).slice(0, captures.length);
+    const [done, ...carry] = addParams(c, init, carryNames) as [Value, ...Value[]];
     return [oneMore(c, done), ...inlineGraph(c, loop.body, [...fixed, ...carry])];
   });
   return b.emitRegion(loop.op, { captures: given, init }, {}, [test, body]).slice(1);
+}
+
+function captureNames(loop: Loop): readonly string[] {
+  return namesOf(loop.body).slice(0, loop.captures.length);
 }
 
 /** Room for `count` values of a type. */

@@ -29,8 +29,14 @@ export interface Forward {
   pull(cotangents: readonly MaybeValue[], wanted: readonly boolean[]): readonly MaybeValue[];
 }
 
-export function addParams(c: Builder, like: readonly Value[]): readonly Value[] {
-  return like.map((value, i) => addParam(c, value.type, `p${i}`));
+/** Parameters like these values; `names` are of those that they stand for, or one name for all. */
+export function addParams(c: Builder, like: readonly Value[], names: string | readonly string[]): readonly Value[] {
+  return like.map((value, i) => addParam(c, value.type, typeof names === "string" ? names : names[i]!));
+}
+
+/** The names of a region's parameters: what stands for one of them goes by the same name. */
+export function namesOf(region: Graph): readonly string[] {
+  return region.params.map((param) => param.name);
 }
 
 export function positions<T>(items: readonly T[], test: (item: T, position: number) => boolean): number[] {
