@@ -51,6 +51,7 @@ function visit(low: Lowering, node: Node): void {
   if (list !== undefined) {
     if (ts.isCaseClause(node)) low.visit(node.expression);
     low.list(list);
+    return;
   }
   if (!lowerExpression(low, node)) low.visitChildren(node);
 }
