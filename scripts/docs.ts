@@ -3,6 +3,7 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { codeTable } from "./docs/codes.ts";
 import { coverageTables } from "./docs/coverage.ts";
 import { sourceExcerpts } from "./docs/sources.ts";
 import { stageTexts } from "./docs/stages.ts";
@@ -10,7 +11,7 @@ import { stageTexts } from "./docs/stages.ts";
 const docs = join(dirname(dirname(fileURLToPath(import.meta.url))), "docs");
 const check = process.argv.includes("--check");
 
-const texts = new Map([...stageTexts(), ...coverageTables(), ...sourceExcerpts()]);
+const texts = new Map([...stageTexts(), ...coverageTables(), ...sourceExcerpts(), ...codeTable()]);
 const used = new Set<string>();
 const stale: string[] = [];
 

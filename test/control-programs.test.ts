@@ -62,7 +62,7 @@ function derivatives(text: string, [x, y, ...v]: readonly number[]): { expected:
 
 describe("nests of control flow", () => {
   test("compute what plain JavaScript computes", () => {
-    for (let seed = 0; seed < fuzzRuns(60); seed++) {
+    for (let seed = 0; seed < fuzzRuns(60, 600); seed++) {
       const rng = seededRng(seed);
       const text = functionalProgram(rng, rng.int(4, 24));
       for (let i = 0; i < 2; i++) {
@@ -74,7 +74,7 @@ describe("nests of control flow", () => {
   });
 
   test("have the derivatives of what ran", () => {
-    for (let seed = 5000; seed < 5000 + fuzzRuns(40); seed++) {
+    for (let seed = 5000; seed < 5000 + fuzzRuns(40, 200); seed++) {
       const rng = seededRng(seed);
       const text = functionalProgram(rng, rng.int(4, 20));
       // Off the ties, where either side's derivative would do.

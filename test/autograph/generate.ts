@@ -112,7 +112,7 @@ class Generator {
     const start = `t: Tensor = ${make.tensor(scope, 0)};`;
     const call = `${name}.step(${make.tensor(scope, 0)});`;
     scope.tensors.push(`${name}.t`);
-    scope.numbers.push(`${name}.n`);
+    // Its number stays its own: which numbers become tensors is decided function by function.
     return {
       lines: [
         [`class C${name} {`, `  ${start}`, `  n = ${rng.int(0, 2)};`, "  step(d: Tensor): void {"],
