@@ -18,7 +18,8 @@ export function storesInPlace(model: GraphModel, unit: Unit, value: number, old:
         if (read.id !== old) continue;
         if (writer.template.kind === "library" || n > storing) return false;
         if (writer.template.kind === "update") {
-          if (!updatesOwnPlace(writer.template, read.index)) return false;
+          // From another base, what is read would be overwritten by that first.
+          if (baseOf(model, value) !== old || !updatesOwnPlace(writer.template, read.index)) return false;
           continue;
         }
         if (n < storing) {
