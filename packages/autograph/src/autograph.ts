@@ -82,6 +82,11 @@ export class Autograph {
     return findPlainConditions(source, oracle, { runtime: this.options.runtime, path: this.shown(path), transformed });
   }
 
+  /** Takes note of a file's new text, which the types of other files may hang on. */
+  update(code: string, file: string): void {
+    this.host?.open(this.absolute(file), code);
+  }
+
   /** Lets go of the project. */
   dispose(): void {
     this.host = undefined;

@@ -1,6 +1,6 @@
 // One transform for one process: decides which files are taken, keeps results on disk, and loads the compiler when a
 // file is new. The plugin, the loader, the command and the lint rule are thin layers over it.
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { dirname, extname, relative, sep } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Autograph, AutographOptions, Diagnostic, SourceMapLike } from "../index.ts";
@@ -152,17 +152,15 @@ export class Host {
     return [...refused, ...autograph.conditions(code, file, transformed)];
   }
 
-  /** Forgets what is known of files, since `file` has changed; with an engine loaded, it is given the new text. */
+  /** Forgets what is known of files, since `file` has changed; a project that is open is given its new text. */
   changed(file: string): void {
     this.#project.forget();
     this.#imports.forget();
-    if (this.#autographs.size === 0 || !this.accepts(file)) return;
-    const path = this.configuration(file)?.file ?? "";
-    try {
-      this.#autographs.get(path)?.transform(readFileSync(file, "utf8"), file);
-    } catch {
-      // Deleted, or broken for the moment: whoever imports it will say so.
-    }
+    if (this.#autographs.size === 0) return;
+    const source = /\.[cm]?[jt]sx?$/.test(file) && existsSync(file);
+    // A file that is gone, a package.json, a tsconfig.json: the project is read anew.
+    if (!source) this.dispose();
+    else for (const autograph of this.#autographs.values()) autograph.update(readFileSync(file, "utf8"), file);
   }
 
   /** The transform for the files of one configuration. */
