@@ -56,7 +56,7 @@ export function isNot(node: Node): node is ts.PrefixUnaryExpression {
   return ts.isPrefixUnaryExpression(node) && node.operator === SyntaxKind.ExclamationToken;
 }
 
-/** Number locals that become tensors: variables, and keys of static paths. */
+/** Numbers that become tensors: local variables, keys of static paths, and `.name` of the fields at their ends. */
 export type Tainted = Set<Variable | string>;
 
 export function isTainted(tainted: Tainted, place: Place): boolean {
@@ -117,7 +117,9 @@ export class Classifier {
     if (ts.isIdentifier(e) || ts.isPropertyAccessExpression(e) || ts.isElementAccessExpression(e)) {
       if (this.tainted.size === 0) return false;
       const place = this.model.placeOf(e);
-      return place !== undefined && isTainted(this.tainted, place);
+      if (place !== undefined && isTainted(this.tainted, place)) return true;
+      // A field that staged code assigns is reached by other names too.
+      return ts.isPropertyAccessExpression(e) && this.tainted.has(`.${e.name.text}`) && this.isNumber(e);
     }
     if (isNot(e)) return this.isStaged(e.operand);
     if (isLogical(e)) return this.isStaged(e) && this.typeOf(e) === "plain";
@@ -159,6 +161,10 @@ export class Classifier {
   prefix(e: ts.PrefixUnaryExpression): string | undefined {
     const name = prefixes.get(e.operator);
     return name !== undefined && (this.isHidden(e.operand) || this.typeOf(e.operand) === "tensor") ? name : undefined;
+  }
+
+  private isNumber(e: ts.Expression): boolean {
+    return this.typeOf(e) === "plain" && this.oracle.mayBeNumber(e);
   }
 
   private passesHidden(e: ts.BinaryExpression): boolean {

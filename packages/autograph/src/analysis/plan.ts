@@ -257,7 +257,9 @@ export class Plan {
   }
 
   private taintPlace(classifier: Classifier, target: Parameters<Tainted["add"]>[0], node: Node): void {
-    if (!classifier.tainted.has(target) && this.oracle.mayBeNumber(node)) this.addTaint(classifier.tainted, target);
+    if (classifier.tainted.has(target) || !this.oracle.mayBeNumber(node)) return;
+    this.addTaint(classifier.tainted, target);
+    if (ts.isPropertyAccessExpression(node)) this.addTaint(classifier.tainted, `.${node.name.text}`);
   }
 
   private addTaint(tainted: Tainted, target: Parameters<Tainted["add"]>[0]): void {

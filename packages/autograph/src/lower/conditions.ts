@@ -13,8 +13,7 @@ export function nativeCondition(low: Lowering, owner: Node, node: ts.Expression)
   low.visit(node);
   if (low.plan.classifier.isStaged(node) && low.plan.isPaused(owner, low.unit)) {
     bool(low, node, "await or yield is in the block");
-  }
-  if (low.options.checks) check(low, node);
+  } else if (low.options.checks) check(low, node);
 }
 
 function bool(low: Lowering, node: ts.Expression, why: string): void {
@@ -31,6 +30,7 @@ function check(low: Lowering, node: ts.Expression): void {
   if (isLogical(e)) {
     check(low, e.left);
     check(low, e.right);
+    return;
   }
   if (!isRead(e) || low.plan.classifier.condition(e) !== "plain") return;
   const type = low.oracle.isBooleanOrNumber(e);

@@ -69,7 +69,8 @@ function visitStatement(low: Lowering, node: ts.Statement): void {
     case ts.SyntaxKind.BreakStatement:
     case ts.SyntaxKind.ContinueStatement: {
       const jump = node as ts.ReturnStatement | ts.BreakOrContinueStatement;
-      low.plan.lowered.has(jump) ? lowerJump(low, jump) : low.visitChildren(node);
+      if (low.plan.lowered.has(jump)) lowerJump(low, jump);
+      else low.visitChildren(node);
       return;
     }
     case ts.SyntaxKind.ThrowStatement:
