@@ -1,6 +1,6 @@
 // Branches as the source transform emits them: if, conditional expressions, logical operators, early returns, throw.
 import { describe, expect, test } from "vitest";
-import { compile, type Tensor, tensor, variable } from "../src/index.ts";
+import { compile, grad, type Tensor, tensor, variable, vmap } from "../src/index.ts";
 import { $ag, $l, backends, compiled, same, state, stateless, type Value } from "./ag-support.ts";
 
 const [l0, l1, l2] = $l as [(typeof $l)[0], (typeof $l)[0], (typeof $l)[0]];
@@ -182,6 +182,77 @@ describe("if", () => {
     );
     f(tensor(1));
     expect(ran).toEqual(["then"]);
+  });
+
+  test("a variable as condition: its value now, or when the program gets there", () => {
+    const flag = variable(true, { name: "flag" });
+    const program = (x: Value): unknown =>
+      $ag.cond_(
+        l1,
+        flag,
+        () => x,
+        () => x.neg(),
+        ...stateless,
+      );
+    for (const backend of backends) {
+      const f = compiled(program, { backend });
+      flag.assign(true);
+      expect([(program(tensor(2)) as Tensor).item(), (f(tensor(2)) as Tensor).item()], backend).toEqual([2, 2]);
+      flag.assign(false);
+      expect([(program(tensor(2)) as Tensor).item(), (f(tensor(2)) as Tensor).item()], backend).toEqual([-2, -2]);
+    }
+  });
+
+  test("operations carry the place of the construct", () => {
+    const f = compile(
+      (x: Tensor) =>
+        $ag.cond_(
+          $l[7]!,
+          x.gt(0),
+          () => x.exp(),
+          () => x,
+          ...stateless,
+        ) as Tensor,
+      {
+        autograph: false,
+      },
+    );
+    expect(f.lower(tensor(1)).text("trace")).toMatch(/cond .*# a\.ts:7:1 conditional expression/);
+  });
+
+  test("derivatives go through the arm that is taken, and round the loop as often as it ran", () => {
+    const cube = (x: Tensor): Tensor => {
+      let y = x;
+      let n: unknown = 0;
+      $ag.while_(
+        l1,
+        () => $ag.and(l1, $ag.lt(n, 2), () => y.lt(1000)),
+        () => {
+          y = y.mul(x);
+          n = $ag.inc(n);
+        },
+        ...state(
+          () => [y, n],
+          (s) => {
+            [y, n] = s as [Value, unknown];
+          },
+          "y n",
+        ),
+      );
+      return $ag.cond_(
+        l2,
+        x.gt(0),
+        () => y,
+        () => y.neg(),
+        ...stateless,
+      ) as Tensor;
+    };
+    for (const x of [2, -3, 100]) {
+      const expected = x > 31 ? 2 * x : Math.sign(x) * 3 * x * x;
+      expect(grad(cube)(tensor(x)).item(), String(x)).toBeCloseTo(expected, 3);
+    }
+    const lanes = vmap(cube)(tensor([2, -3, 100]));
+    expect(lanes.arraySync()).toEqual([8, 27, 10000]);
   });
 
   test("variables written in an arm are written where it is taken", () => {
