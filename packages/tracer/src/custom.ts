@@ -186,16 +186,25 @@ function sameTypes(
   });
 }
 
+export interface CheckpointOptions {
+  /** What reverse mode keeps of what the function computes: nothing (unless said), or everything, as without checkpoint. */
+  readonly policy?: "nothing" | "everything";
+}
+
 /**
  * `fn`, of which reverse mode keeps only the arguments: what it computes is computed again on the way back. Saves memory,
  * costs time. The function must not assign variables; those it reads are differentiated like arguments.
  */
 export function checkpoint<A extends readonly unknown[], R>(
   fn: (...args: A) => R,
-  options: object = {},
+  options: CheckpointOptions = {},
 ): (...args: A) => R {
   if (typeof fn !== "function") throw new SinterError(`checkpoint: fn must be a function, not ${describeValue(fn)}`);
-  checkOptions("checkpoint", options, []);
+  checkOptions("checkpoint", options, ["policy"]);
+  const { policy = "nothing" } = options;
+  if (policy !== "nothing" && policy !== "everything")
+    throw new SinterError(`checkpoint: policy must be "nothing" or "everything", not ${describeValue(policy)}`);
+  if (policy === "everything") return fn;
   return (...args) => {
     if (currentTrace() === undefined) return fn(...args);
     return run("checkpoint", () => emitCheckpoint(fn as unknown as Loose, args)) as R;

@@ -10,7 +10,7 @@ export { fori, type WhileOptions, whileLoop } from "./control/loops.ts";
 export { Range, range } from "./control/range.ts";
 export { type ScanOptions, scan } from "./control/scan.ts";
 export type { Like, Tensors } from "./control/values.ts";
-export { checkpoint, customVjp } from "./custom.ts";
+export { type CheckpointOptions, checkpoint, customVjp } from "./custom.ts";
 export { type Derivative, hessian, jacfwd, jacrev, jvp, linearize, vjp } from "./derivatives.ts";
 export { eagerStats } from "./eager.ts";
 export { withEager } from "./eager-mode.ts";

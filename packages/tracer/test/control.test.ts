@@ -151,6 +151,55 @@ onBackends("control flow", () => {
     expect(w.item()).toBe(6);
   });
 
+  test("the test of a loop sees what its body assigned, through every level", () => {
+    const w = s.variable(1, { name: "w" });
+    const rounds = s.variable(0, { name: "rounds" });
+    const f = (x: s.Tensor) => {
+      s.whileLoop(
+        () => w.value.lt(100),
+        (c) => {
+          rounds.assignAdd(1);
+          s.whileLoop(
+            (d) => d.lt(rounds.value).and(w.value.lt(50)),
+            (d) => {
+              s.cond(
+                w.value.gt(x),
+                () => {
+                  w.assign(w.value.mul(2));
+                },
+                () => {
+                  w.assignAdd(1);
+                },
+              );
+              return d.add(1);
+            },
+            c,
+          );
+          w.assignAdd(x);
+          return c;
+        },
+        0,
+      );
+      return [w.value, rounds.value] as const;
+    };
+    const plain = (x: number) => {
+      let [v, count] = [1, 0];
+      while (v < 100) {
+        count++;
+        for (let d = 0; d < count && v < 50; d++) v = v > x ? v * 2 : v + 1;
+        v += x;
+      }
+      return [v, count];
+    };
+    for (const x of [1, 3, 7])
+      for (const call of [f, s.compile(f, { autograph: false })]) {
+        w.assign(1);
+        rounds.assign(0);
+        expect(call(t(x)).map((y) => y.item())).toEqual(plain(x));
+        expect([w.item(), rounds.item()]).toEqual(plain(x));
+      }
+  });
+
   test("nests to any depth, with captures of every level", () => {
     const f = (x: s.Tensor, n: s.Tensor) => {
       const a = x.mul(2);

@@ -219,6 +219,11 @@ const mistakes: Readonly<Record<string, readonly string[]>> = {
     "jacrev((x) => [x])(a)",
     "jacfwd((x) => x)(a.gt(0))",
     "hessian(3)",
+    "customVjp((x) => x, 3, 3)",
+    "checkpoint(3)",
+    'checkpoint((x) => x, { policy: "dots" })',
+    "grad((x) => checkpoint((y) => { assert(y.gt(0)); return y; })(x))(ones([]))",
+    "jvp(checkpoint((x) => x.exp()), [a], [a])",
   ],
   "memory that there is not": [
     "tensor(new Float32Array(1 << 25))",
