@@ -115,3 +115,35 @@ describe("verifyNests", () => {
     expect(() => verifyNests(program(kernel("k", [i], nest)))).toThrow("has one nest and outer axes");
   });
 });
+
+describe("verifyNests on steps", () => {
+  const scalar = (id: number, dtype: "i32" | "bool"): BufferDecl => ({ ...buffer(id, "temp", []), dtype });
+  const [counter, flag] = [scalar(4, "i32"), scalar(5, "bool")];
+  const [a, b] = [buffer(6, "temp", [4]), buffer(7, "temp", [4])];
+  const slice = (of: number, by: number, shape: readonly number[]): BufferDecl => ({
+    ...buffer(8, "slice", shape),
+    slice: { of, counter: by, reverse: false },
+  });
+  const with_ = (decl: BufferDecl, ...steps: NestProgram["steps"]): NestProgram => ({
+    name: "test",
+    buffers: [...buffers, counter, flag, a, b, decl],
+    steps,
+    notes: [],
+  });
+  const fits = slice(0, 4, [4]);
+
+  test("accepts exchanges of temps and slices of one row", () => {
+    const body = [{ kind: "swap", a: 6, b: 7 } as const, { kind: "copy", from: 8, to: 6 } as const];
+    expect(() => verifyNests(with_(fits, { kind: "for", count: 8, counter: 4, body }))).not.toThrow();
+  });
+
+  test.each([
+    ["a slice of another shape", with_(slice(0, 4, [8])), "b8 is no slice of b0: they do not fit"],
+    ["a slice by what is no counter", with_(slice(0, 5, [4])), "b8 is a slice by b5, which is no counter"],
+    ["a slice of nothing", with_(buffer(8, "slice", [4])), "buffer b8 is a slice of nothing"],
+    ["an exchange of a result", with_(fits, { kind: "swap", a: 6, b: 8 }), "swap of slice b8, whose memory must stay"],
+    ["an exchange of unlike buffers", with_(fits, { kind: "swap", a: 6, b: 4 }), "swap of b6 and b4: they do not fit"],
+  ])("refuses %s", (_, wrong, message) => {
+    expect(() => verifyNests(wrong)).toThrow(message);
+  });
+});

@@ -141,6 +141,88 @@ describe("verifyPlan", () => {
     expect(() => verifyPlan(program, broken)).toThrow("k2 reads b0, whose place holds something else");
   });
 
+  describe("of exchanged buffers", () => {
+    /** Each round makes `other` of `carried`, then they change places. */
+    function rounds(loop: (body: readonly LoopStep[], more: number) => LoopStep): [Sketch, number[], LoopStep[]] {
+      const s = new Sketch();
+      const [start, carried, other] = [s.buffer("arg", 16), s.buffer("temp", 16), s.buffer("temp", 16)];
+      const [more, out] = [s.buffer("temp", 1), s.buffer("result", 16)];
+      const body = [s.kernel([carried], [other, more]), { kind: "swap", a: carried, b: other } as const];
+      const steps: LoopStep[] = [{ kind: "copy", from: start, to: carried }, s.kernel([], [more]), loop(body, more)];
+      return [s, [start, carried, other, more, out], steps];
+    }
+    const repeat =
+      (count: number) =>
+      (body: readonly LoopStep[], more: number): LoopStep => ({ kind: "for", count, counter: more, body });
+    const until = (body: readonly LoopStep[], predicate: number): LoopStep => ({
+      kind: "while",
+      test: [],
+      predicate,
+      body,
+    });
+
+    test.each([repeat(4), repeat(5), until])("both live as long as one of them", (loop) => {
+      const [s, [, carried, , , out], steps] = rounds(loop);
+      const late = s.buffer("temp", 16);
+      const { plan } = s.plan([...steps, s.kernel([], [late]), s.kernel([carried!, late], [out!])]);
+      // What comes after the loop takes the place of the predicate, not that of either.
+      expect(plan.arenaBytes).toBe(3 * alignment);
+    });
+
+    test("one starts out where the result belongs", () => {
+      const [s, [, carried, other, more, out], steps] = rounds(repeat(4));
+      const { plan } = s.plan([...steps, { kind: "copy", from: carried!, to: out! }]);
+      expect(plan.places[carried!]).toEqual({ kind: "same", as: out });
+      expect(plan.places[other!]!.kind).toBe("arena");
+      expect(plan.places[more!]!.kind).toBe("arena");
+    });
+
+    test("a plan is refused that gives away the place where one of them may be", () => {
+      for (const loop of [repeat(5), until]) {
+        const [s, [, carried, other, , out], steps] = rounds(loop);
+        const late = s.buffer("temp", 16);
+        const { program, plan } = s.plan([...steps, s.kernel([], [late]), s.kernel([carried!, late], [out!])]);
+        const broken: Plan = { ...plan, places: plan.places.map((p, i) => (i === late ? plan.places[other!]! : p)) };
+        expect(() => verifyPlan(program, broken)).toThrow("reads b1, whose place holds something else");
+      }
+    });
+  });
+
+  describe("of slices", () => {
+    const made = (): [Sketch, number[], LoopStep[]] => {
+      const s = new Sketch();
+      const [counter, all, out] = [s.buffer("temp", 1), s.buffer("temp", 64), s.buffer("result", 16)];
+      const slice = s.buffer("slice", 16);
+      s.buffers[slice] = { ...s.buffers[slice]!, slice: { of: all, counter, reverse: false } };
+      const other = s.buffer("temp", 64);
+      const body = [s.kernel([], [other]), s.kernel([other], [slice])];
+      return [s, [all, slice, other], [{ kind: "for", count: 4, counter, body }, s.kernel([all], [out])]];
+    };
+
+    test("what they are of lives through the loop that makes them", () => {
+      const [s, [all, slice], steps] = made();
+      const { plan } = s.plan(steps);
+      expect(plan.arenaBytes).toBe(2 * 256);
+      expect(plan.places[slice!]!.kind).toBe("none");
+      expect(plan.places[all!]!.kind).toBe("arena");
+    });
+
+    test("a plan is refused that lets other values over slices of earlier rounds", () => {
+      const [s, [all, , other], steps] = made();
+      const { program, plan } = s.plan(steps);
+      const places = plan.places.map((p, i) => (i === other ? plan.places[all!]! : p));
+      expect(() => verifyPlan(program, { ...plan, places })).toThrow("b4 and b3 overlap in k1");
+    });
+  });
+
+  test("a result that something is written over is found", () => {
+    const s = new Sketch();
+    const [a, out] = [s.buffer("result", 16), s.buffer("result", 16)];
+    const { program, plan } = s.plan([s.kernel([], [a]), s.kernel([], [out])]);
+    const places = plan.places.map((p, i) => (i === a ? plan.places[out]! : p));
+    expect(() => verifyPlan(program, { ...plan, places })).toThrow("b0 is overwritten at the end");
+  });
+
   test("holds for random programs", () => {
     const kernel = fc.record({
       reads: fc.array(fc.nat(11), { maxLength: 3 }),
