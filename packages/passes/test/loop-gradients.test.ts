@@ -6,6 +6,7 @@ import {
   type Graph,
   type HostTensor,
   hostScalar,
+  parseGraph,
   printGraph,
   tensorType,
   typeOf,
@@ -104,6 +105,20 @@ const gradientOf = (graph: Graph, rounds: number): readonly number[] => {
   const args = [hostScalar("f64", 0.9), hostScalar("f64", 0.5), hostScalar("i32", rounds)];
   return evalGraph(gradient, args).map((result) => Number(result.data[0]));
 };
+
+test("a loop has the gradient of the same rounds written out", () => {
+  for (const rounds of [0, 1, 5, 40]) {
+    const b = new Builder("unrolled");
+    const [w, start] = [b.param("arg", f64, "w"), b.param("arg", f64, "h")];
+    b.param("arg", i32, "rounds");
+    let h = start;
+    for (let i = 0; i < rounds; i++)
+      h = b.emit("tanh", [emit.add(b, emit.mul(b, w, h), emit.mul(b, b.scalar("f64", i), b.scalar("f64", 0.01)))]);
+    const expected = gradientOf(b.finish([out(h)]), rounds);
+    for (const graph of [recurrence("scan", rounds), recurrence("while", 0), recurrence("while", 0, 40)])
+      for (const [i, value] of gradientOf(graph, rounds).entries()) expect(value).toBeCloseTo(expected[i]!, 14);
+  }
+});
 
 test("a while of any number of rounds has the gradient of the scan, bounded or not", () => {
   for (const rounds of [0, 1, 2, 31, 32, 33, 34, 64, 200, 561, 562, 1000]) {
@@ -223,4 +238,45 @@ describe("what a gradient costs", () => {
       ["f64[]", "f64[]", "f64[20]"],
     ]);
   });
+});
+
+test("loops over values of symbolic size have gradients", () => {
+  const body = `graph @body(%w: f64[N], %i: i32[], %h: f64[N]) where N in [1,inf] {
+    %0 = const {dtype=i32, shape=[], data=[1]} : i32[]
+    %1 = add %i, %0 : i32[]
+    %2 = mul %w, %h : f64[N]
+    %3 = reduce %h {op=add, axes=[0]} : f64[]
+    %4 = tanh %2 : f64[N]
+    %5 = mul %4, %3 : f64[N]
+    return %1, %5
+  }`;
+  for (const attrs of ["{maxIterations=4}", ""]) {
+    const graph = parseGraph(`graph @f(%w: f64[N], %h: f64[N]) where N in [1,inf] {
+      %0 = const {dtype=i32, shape=[], data=[0]} : i32[]
+      %1, %2 = while captures(%w), init(%0, %h) ${attrs} : i32[], f64[N]
+        graph @test(%w: f64[N], %i: i32[], %h: f64[N]) where N in [1,inf] {
+          %0 = const {dtype=i32, shape=[], data=[3]} : i32[]
+          %1 = lt %i, %0 : bool[]
+          return %1
+        }
+        ${body}
+      %3 = reduce %2 {op=add, axes=[0]} : f64[]
+      return %3
+    }`);
+    const gradient = gradGraph(graph, { wrt: [0, 1], of: 0, keepResults: false });
+    verifyGraph(normal(gradient));
+    const vector = (...data: number[]): HostTensor => ({ dtype: "f64", shape: [3], data: new Float64Array(data) });
+    const args = [vector(0.5, -0.4, 1), vector(0.3, 0.9, -0.2)];
+    const [dw, dh] = evalGraph(normal(gradient), args).map((result) => [...result.data]);
+    [dw!, dh!].forEach((gradients, p) => {
+      gradients.forEach((value, i) => {
+        const at = (step: number): number => {
+          const moved = args.map((arg) => ({ ...arg, data: arg.data.slice() }));
+          moved[p]!.data[i]! += step;
+          return Number(evalGraph(graph, moved)[0]!.data[0]);
+        };
+        expect(value).toBeCloseTo((at(1e-5) - at(-1e-5)) / 2e-5, 8);
+      });
+    });
+  }
 });

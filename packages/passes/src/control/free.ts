@@ -54,8 +54,12 @@ export function isFree(node: Costed, result: Value): boolean {
   return cost === 0 || (node.operands.length === 0 && cost <= 1);
 }
 
+/** What stands for a size that has no bound. */
+const unbounded = 2 ** 24;
+
+/** How many elements a value has; where sizes are symbolic, at most. */
 export function elementsOf(value: Value): number {
-  return value.type.kind === "tensor" ? toIndex(sizeOf(value.type.shape)).hi : 0;
+  return value.type.kind === "tensor" ? Math.min(toIndex(sizeOf(value.type.shape)).hi, unbounded) : 0;
 }
 
 export function bytesOfValue(value: Value): number {
