@@ -23,14 +23,13 @@ const { programs, calls, refused, failures } = fuzz(autograph, {
   inputs: Number(values.inputs),
   gradients: values.gradients,
   failures: Number(values.failures),
+  report: (text) => console.log(`\n${text}`),
   progress: (done) => {
     if (process.stderr.isTTY) process.stderr.write(`\r${done}`);
     else if (done % 200 === 0) console.log(`${done} programs`);
   },
 });
 autograph.dispose();
-for (const text of refused) console.log(`\nREFUSED ${text}`);
-for (const text of failures) console.log(`\nDIFFERENT ${text}`);
 console.log(
   `\n${programs} programs, ${calls} calls: ${failures.length} different, ${refused.length} refused by the transform`,
 );

@@ -47,7 +47,7 @@ export const shape${i} = (x: Tensor): string => x.shape.join("x");`;
 
 const source = `import type { Tensor } from "sinter";\n${[1, 2, 3, 4].map(quarter).join("\n")}\n`;
 const untouched =
-  'import type { Tensor } from "sinter";\nexport const  twice = (x : Tensor) => { if (1) return x.mul( 2 ) };\n';
+  'import type { Tensor } from "sinter";\nexport const  twice = (x : number) => { if (x>1) return x*2 };\n';
 
 export const transform: Case = {
   name: "transform",

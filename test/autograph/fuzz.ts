@@ -26,6 +26,8 @@ export interface FuzzOptions {
   /** Stop after so many failures. */
   readonly failures?: number;
   readonly progress?: (done: number) => void;
+  /** Told of each failure and refusal as it is found. */
+  readonly report?: (text: string) => void;
 }
 
 const file = join(import.meta.dirname, "generated.ts");
@@ -54,9 +56,13 @@ export function fuzz(autograph: Autograph, options: FuzzOptions): FuzzReport {
     const seed = options.seed + programs;
     const one = caseOf(seed, options.inputs, options.gradients);
     const verdict = judge(autograph, one, file, hows);
-    if (verdict.kind === "refused") refused.push(`seed ${seed}: ${verdict.message}`);
+    const report = (list: string[], text: string): void => {
+      list.push(text);
+      options.report?.(text);
+    };
+    if (verdict.kind === "refused") report(refused, `seed ${seed}, refused: ${verdict.message}`);
     else calls += one.inputs.length;
-    if (verdict.kind === "different") failures.push(explain(autograph, seed, one, verdict, hows));
+    if (verdict.kind === "different") report(failures, explain(autograph, seed, one, verdict, hows));
     options.progress?.(programs + 1);
   }
   return { programs, calls, refused, failures };
