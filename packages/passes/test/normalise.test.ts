@@ -3,6 +3,7 @@ import { evalGraph, parseGraph, printGraph, verifyGraph } from "@sinter/ir";
 import { describe, expect, test } from "vitest";
 import { fuzzRuns } from "../../../test/support/fuzz.ts";
 import { seededRng } from "../../../test/support/random.ts";
+import { checkRandomGraphs } from "../../../test/support/random-graph.ts";
 import { normaliseRegions, simplify } from "../src/index.ts";
 import { randomRegions } from "./support/random-regions.ts";
 
@@ -21,6 +22,19 @@ test("random control flow gives the same bits, and normal form is normal", () =>
       }
     }
   }
+});
+
+test("random graphs of all ops with control flow give the same bits", () => {
+  checkRandomGraphs(
+    ({ graph, args }) => {
+      const before = simplify(graph);
+      const after = normaliseRegions(before);
+      verifyGraph(after);
+      expect(evalGraph(after, args)).toEqual(evalGraph(before, args));
+      expect(printGraph(normaliseRegions(after))).toBe(printGraph(after));
+    },
+    { runs: fuzzRuns(60), regions: true },
+  );
 });
 
 /** The normal form of a graph that is written as text, as text. */
