@@ -49,7 +49,8 @@ export class Autograph {
     const path = this.absolute(file);
     const untouched = { code, map: null, changed: false, diagnostics: [] };
     if (path.includes("/node_modules/") || /\.d\.[cm]?ts$/.test(path)) return untouched;
-    if (!controlFlow.test(code) || !importing.test(code) || code.includes("import * as $ag from")) return untouched;
+    if (!importing.test(code) || code.includes("import * as $ag from")) return untouched;
+    if (!controlFlow.test(code) && !code.includes(this.options.runtime.split("/")[0]!)) return untouched;
     const host = this.project();
     const { source, oracle } = host.open(path, code);
     if (!host.reaches(source)) return untouched;

@@ -406,7 +406,8 @@ function thisOwner(node: Node): Node {
 }
 
 function isExported(declaration: Node): boolean {
-  const statement = ts.findAncestor(declaration, ts.isStatement);
+  const isOther = (n: Node): boolean => n !== declaration && isFunctionBoundary(n);
+  const statement = ts.findAncestor(declaration, (n) => (isOther(n) ? "quit" : ts.isStatement(n)));
   return (
     statement !== undefined &&
     ts.canHaveModifiers(statement) &&

@@ -102,11 +102,13 @@ export class Purity {
 
   private isConstantBase(node: ts.Expression, loop: ts.ForStatement): boolean {
     const e = unwrap(node);
-    if (ts.isPropertyAccessExpression(e)) return this.isConstantBase(e.expression, loop);
+    if (ts.isPropertyAccessExpression(e)) {
+      // A carried tensor keeps its shape.
+      return this.classifier.typeOf(e.expression) === "tensor" || this.isConstantBase(e.expression, loop);
+    }
     if (e.kind === SyntaxKind.ThisKeyword) return true;
     if (!ts.isIdentifier(e)) return false;
     const variable = this.model.variableOf.get(e);
-    // x.shape of a tensor that the loop replaces may change in its types; that it does not is checked when it is traced.
     return variable !== undefined && !this.modified.places(startOf(loop), loop.end).some((p) => p === variable);
   }
 

@@ -1,0 +1,167 @@
+// Every code that the transform reports, with its message and place, and what stays free of it.
+import { codes, formatDiagnostic } from "@sinter/autograph";
+import { describe, expect, test } from "vitest";
+import { fileOf, problems, project } from "./support/transform.ts";
+
+const cases: readonly [name: string, body: string][] = [
+  ["AG1000", "export function f(x: Tensor) { if (x { } }"],
+  ["AG1002", "export function f(x: Tensor) { let $v = x; if (x.gt(0)) $v = x.neg(); return $v; }"],
+  ["AG1003", "export function f(x: Tensor) { let n = 0; for (const k in x) n++; return n; }"],
+  [
+    "AG1003 for await",
+    "export async function f(x: Tensor) { for await (const k of x as Tensor & AsyncIterable<Tensor>) k.sum(); }",
+  ],
+  [
+    "AG1004 returned",
+    "const positive = (x: Tensor): boolean => !x.lt(0);\nexport const f = (x: Tensor) => (positive(x) ? x : x.neg());",
+  ],
+  [
+    "AG1004 flag",
+    "export function f(x: Tensor) {\n  let found = false;\n  if (x.gt(0)) found = true;\n  return found;\n}",
+  ],
+  ["AG1004 argument", "const g = (b: boolean) => b;\nexport const f = (x: Tensor, y: Tensor) => g(x < y);"],
+  ["AG1004 property", "export const f = (x: Tensor, y: boolean) => {\n  const o = { done: x && y };\n  return o;\n};"],
+  ["AG1005", "export function f(x: Tensor, a: Tensor[], i: number) {\n  if (x.gt(0)) a[i] = x;\n  return a;\n}"],
+  [
+    "AG1006",
+    "export function f(x: Tensor, mode: string) {\n  switch (mode) {\n    case 'a':\n      if (x.gt(0)) break;\n      x = x.add(1);\n  }\n  return x;\n}",
+  ],
+  [
+    "AG1006 return",
+    "export function f(x: Tensor, mode: string) {\n  switch (mode) {\n    case 'a':\n      if (x.gt(0)) return x;\n      x = x.add(1);\n  }\n  return x;\n}",
+  ],
+  ["AG1007", "export function f(x: Tensor) {\n  switch (x.sum()) {\n    default:\n      return x;\n  }\n}"],
+  [
+    "AG1007 number",
+    "export function f(x: Tensor) {\n  let n = 0;\n  while (x.gt(n)) n++;\n  switch (n) {\n    case 1:\n      return x;\n  }\n  return x.neg();\n}",
+  ],
+  ["AG1008", "export function f(x: Tensor, m?: Tensor) {\n  if (m && x.gt(0)) return m;\n  return x;\n}"],
+  [
+    "AG1009 function",
+    "export function f(x: Tensor) {\n  const y = g();\n  if (x.gt(0)) return y;\n  function g() { return x.add(1); }\n  return g();\n}",
+  ],
+  [
+    "AG1009 const",
+    "export function f(x: Tensor) {\n  const g = () => k.add(1);\n  if (x.gt(0)) return x;\n  const k = x.mul(2);\n  return g();\n}",
+  ],
+  ["AG1010", "export function f(x: Tensor) {\n  if (x.gt(0)) {\n    var [a] = [x];\n    x = a;\n  }\n  return x;\n}"],
+  [
+    "AG1011",
+    "export function f(x: Tensor) {\n  try {\n    if (x.gt(0)) throw new Error('no');\n  } catch {\n    return x;\n  }\n  return x.neg();\n}",
+  ],
+  [
+    "AG1012",
+    "export const g = compile(async (x: Tensor) => {\n  while (x.gt(0)) {\n    await x.data();\n    x = x.sub(1);\n  }\n  return x;\n});",
+  ],
+  [
+    "AG1013",
+    "export function f(x: Tensor) {\n  const all: Tensor[] = [];\n  while (x.gt(0)) {\n    all.push(x);\n    x = x.sub(1);\n  }\n  return all;\n}",
+  ],
+  [
+    "AG1013 range",
+    "export function f(x: Tensor) {\n  const all: Tensor[] = [];\n  for (const i of range(3)) all.push(x.add(i));\n  return all;\n}",
+  ],
+];
+
+test("every code", async () => {
+  const text = cases.map(([name, body]) => {
+    const source = fileOf(body);
+    const found = project().transform(source, "src/case.ts").diagnostics;
+    return `## ${name}\n${found.map((d) => formatDiagnostic(d, source)).join("\n")}\n`;
+  });
+  await expect(text.join("\n")).toMatchFileSnapshot("diagnostics.txt");
+});
+
+test("every code has a case, and each case has its code", () => {
+  const reported = new Set<string>();
+  for (const [name, body] of cases) {
+    const found = problems(body).map((p) => p.slice(0, 6));
+    expect(found, name).toContain(name.slice(0, 6));
+    for (const code of found) reported.add(code);
+  }
+  // AG1001 belongs to the check.
+  expect([...reported, "AG1001"].sort()).toEqual(Object.keys(codes));
+});
+
+test("a file with an error is left as it is", () => {
+  const source = fileOf("export function f(x: Tensor) { if (x.gt(0)) return x; switch (x) {} return x.neg(); }");
+  const result = project().transform(source, "src/case.ts");
+  expect(result).toMatchObject({ code: source, map: null, changed: false });
+});
+
+describe("what is no error", () => {
+  const fine: readonly [name: string, body: string][] = [
+    [
+      "a flag that stays inside",
+      "export function f(x: Tensor) { let b = false; if (x.gt(0)) b = true; if (!b) return x; return x.neg(); }",
+    ],
+    [
+      "a flag returned from a compiled function",
+      "export const f = compile((x: Tensor) => { let b = false; if (x.gt(0)) b = true; return { b }; });",
+    ],
+    [
+      "a flag returned by a function that is only compiled",
+      "function f(x: Tensor) { let b = false; if (x.gt(0)) b = true; return b; }\nexport const g = compile(f);",
+    ],
+    ["a flag with a declared type", "export function f(x: Tensor): Tensor | boolean { return !x.gt(0); }"],
+    ["a flag given to the library", "export const f = (x: Tensor) => where(!x.gt(0), x, 1);"],
+    [
+      "a flag of a condition whose type is any",
+      "export function f(x: any) { let b = false; if (x) b = true; return b; }",
+    ],
+    [
+      "a throw that is caught in its block",
+      "export function f(x: Tensor) { if (x.gt(0)) { try { throw new Error('a'); } catch { x = x.neg(); } } return x; }",
+    ],
+    [
+      "a list grown where nothing can be traced",
+      "export async function f(x: Tensor) { const all: Tensor[] = []; for (const i of range(3)) all.push(x.add(i)); return all; }",
+    ],
+    [
+      "a list of the loop's own",
+      "export function f(x: Tensor) { for (const i of range(3)) { const a: Tensor[] = []; a.push(x); x = x.add(a.length + i); } return x; }",
+    ],
+    [
+      "a write to what the block made",
+      "export function f(x: Tensor, i: number) { if (x.gt(0)) { const a = [x]; a[i] = x; } return x; }",
+    ],
+    [
+      "both asked after the other",
+      "export function f(x: Tensor, m?: Tensor) { if (m) { if (m.gt(0)) return m; } return x; }",
+    ],
+    ["presence of both", "export function f(x: Tensor, m?: Tensor, k?: Tensor) { if (m && k) return m; return x; }"],
+  ];
+  test.each(fine)("%s", (_name, body) => expect(problems(body)).toEqual([]));
+});
+
+describe("AG1001, in the check", () => {
+  const conditions = (body: string, transformed: boolean): string[] =>
+    project()
+      .conditions(fileOf(body), "src/case.ts", transformed)
+      .map((d) => `${d.code} ${d.line - 1}:${d.column} ${d.message}`);
+  const body = [
+    "export function f(x: Tensor, y?: Tensor) {",
+    "  // @ag-ignore",
+    "  if (x.gt(0)) return x;",
+    "  if (y) return y;",
+    "  const b = x && 1;",
+    "  return x.lt(1) ? Boolean(x) : b;",
+    "}",
+  ].join("\n");
+
+  test("of a file that is transformed: only what the transform leaves alone", () => {
+    expect(conditions(body, true)).toEqual([
+      `AG1001 3:7 x.gt(0) is a tensor, used as a condition; ${codes.AG1001.instead}`,
+      `AG1001 6:28 x is a tensor, used as Boolean(); ${codes.AG1001.instead}`,
+    ]);
+  });
+
+  test("of any other file: all", () => {
+    expect(conditions(body, false).map((line) => line.slice(0, 12))).toEqual([
+      "AG1001 3:7 x",
+      "AG1001 5:13 ",
+      "AG1001 6:10 ",
+      "AG1001 6:28 ",
+    ]);
+  });
+});
