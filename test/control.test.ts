@@ -1,6 +1,18 @@
 // Branches and loops compiled into one program: values against the reference evaluator in every form, and what each round
 // costs in kernels, copies and memory.
-import { type LoopStep, parseGraph, printNests, verifyGraph } from "@sinter/ir";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import {
+  Builder,
+  type Graph,
+  type GraphResult,
+  inlineGraph,
+  type LoopStep,
+  parseGraph,
+  printNests,
+  type Value,
+  verifyGraph,
+} from "@sinter/ir";
 import { simplify } from "@sinter/passes";
 import { describe, expect, test } from "vitest";
 import { type ArgumentOptions, randomArguments } from "./support/arguments.ts";
@@ -29,8 +41,10 @@ interface Profile {
   readonly arena: number;
 }
 
-function profile(text: string): Profile {
-  return withCompiled(simplify(parseGraph(text)), scheduledFused, ({ loops, plan }) => {
+const profile = (text: string): Profile => profileOf(parseGraph(text));
+
+function profileOf(graph: Graph): Profile {
+  return withCompiled(simplify(graph), scheduledFused, ({ loops, plan }) => {
     const found = { inside: {} as Record<string, number>, outside: {} as Record<string, number> };
     const walk = (steps: readonly LoopStep[], where: Record<string, number>): void => {
       for (const step of steps) {
@@ -303,6 +317,37 @@ test("a branch stores its results where they are wanted, and what it passes thro
   check(text);
   // Two copies in one branch (that of the state does nothing where it is in place), one kernel in the other.
   expect(profile(text)).toEqual({ inside: {}, outside: { if: 1, copy: 2, kernel: 1 }, arena: 0 });
+});
+
+/** A training step as the body of a loop: its states are carries, then states again. */
+function trainingLoop(step: Graph, length: number): Graph {
+  const isState = (i: number): boolean => step.params[i]!.kind === "state";
+  const positions = step.params.map((_, i) => i);
+  const [given, states] = [positions.filter((i) => !isState(i)), positions.filter(isState)];
+  const c = new Builder("step");
+  const inner: Value[] = [];
+  for (const i of [...given, ...states]) inner[i] = c.param("arg", step.params[i]!.value.type, step.params[i]!.name);
+  const made = inlineGraph(c, step, inner);
+  const next = states.map((i) => made[step.results.findIndex((r) => r.kind === "state" && r.param === i)]!);
+  const losses = made.filter((_, k) => step.results[k]!.kind === "out");
+  const body = c.finish([...next, ...losses].map((value): GraphResult => ({ kind: "out", value })));
+  const b = new Builder("train");
+  const params = step.params.map((p) => b.param(p.kind, p.value.type, p.name));
+  const groups = { captures: given.map((i) => params[i]!), init: states.map((i) => params[i]!), xs: [] };
+  const results = b.emitRegion("scan", groups, { length, reverse: false }, [body]);
+  const after = states.map((param, k): GraphResult => ({ kind: "state", param, value: results[k]! }));
+  return b.finish([...after, ...results.slice(states.length).map((value): GraphResult => ({ kind: "out", value }))]);
+}
+
+test("a training loop: each round is the training step, all states in place, nothing copied or exchanged", () => {
+  const [text = ""] = readFileSync(join(import.meta.dirname, "fixtures/mlp-step.ir"), "utf8").split("// ----\n");
+  const step = simplify(parseGraph(text));
+  const alone = profileOf(step);
+  const loop = profileOf(trainingLoop(step, 1000));
+  expect(loop.inside).toEqual(alone.outside);
+  // One for each state, which does nothing where the state is updated in place.
+  expect(loop.outside).toEqual({ copy: step.params.filter((p) => p.kind === "state").length, for: 1 });
+  expect(loop.arena).toBe(alone.arena);
 });
 
 test("random graphs with calls, branches and loops", () => {
