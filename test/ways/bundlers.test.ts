@@ -1,11 +1,13 @@
 // The plugin in each bundler: the application is bundled, run, and gives what plain JavaScript gives, with stack traces
 // that lead through the bundler's source map to what the user wrote.
 import { existsSync } from "node:fs";
-import { afterAll, describe, expect, test } from "vitest";
-import { type Ran, runIn, testProject } from "../support/built-package.ts";
+import { afterAll, describe, expect, test, vi } from "vitest";
+import { patience, type Ran, runIn, testProject } from "../support/built-package.ts";
 import { fullRun } from "../support/fuzz.ts";
 import { appFiles, expectedOutput, thrownAt, withSwitch } from "./app.ts";
 import { type BundlerName, bundlers } from "./bundlers.ts";
+
+vi.setConfig({ testTimeout: patience, hookTimeout: patience });
 
 // One project for all, so that they share its cache: the first file pays for the type checker.
 const app = testProject({

@@ -1,9 +1,11 @@
 // The cache on disk as a user meets it: a second start loads no compiler, and processes may start at once.
 import { spawn } from "node:child_process";
 import { readdirSync } from "node:fs";
-import { afterAll, expect, test } from "vitest";
-import { runIn, type TestProject, testProject } from "../support/built-package.ts";
+import { afterAll, expect, test, vi } from "vitest";
+import { patience, runIn, type TestProject, testProject } from "../support/built-package.ts";
 import { appFiles, expectedOutput } from "./app.ts";
+
+vi.setConfig({ testTimeout: patience, hookTimeout: patience });
 
 const projects: TestProject[] = [];
 afterAll(() => {

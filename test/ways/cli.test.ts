@@ -1,10 +1,12 @@
 // The command: what it prints, what it writes and how it exits, for what is right and what is wrong.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, afterEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, describe, expect, test, vi } from "vitest";
 import { run } from "../../packages/cli/src/index.ts";
-import { runIn, type TestProject, testProject } from "../support/built-package.ts";
+import { patience, runIn, type TestProject, testProject } from "../support/built-package.ts";
 import { appFiles, expectedOutput, thrownAt, withSwitch } from "./app.ts";
+
+vi.setConfig({ testTimeout: patience, hookTimeout: patience });
 
 const start = process.cwd();
 const projects: TestProject[] = [];

@@ -1,9 +1,11 @@
 // The lint rule in ESLint, with a parser that knows nothing of TypeScript: the rule reads the text itself.
 import { ESLint, type Linter } from "eslint";
-import { afterAll, describe, expect, test } from "vitest";
+import { afterAll, describe, expect, test, vi } from "vitest";
 import sinter from "../../packages/sinter/src/eslint.ts";
-import { type TestProject, testProject } from "../support/built-package.ts";
+import { patience, type TestProject, testProject } from "../support/built-package.ts";
 import { appFiles, withSwitch } from "./app.ts";
+
+vi.setConfig({ testTimeout: patience, hookTimeout: patience });
 
 /** Makes an empty program of any text. */
 const parser: Linter.Parser = {

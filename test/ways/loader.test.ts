@@ -1,10 +1,12 @@
 // `node --import sinter/register`: on every Node this machine has, with and without tsx beside it.
 import { createRequire } from "node:module";
-import { afterAll, describe, expect, test } from "vitest";
-import { type Ran, runIn, testProject } from "../support/built-package.ts";
+import { afterAll, describe, expect, test, vi } from "vitest";
+import { patience, type Ran, runIn, testProject } from "../support/built-package.ts";
 import { fullRun } from "../support/fuzz.ts";
 import { findNodes } from "../support/nodes.ts";
 import { appFiles, expectedOutput, thrownAt, withSwitch } from "./app.ts";
+
+vi.setConfig({ testTimeout: patience, hookTimeout: patience });
 
 const nodes = findNodes([20, 22, 24]);
 if (!fullRun) console.log("With SINTER_FULL=1 tsx, JavaScript files and errors are tried on each of them.");

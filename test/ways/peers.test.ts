@@ -3,8 +3,10 @@
 import { cpSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { builtPackage, type Ran, runIn, type TestProject } from "../support/built-package.ts";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { builtPackage, patience, type Ran, runIn, type TestProject } from "../support/built-package.ts";
+
+vi.setConfig({ testTimeout: patience, hookTimeout: patience });
 
 // Outside of the repository, where nothing above has them.
 const folder = realpathSync(mkdtempSync(join(tmpdir(), "sinter-peers-")));

@@ -2,8 +2,10 @@
 // the one that the user wrote.
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import { afterAll, expect, test } from "vitest";
-import { runIn, testProject } from "../support/built-package.ts";
+import { afterAll, expect, test, vi } from "vitest";
+import { patience, runIn, testProject } from "../support/built-package.ts";
+
+vi.setConfig({ testTimeout: patience, hookTimeout: patience });
 
 const vitest = join(dirname(createRequire(import.meta.url).resolve("vitest/package.json")), "vitest.mjs");
 

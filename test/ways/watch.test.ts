@@ -1,7 +1,9 @@
 // A bundler that watches: when the type of something imported changes, what imports it is transformed anew and rightly.
-import { afterAll, expect, test } from "vitest";
+import { afterAll, expect, test, vi } from "vitest";
 import { plugin } from "../../packages/autograph/src/host/plugin.ts";
-import { testProject } from "../support/built-package.ts";
+import { patience, testProject } from "../support/built-package.ts";
+
+vi.setConfig({ testTimeout: patience, hookTimeout: patience });
 
 const mask = (type: string): string => `export interface Options {\n  readonly mask: ${type};\n}\n`;
 const plain = mask("boolean");
