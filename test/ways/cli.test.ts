@@ -125,6 +125,18 @@ describe("sinter autograph show", () => {
     expect(out).toContain("$ag.while_(");
   });
 
+  test("tells whether a value is there from what it is in a project without strict null checks too", async () => {
+    const text = `import type { Tensor } from "sinter";
+export const dense = (x: Tensor, bias?: Tensor): Tensor => (bias ? x.add(bias) : x);
+`;
+    const files = {
+      "src/a.ts": text,
+      "tsconfig.json": '{ "compilerOptions": { "module": "nodenext" }, "include": ["src"] }',
+    };
+    const { code, out } = await sinter(files, "autograph", "show", "src/a.ts", "--production");
+    expect([code, out]).toEqual([0, text]);
+  });
+
   test("says where there is nothing to transform", async () => {
     const { code, out, err } = await sinter(appFiles, "autograph", "show", "src/kinds.ts");
     expect([code, out, err]).toEqual([0, appFiles["src/kinds.ts"], "src/kinds.ts: nothing to transform\n"]);

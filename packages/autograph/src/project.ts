@@ -37,7 +37,13 @@ export class TypedProject implements ProjectHost {
       ...(this.config === undefined ? {} : { tsConfigFilePath: this.config }),
       skipAddingFilesFromTsConfig: true,
       skipFileDependencyResolution: true,
-      compilerOptions: { allowJs: true, noEmit: true, ...(this.config === undefined ? defaults : {}) },
+      compilerOptions: {
+        ...(this.config === undefined ? defaults : {}),
+        allowJs: true,
+        noEmit: true,
+        // Without it `if (bias)`, with an optional bias, would not be told from a condition on a tensor's value.
+        strictNullChecks: true,
+      },
     });
     for (const file of this.files()) if (/\.d\.[cm]?ts$/.test(file)) this.project.addSourceFileAtPathIfExists(file);
   }
