@@ -46,7 +46,9 @@ export function doWhile_(
   const unrolling = new Unrolling(loc);
   body();
   unrolling.round();
-  runWhile(loc, "do-while loop", test, body, { get, set, names, live }, unrolling);
+  // The test may read what the body assigned, also what nobody reads after the loop: all of it goes round.
+  const state = { get, set, names, live: Math.max(live, names.length) };
+  runWhile(loc, "do-while loop", test, body, state, unrolling);
 }
 
 /**
