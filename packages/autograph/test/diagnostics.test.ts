@@ -23,6 +23,10 @@ const cases: readonly [name: string, body: string][] = [
   ["AG1004 property", "export const f = (x: Tensor, y: boolean) => {\n  const o = { done: x && y };\n  return o;\n};"],
   ["AG1005", "export function f(x: Tensor, a: Tensor[], i: number) {\n  if (x.gt(0)) a[i] = x;\n  return a;\n}"],
   [
+    "AG1005 shadowed",
+    "export function f(x: Tensor) {\n  let n = 0;\n  const bump = () => { n++; };\n  const g = (n: Tensor) => {\n    if (n.gt(0)) bump();\n  };\n  g(x);\n  return n;\n}",
+  ],
+  [
     "AG1006",
     "export function f(x: Tensor, mode: string) {\n  switch (mode) {\n    case 'a':\n      if (x.gt(0)) break;\n      x = x.add(1);\n  }\n  return x;\n}",
   ],

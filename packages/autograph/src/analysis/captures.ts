@@ -31,7 +31,11 @@ export function capturesOf(model: FileModel, oracle: TypeOracle, fn: Node, site:
 
 /** Whether the variable can be named at the site: its block encloses the site. */
 function isVisible(variable: Variable, site: Node): boolean {
-  const { declaration } = variable;
+  return isInScope(variable, site.pos, site.end);
+}
+
+/** Whether the text range lies in the block that declares the variable. */
+export function isInScope({ declaration }: Variable, start: number, end: number): boolean {
   if (declaration === undefined) return false;
   const scope = ts.findAncestor(
     declaration.parent,
@@ -42,5 +46,5 @@ function isVisible(variable: Variable, site: Node): boolean {
       ts.isModuleBlock(n) ||
       ts.isIterationStatement(n, false),
   );
-  return scope !== undefined && scope.pos <= site.pos && site.end <= scope.end;
+  return scope !== undefined && scope.pos <= start && end <= scope.end;
 }

@@ -2,9 +2,10 @@
 import type { Diagnostics } from "../diagnostics.ts";
 import type { TypeOracle } from "../oracle/oracle.ts";
 import { isFunctionBoundary, isLoop, listOf, type Node, startOf, ts, unwrap } from "../syntax.ts";
+import { isInScope } from "./captures.ts";
 import { isLogical } from "./classify.ts";
 import { findEscapes } from "./escapes.ts";
-import { slice, type Unit } from "./model.ts";
+import { slice, type Unit, type Variable } from "./model.ts";
 import type { Plan } from "./plan.ts";
 import { isTraced } from "./traced.ts";
 
@@ -18,6 +19,7 @@ class Hazards {
   private readonly plan: Plan;
   private readonly diagnostics: Diagnostics;
   private unit!: Unit;
+  private names: Map<string, Variable[]> | undefined;
 
   constructor(plan: Plan, diagnostics: Diagnostics) {
     this.plan = plan;
@@ -114,15 +116,46 @@ class Hazards {
     return this.plan.model.source.getLineAndCharacterOfPosition(at).line + 1;
   }
 
-  /** Writes in staged blocks to places that have no name. */
+  /** Writes in staged blocks to places that have no name, or whose name means another variable there. */
   private checkWrites(): void {
     for (const { start, end, sure } of this.plan.stagedRegions()) {
       if (!sure) continue;
       for (const { place, node } of this.plan.modified.writes(start, end)) {
-        if (place !== undefined || this.plan.isIgnored(node)) continue;
+        if (this.plan.isIgnored(node)) continue;
+        if (place?.kind === "variable" && this.isShadowed(place, start, end)) {
+          const line = this.lineOf(start);
+          this.diagnostics.report(
+            "AG1005",
+            node,
+            `'${place.text}' is assigned by the staged block of line ${line}, where the name means another variable`,
+          );
+        }
+        if (place !== undefined) continue;
         this.diagnostics.report("AG1005", node, `the write to ${text(node)} in a staged block is not followed`);
       }
     }
+  }
+
+  private isShadowed(variable: Variable, start: number, end: number): boolean {
+    const others = this.byName().get(variable.text);
+    if (others === undefined || others.length < 2) return false;
+    return others.some(
+      (v) => v !== variable && v.start < start && v.start > variable.start && isInScope(v, start, end),
+    );
+  }
+
+  private byName(): ReadonlyMap<string, readonly Variable[]> {
+    if (this.names === undefined) {
+      this.names = new Map();
+      for (const unit of this.plan.model.units) {
+        for (const variable of unit.variables) {
+          const list = this.names.get(variable.text);
+          if (list === undefined) this.names.set(variable.text, [variable]);
+          else list.push(variable);
+        }
+      }
+    }
+    return this.names;
   }
 
   private checkSwitches(): void {
