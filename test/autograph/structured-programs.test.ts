@@ -1,5 +1,6 @@
 // Random structured programs: original JavaScript against transformed eager and transformed compiled.
 // `npm run fuzz:autograph` tries thousands of them.
+import { join } from "node:path";
 import { Autograph } from "@sinter/autograph";
 import { describe, expect, test } from "vitest";
 import { fuzzRuns } from "../support/fuzz.ts";
@@ -7,8 +8,8 @@ import { seededRng } from "../support/random.ts";
 import { caseOf, fuzz } from "./fuzz.ts";
 import { generateProgram } from "./generate.ts";
 import { Num, nativeModule, Vec } from "./native.ts";
-import { countStatements, printProgram } from "./program.ts";
-import { load } from "./run.ts";
+import { countStatements, line, printProgram } from "./program.ts";
+import { type How, judge, load } from "./run.ts";
 import { shrink } from "./shrink.ts";
 
 test("transformed programs compute what they compute as JavaScript", () => {
@@ -17,6 +18,46 @@ test("transformed programs compute what they compute as JavaScript", () => {
   autograph.dispose();
   expect(report.failures.join("\n\n")).toBe("");
   expect(report.refused.length, report.refused.join("\n")).toBeLessThanOrEqual(report.programs / 20);
+});
+
+describe("programs that once went wrong", () => {
+  const input = { x: -2.5, y: -1, v: [0.5, -3, 2.5], p: 2, flag: true };
+  const check = (text: string, hows: readonly How[]): void => {
+    const autograph = new Autograph();
+    const program = {
+      statements: text
+        .trim()
+        .split("\n")
+        .map((each) => line(each)),
+    };
+    const file = join(import.meta.dirname, "generated.ts");
+    const verdict = judge(autograph, { program, inputs: [input] }, file, hows);
+    autograph.dispose();
+    expect(verdict).toEqual({ kind: "same" });
+  };
+
+  test("a tensor in the arm where its truth has failed, which the checker takes for false", () => {
+    const text = `
+      let n = 0;
+      const above: Tensor | boolean = x.gt(2);
+      for (let i = 0; i < 3 && !above; i++) {
+        if (!above) n++;
+        else n--;
+      }
+      return n;`;
+    check(text, ["eager", "compiled"]);
+  });
+
+  test("folds of one kernel whose results are used alike", () => {
+    const text = `
+      const start = x.add(1);
+      for (let i = 1; i < 4; i++) {
+        if (x.add(i).clip(-64, 64).ne(0) && x.abs().eq(1)) throw new Error("e1");
+        x = v.add(x).clip(-64, 64).sum().clip(-64, 64);
+      }
+      return x.add(y.neg().clip(-64, 64).mul(3)).add(start.mul(4));`;
+    check(text, ["compiled", "gradients"]);
+  });
 });
 
 describe("the generator", () => {

@@ -19,7 +19,16 @@ export class CheckerOracle implements TypeOracle {
   kindOf(node: ts.Expression): TypeKind {
     const e = unwrap(node);
     if (isPlainForm(e)) return "plain";
-    return this.kindOfType(this.checker.getTypeAtLocation(node));
+    const type = this.checker.getTypeAtLocation(node);
+    const kind = this.kindOfType(type);
+    return kind === "plain" && isWhatIsLeft(type) && this.isDeclaredTensor(e) ? "tensor" : kind;
+  }
+
+  /** Whether the variable or property itself may hold a tensor and is never nothing, whatever the checker knows of it here. */
+  private isDeclaredTensor(e: ts.Expression): boolean {
+    if (!ts.isIdentifier(e) && !ts.isPropertyAccessExpression(e)) return false;
+    const symbol = this.checker.getSymbolAtLocation(e);
+    return symbol !== undefined && this.kindOfType(this.checker.getTypeOfSymbol(symbol)) === "tensor";
   }
 
   symbolOf(identifier: ts.Identifier): ts.Symbol | undefined {
@@ -112,4 +121,14 @@ function some(type: ts.Type, test: (t: ts.Type) => boolean): boolean {
 
 function every(type: ts.Type, test: (t: ts.Type) => boolean): boolean {
   return type.isUnion() ? type.types.every((t) => every(t, test)) : test(type);
+}
+
+/**
+ * What the checker leaves of a type where a condition has failed: it takes tensors for true, as all objects are, while a
+ * staged condition fails for tensors too.
+ */
+function isWhatIsLeft(type: ts.Type): boolean {
+  const isFalse =
+    (type.flags & TypeFlags.BooleanLiteral) !== 0 && "intrinsicName" in type && type.intrinsicName === "false";
+  return isFalse || (type.flags & TypeFlags.Never) !== 0;
 }

@@ -14,6 +14,7 @@ interface Level {
 export class Levels {
   readonly func: loop.FuncBuilder;
   private readonly stack: Level[];
+  private epochs = 0;
   private readonly axes = new Map<number, { readonly value: LoopExpr; readonly level: number }>();
 
   constructor(func: loop.FuncBuilder) {
@@ -73,6 +74,11 @@ export class Levels {
       if (found !== undefined) return found;
     }
     return undefined;
+  }
+
+  /** A number that no other set of accumulator values in this function has: nests share its lists, and their keys may agree. */
+  newEpoch(): number {
+    return ++this.epochs;
   }
 
   /** Forgets what was bound, for when memory has changed and the same key may mean another value. */

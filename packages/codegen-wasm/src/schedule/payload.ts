@@ -84,7 +84,7 @@ export class Payload implements LoopHost {
   /** From now on accumulators and carries have these values. */
   setResults(resultOf: ResultOf): void {
     this.resultOf = resultOf;
-    this.epoch++;
+    this.epoch = this.levels.newEpoch();
   }
 
   /** Runs the loops inside some values for all places together; without it each place has loops of its own. */
