@@ -67,7 +67,7 @@ export class Regions implements RegionPlanner {
     if (length === 0) return emptyLoop;
     const { graph, kept } = mergeParams(node.regions[0]!, captures);
     const counter = buffers.add("counter", "i32", [], "temp");
-    const given = this.placeholders(graph);
+    const given = this.placeholders(graph, kept.length + carried);
     /** The whole of what a parameter or a result is a slice of. */
     const whole = (name: string, { dtype, shape }: TensorType): Handle =>
       buffers.add(name, dtype, [length, ...shape], "temp");
@@ -116,7 +116,7 @@ export class Regions implements RegionPlanner {
     const { graph: body } = mergeParams(node.regions[1]!, captures);
     const rotated = test.nodes.length <= shortTest && test.nodes.every((n) => n.regions.length === 0);
     const graph = rotated ? withTest(body, test, kept.length) : body;
-    const given = this.placeholders(graph);
+    const given = this.placeholders(graph, graph.params.length);
     const predicate = buffers.add("more", "bool", [], "temp");
     const more = (of: Graph, at: number): Outlet => {
       const { value } = of.results[at]!;
@@ -176,10 +176,10 @@ export class Regions implements RegionPlanner {
     };
   }
 
-  /** A buffer for each parameter, until it is known which it is. */
-  private placeholders(graph: Graph): Map<number, Handle> {
+  /** Buffers for the first parameters, until it is known which they are. */
+  private placeholders(graph: Graph, count: number): Map<number, Handle> {
     return new Map(
-      graph.params.map(({ name, value }) => {
+      graph.params.slice(0, count).map(({ name, value }) => {
         const { dtype, shape } = typeOf(value);
         return [value.id, this.buffers.add(name, dtype, shape, "temp")];
       }),
