@@ -22,6 +22,7 @@ const cases: readonly [name: string, body: string][] = [
   ["AG1004 argument", "const g = (b: boolean) => b;\nexport const f = (x: Tensor, y: Tensor) => g(x < y);"],
   ["AG1004 property", "export const f = (x: Tensor, y: boolean) => {\n  const o = { done: x && y };\n  return o;\n};"],
   ["AG1005", "export function f(x: Tensor, a: Tensor[], i: number) {\n  if (x.gt(0)) a[i] = x;\n  return a;\n}"],
+  ["AG1005 operand", "export function f(x: Tensor) {\n  let y = x;\n  x && (y = y.add(1));\n  return y;\n}"],
   [
     "AG1005 shadowed",
     "export function f(x: Tensor) {\n  let n = 0;\n  const bump = () => { n++; };\n  const g = (n: Tensor) => {\n    if (n.gt(0)) bump();\n  };\n  g(x);\n  return n;\n}",
@@ -168,4 +169,43 @@ describe("AG1001, in the check", () => {
       "AG1001 6:28 ",
     ]);
   });
+});
+
+test("classification of conditions", () => {
+  const staged = (parameters: string, condition: string): string => {
+    const found = problems(`export function f(${parameters}) {\n  if (${condition}) return 1;\n  return 2;\n}`);
+    if (found.length > 0) return found[0]!.slice(0, 6);
+    const body = `export function f(${parameters}) {\n  if (${condition}) return 1;\n  return 2;\n}`;
+    return project().transform(fileOf(body), "src/case.ts").changed ? "staged" : "native";
+  };
+  const table: readonly [parameters: string, condition: string, kind: string][] = [
+    ["x: Tensor", "x", "staged"],
+    ["x: Variable", "x", "staged"],
+    ["x: Tensor | boolean", "x", "staged"],
+    ["x: Tensor | number", "x", "staged"],
+    ["x: any", "x", "staged"],
+    ["x: unknown", "x", "staged"],
+    ["x: Tensor | undefined", "x", "native"],
+    ["x: Tensor | null", "!x", "native"],
+    ["x: Tensor", "!x", "staged"],
+    ["x: Tensor", "!!x", "staged"],
+    ["x: Tensor", "(x as Tensor)!", "staged"],
+    ["x: Tensor, p: boolean", "p && x", "staged"],
+    ["x: Tensor, p: boolean", "x || p", "staged"],
+    ["x: Tensor, p: boolean", "p || !p", "native"],
+    ["x: Tensor, y: Tensor", "x < y", "staged"],
+    ["x: Tensor, y: Tensor", "x === y", "native"],
+    ["x: Tensor, y?: Tensor", "y === undefined", "native"],
+    ["x: Tensor, y?: Tensor", "y !== undefined && y", "staged"],
+    ["x: Tensor, y?: Tensor", "y && x", "AG1008"],
+    ["x: Tensor, y?: Tensor", "y && y.gt(0)", "AG1008"],
+    ["x: Tensor, y?: Tensor", "y || !x", "AG1008"],
+    ["x: Tensor, n: number", "x.rank > n", "native"],
+    ["x: Tensor[]", "x", "native"],
+    ["x: { t: Tensor }", "x.t", "staged"],
+    ["x: { t?: Tensor }", "x?.t", "native"],
+    ["x: Tensor", "typeof x", "native"],
+    ["x: Tensor", "x instanceof Object", "native"],
+  ];
+  expect(table.map(([parameters, condition]) => [parameters, condition, staged(parameters, condition)])).toEqual(table);
 });

@@ -1,5 +1,8 @@
 // The code that each construct becomes, as reviewed text, and code that must stay as it is.
+
+import { methodNames } from "@sinter/tracer";
 import { describe, expect, test } from "vitest";
+import { operations } from "../src/lower/calls.ts";
 import { fileOf, project, transformed } from "./support/transform.ts";
 
 const cases: readonly [name: string, body: string][] = [
@@ -213,3 +216,7 @@ describe("what stays byte for byte", () => {
 function transformedOnce(): string {
   return project().transform(fileOf("export const f = (x: Tensor) => (x.gt(0) ? x : 1);"), "src/case.ts").code;
 }
+
+test("every method that is an array operation is tagged", () => {
+  expect(methodNames.filter((name) => !operations.has(name))).toEqual([]);
+});

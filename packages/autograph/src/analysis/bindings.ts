@@ -27,6 +27,8 @@ class Reader implements FileModel {
   readonly variableOf = new Map<Node, Variable>();
   readonly imported = new Map<Variable, string>();
   readonly ignored = new Set<Node>();
+  /** Names in `export { ... }`. */
+  private readonly exported = new Set<string>();
   private readonly paths = new Map<Node, Path | undefined>();
   private readonly variables = new Map<ts.Symbol | string, Variable>();
   private readonly oracle: TypeOracle;
@@ -44,6 +46,7 @@ class Reader implements FileModel {
   read(): FileModel {
     if (this.hasIgnore) this.findFileIgnore();
     this.inUnit(this.source, () => ts.forEachChild(this.source, this.visit));
+    for (const variable of this.units[0]!.variables) if (this.exported.has(variable.text)) variable.captured = true;
     const byPosition = (a: { at: number }, b: { at: number }): number => a.at - b.at;
     this.writes.sort(byPosition);
     this.reads.sort(byPosition);
@@ -100,6 +103,7 @@ class Reader implements FileModel {
         this.visitIteration(node as ts.ForOfStatement | ts.ForInStatement);
         return;
       case ts.SyntaxKind.ExportDeclaration:
+        this.noteExports(node as ts.ExportDeclaration);
         return;
       case ts.SyntaxKind.PropertyAccessExpression:
         this.visit((node as ts.PropertyAccessExpression).expression);
@@ -176,6 +180,11 @@ class Reader implements FileModel {
     if (bindings === undefined) return;
     if (ts.isNamespaceImport(bindings)) note(bindings.name, "*");
     else for (const element of bindings.elements) note(element.name, (element.propertyName ?? element.name).text);
+  }
+
+  private noteExports({ exportClause, moduleSpecifier }: ts.ExportDeclaration): void {
+    if (moduleSpecifier !== undefined || exportClause === undefined || !ts.isNamedExports(exportClause)) return;
+    for (const { name, propertyName } of exportClause.elements) this.exported.add((propertyName ?? name).text);
   }
 
   private visitRead(node: ts.Identifier): void {

@@ -65,6 +65,7 @@ class Hazards {
         );
       }
     }
+    if (isLogical(node) && this.plan.certain.isStaged(node.left)) this.checkOperand(node.right);
     const list = listOf(node);
     if (list !== undefined) this.checkList(list);
     ts.forEachChild(node, this.visit);
@@ -87,6 +88,14 @@ class Hazards {
       condition,
       `await or yield is in the ${what} that depends on the tensor ${text(condition)}`,
     );
+  }
+
+  /** The right operand of a staged `&&` or `||` may be evaluated whatever the left one is. */
+  private checkOperand(operand: ts.Expression): void {
+    for (const { node } of this.plan.modified.writes(startOf(operand), operand.end)) {
+      const what = `${text(node)} is assigned in the right operand of a tensor's && or ||, which is computed in any case`;
+      this.diagnostics.report("AG1005", node, what);
+    }
   }
 
   /** Declarations that a guard will enclose, used from outside of it. */
