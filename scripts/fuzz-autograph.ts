@@ -22,6 +22,7 @@ const { programs, calls, refused, failures } = fuzz(autograph, {
   programs: Number(values.programs),
   inputs: Number(values.inputs),
   gradients: values.gradients,
+  comparisons: values.mode !== "syntax",
   failures: Number(values.failures),
   report: (text) => console.log(`\n${text}`),
   progress: (done) => {

@@ -31,8 +31,11 @@ export function fresh(names: Names, prefix: string): string {
 export class Expressions {
   private readonly rng: Rng;
 
-  constructor(rng: Rng) {
+  private readonly comparisons: boolean;
+
+  constructor(rng: Rng, comparisons: boolean) {
     this.rng = rng;
+    this.comparisons = comparisons;
   }
 
   /** A rank-0 tensor between -64 and 64, a multiple of 1/2. */
@@ -170,6 +173,7 @@ export class Expressions {
       case 3:
         return `${this.vector(scope, 0)}.${this.comparison()}(${this.constant()}).${rng.pick(["any", "all"])}()`;
       case 4:
+        if (!this.comparisons) return this.compared(scope);
         return `${rng.pick(scope.tensors)} ${rng.pick(["<", ">", "<=", ">="])} ${rng.pick([...scope.tensors, ...scope.fixedTensors])}`;
       default:
         return this.compared(scope);

@@ -23,6 +23,8 @@ export interface FuzzOptions {
   readonly inputs?: number;
   /** Compare derivatives with respect to x and y instead of values. */
   readonly gradients?: boolean;
+  /** Whether tensors are compared by `<` and the like, which needs types. */
+  readonly comparisons?: boolean;
   /** Stop after so many failures. */
   readonly failures?: number;
   readonly progress?: (done: number) => void;
@@ -33,9 +35,12 @@ export interface FuzzOptions {
 const file = join(import.meta.dirname, "generated.ts");
 
 /** The case of a seed: always the same one. Where derivatives are compared, inputs lie off the ties. */
-export function caseOf(seed: number, inputs = 3, gradients = false): StructuredCase {
+export function caseOf(
+  seed: number,
+  { inputs = 3, gradients = false, comparisons = true }: Partial<FuzzOptions> = {},
+): StructuredCase {
   const rng = seededRng(seed);
-  const program = generateProgram(rng, gradients ? "tensor" : undefined);
+  const program = generateProgram(rng, gradients ? { shape: "tensor", comparisons } : { comparisons });
   const half = (): number => (gradients ? rng.real(-4, 4) : rng.int(-8, 8) / 2);
   return {
     program,
@@ -54,7 +59,7 @@ export function fuzz(autograph: Autograph, options: FuzzOptions): FuzzReport {
   const hows: readonly How[] = options.gradients === true ? ["gradients"] : ["eager", "compiled"];
   for (; programs < options.programs && failures.length < (options.failures ?? 5); programs++) {
     const seed = options.seed + programs;
-    const one = caseOf(seed, options.inputs, options.gradients);
+    const one = caseOf(seed, options);
     const verdict = judge(autograph, one, file, hows);
     const report = (list: string[], text: string): void => {
       list.push(text);

@@ -7,9 +7,15 @@ import { line, type Program, type Statement } from "./program.ts";
 
 const maxDepth = 3;
 
-/** `shape`: what `return` gives, everywhere in the program; any of them where it is left out. */
-export function generateProgram(rng: Rng, shape?: Shape): Program {
-  return new Generator(rng, shape).program();
+export interface ProgramOptions {
+  /** What `return` gives, everywhere in the program; any of them where it is left out. */
+  readonly shape?: Shape;
+  /** Whether tensors are compared by `<` and the like, which only types tell from numbers. Default: true. */
+  readonly comparisons?: boolean;
+}
+
+export function generateProgram(rng: Rng, options: ProgramOptions = {}): Program {
+  return new Generator(rng, options).program();
 }
 
 export type Shape = "tensor" | "number" | "object" | "array" | "mixed";
@@ -26,9 +32,9 @@ class Generator {
   private throws = 0;
   private inAction = false;
 
-  constructor(rng: Rng, shape: Shape | undefined) {
+  constructor(rng: Rng, { shape, comparisons = true }: ProgramOptions) {
     this.rng = rng;
-    this.make = new Expressions(rng);
+    this.make = new Expressions(rng, comparisons);
     this.shape = shape ?? rng.pick(["tensor", "tensor", "number", "object", "array", "mixed"] as const);
     this.budget = rng.int(6, 22);
   }
