@@ -111,6 +111,10 @@ const cases: readonly [name: string, body: string][] = [
     "export function f(x: Tensor) {\n  let n = 0;\n  const count = () => { n += 1; };\n  if (x.gt(0)) count();\n  if (x.gt(1)) [1].forEach(() => { x = x.add(n); });\n  return x;\n}",
   ],
   [
+    "functions in a block",
+    "export function f(x: Tensor, p: boolean) {\n  while (x.lt(9)) {\n    function g(k: boolean) {\n      if (k) return 1;\n      return 2;\n    }\n    x = x.add(g(p));\n  }\n  return x;\n}",
+  ],
+  [
     "await beside and inside",
     "export async function f(x: Tensor) {\n  if (x.gt(0)) x = x.add(1);\n  if (x.gt(1)) await x.data();\n  if (x.gt(2)) return x;\n  await x.data();\n  for (const row of x) if (row.gt(1)) break;\n  return x;\n}",
   ],
