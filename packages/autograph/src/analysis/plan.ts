@@ -334,6 +334,8 @@ class UnitPass {
       this.statement(node.statement, depth);
       return;
     }
+    // A function is a unit of its own.
+    if (isFunctionBoundary(node)) return;
     const own = listOf(node);
     if (own !== undefined) {
       this.list(own, depth);
