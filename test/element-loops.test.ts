@@ -73,8 +73,12 @@ const spread = (shape: readonly number[], scale: number): HostTensor => {
   );
 };
 
+/** Where the mask comes from: computed by test and body, carried and set last in a round, or set first. */
+type MaskForm = "computed" | "carried" | "set first";
+
 /** The escape times of a grid, with the grid made and the counts scaled in the same graph. */
-function mandelbrot(shape: readonly [number, number], rounds: number, carried: boolean): Graph {
+function mandelbrot(shape: readonly [number, number], rounds: number, form: MaskForm): Graph {
+  const carried = form !== "computed";
   const b = new Builder("mandelbrot");
   const grid = (axis: number, lo: number): Value =>
     emit.add(
@@ -95,7 +99,8 @@ function mandelbrot(shape: readonly [number, number], rounds: number, carried: b
     (c, _, carry) => emit.and(c, emit.less(c, carry[0]!, c.scalar("i32", rounds)), anyOf(c, maskOf(c, carry))),
     (c, [cx, cy], carry) => {
       const [k, x, y, count] = carry as [Value, Value, Value, Value];
-      const mask = maskOf(c, carry);
+      const before = maskOf(c, carry);
+      const mask = form === "set first" ? emit.and(c, before, escapes(c, x, y)) : before;
       const nx = emit.add(c, emit.sub(c, emit.mul(c, x, x), emit.mul(c, y, y)), cx!);
       const ny = emit.add(c, emit.mul(c, emit.mul(c, x, c.scalar("f32", 2)), y), cy!);
       const one = c.scalar("i32", 1);
@@ -105,6 +110,7 @@ function mandelbrot(shape: readonly [number, number], rounds: number, carried: b
         emit.select(c, mask, ny, y),
         emit.select(c, mask, emit.add(c, count, one), count),
       ];
+      if (form === "set first") return [...next, mask];
       return carried ? [...next, emit.and(c, mask, escapes(c, nx, ny))] : next;
     },
   );
@@ -136,7 +142,7 @@ describe("loops of elements compute what the loops over tensors do", () => {
   test.each([[[3, 5]], [[16, 16]], [[1, 257]], [[9, 4]]] as const)(
     "escape times of a grid of %j, in one kernel with what makes and scales it",
     (shape) => {
-      for (const carried of [false, true]) check(mandelbrot(shape, 12, carried), [], 1);
+      for (const form of ["computed", "carried", "set first"] as const) check(mandelbrot(shape, 12, form), [], 1);
     },
   );
 
@@ -308,6 +314,7 @@ function randomLoop(rng: Rng): { readonly graph: Graph; readonly args: readonly 
     widen(b, randomValue(b, rng, params, rng.pick(dtypes), 2)),
   );
   const alive = rng.bool();
+  const first = alive && rng.bool();
   if (alive) carried.push(widen(b, randomValue(b, rng, params, "bool", 2)));
   const counters = [b.scalar("i32", rng.int(0, 2)), ...(rng.bool() ? [b.scalar("f32", rng.real(-1, 1))] : [])];
   const count = counters.length;
@@ -325,8 +332,10 @@ function randomLoop(rng: Rng): { readonly graph: Graph; readonly args: readonly 
       return emit.and(c, goes, anyOf(c, maskOf(c, taken, carry)));
     },
     (c, taken, carry) => {
-      const mask = maskOf(c, taken, carry);
+      const before = maskOf(c, taken, carry);
+      const mask = first ? emit.and(c, before, randomValue(c, rng, [...taken, ...carry], "bool", 3)) : before;
       const next = carry.slice(count).map((x, i) => {
+        if (first && i === carried.length - 1) return mask;
         const value = widen(c, randomValue(c, rng, [...taken, ...carry], typeOf(x).dtype, 3));
         if (alive && i === carried.length - 1) return emit.and(c, mask, value);
         return emit.select(c, mask, value, x);

@@ -12,7 +12,7 @@ export function findDerived(
   carries: readonly Carry[],
   next: readonly Value[],
   isUsed: (position: number) => boolean,
-): ReadonlyMap<Carry, Graph> {
+): Map<Carry, Graph> {
   const derived = new Map<Carry, Graph>();
   for (const [i, carry] of carries.entries()) {
     if (carry.scalar || isUsed(carry.position)) continue;

@@ -29,7 +29,17 @@ import {
 import { controlForm } from "../control/region-op.ts";
 import { type Condition, conditionsOf, conjuncts, withoutSmallConds } from "./conditions.ts";
 import { findDerived } from "./derived.ts";
-import { type Carry, Elements, Refusal, refuse, type Seen, sameElements, shapeText, withoutOnes } from "./elements.ts";
+import {
+  type Carry,
+  Elements,
+  graphOf,
+  Refusal,
+  refuse,
+  type Seen,
+  sameElements,
+  shapeText,
+  withoutOnes,
+} from "./elements.ts";
 import { LoopWriter } from "./write.ts";
 
 export interface ElementLoopOptions {
@@ -124,12 +134,19 @@ function convert(
       if (!carry.scalar && next[i] !== at(known, carry.param))
         refuse(`carried value ${carry.position} changes where the mask is false`);
   }
-  const { next } = bodyGiven([...conditions.own, ...conditions.common]);
-  const goes = conjunction(inner, [...conditions.common, ...conditions.own]);
+  const holding = [...conditions.own, ...conditions.common];
+  let { next } = bodyGiven(holding);
+  let goes = conjunction(inner, [...conditions.common, ...conditions.own]);
 
   b.at(locs);
   const finals = carries.filter((carry) => carry.scalar && isUsed(carry.position));
+  const last = finals.length > 0 ? undefined : lastRound(conditions, carries, next, isUsed, bodyGiven);
+  if (last !== undefined) {
+    ({ next } = bodyGiven([...holding, last.goesOn]));
+    goes = emit.and(inner, goes, last.goesOn.value);
+  }
   const derived = findDerived(b, elements, carries, next, isUsed);
+  if (last !== undefined) derived.set(last.flag, graphOf(elements, [elements.element({ outer: last.flag.init })]));
   const loop = new LoopWriter(b, elements, { carries, next, goes, derived });
   const results = loop.emit(shape, finals.length > 0);
   const out: Value[] = node.results.map((_, i) => operands[captureCount + i]!);
@@ -145,6 +162,29 @@ function convert(
     for (const [position, value] of loop.finals(finals, rounds)) out[position] = value;
   }
   return out;
+}
+
+/**
+ * A mask that is carried and looked at after it is set: `alive = alive.and(t); z = where(alive, next, z)`. The round in
+ * which it falls changes nothing else, so the loop may as well end before: while `t`, with the mask as it was.
+ */
+function lastRound(
+  conditions: ElementConditions,
+  carries: readonly Carry[],
+  next: readonly Value[],
+  isUsed: (result: number) => boolean,
+  bodyGiven: (facts: readonly Condition[]) => { readonly next: readonly Value[] },
+): { readonly flag: Carry; readonly goesOn: Condition } | undefined {
+  for (const { value, holds } of conditions.own) {
+    const i = carries.findIndex((carry) => holds && carry.param === value);
+    const flag = carries[i];
+    if (flag === undefined || isUsed(flag.position) || next[i] === value) continue;
+    const goesOn = { value: next[i]!, holds: true };
+    const after = bodyGiven([...conditions.own, ...conditions.common, { ...goesOn, holds: false }]).next;
+    const still = carries.every((carry, j) => j === i || carry.scalar || after[j] === carry.param);
+    if (still) return { flag, goesOn };
+  }
+  return undefined;
 }
 
 /** Whether a carried value never changes. */
