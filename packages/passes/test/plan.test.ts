@@ -177,6 +177,17 @@ describe("verifyPlan", () => {
       expect(plan.places[more!]!.kind).toBe("arena");
     });
 
+    test("a deep nest of loops is checked as fast as a flat one", () => {
+      for (const loop of [repeat(4), repeat(5), until]) {
+        const [s, [, carried, , more, out], steps] = rounds(loop);
+        const [start, first, inner] = steps as [LoopStep, LoopStep, LoopStep];
+        let nest = inner;
+        // Each level walked three times would be 3 to the power of 40.
+        for (let depth = 0; depth < 40; depth++) nest = loop([s.kernel([], [more!]), nest], more!);
+        expect(() => s.plan([start, first, nest, s.kernel([carried!], [out!])])).not.toThrow();
+      }
+    });
+
     test("a plan is refused that gives away the place where one of them may be", () => {
       for (const loop of [repeat(5), until]) {
         const [s, [, carried, other, , out], steps] = rounds(loop);

@@ -31,6 +31,8 @@ export function verifyPlan(program: LoopProgram, plan: Plan): void {
 class PlanCheck {
   private readonly program: LoopProgram;
   private readonly plan: Plan;
+  /** Where branches and loops end, by the state they begin in: else each round would walk again all that is inside. */
+  private readonly ends = new Map<LoopStep, Map<string, readonly State[]>>();
   private state: State = { held: new Set(), at: new Map() };
 
   constructor(program: LoopProgram, plan: Plan) {
@@ -63,8 +65,23 @@ class PlanCheck {
   /** Walks the steps from each state; returns those in which they may end. */
   private run(steps: readonly LoopStep[], states: readonly State[]): State[] {
     let current = [...states];
-    for (const step of steps) current = merge(current.flatMap((state) => this.step(step, state)));
+    for (const step of steps) {
+      const next = current.flatMap((state) => this.stepOnce(step, state));
+      // Other steps lead from different arrangements to different ones.
+      current = isControl(step) ? merge(next) : next;
+    }
     return current;
+  }
+
+  /** The step from a state; of branches and loops what was found before. */
+  private stepOnce(step: LoopStep, from: State): readonly State[] {
+    if (!isControl(step)) return this.step(step, from);
+    const known = this.ends.get(step) ?? new Map<string, readonly State[]>();
+    this.ends.set(step, known);
+    const key = textOf([from]);
+    let found = known.get(key);
+    if (found === undefined) known.set(key, (found = this.step(step, from)));
+    return found;
   }
 
   private each(states: readonly State[], visit: () => void): void {
@@ -183,6 +200,10 @@ class PlanCheck {
   private name(buffer: number): string {
     return this.program.buffers[buffer]!.name;
   }
+}
+
+function isControl({ kind }: LoopStep): boolean {
+  return kind === "if" || kind === "for" || kind === "while";
 }
 
 /** All there is to say of some states: a round that changes nothing is the last to be walked. */
