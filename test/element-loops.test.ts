@@ -242,6 +242,41 @@ describe("loops of elements compute what the loops over tensors do", () => {
     );
   });
 
+  test("for the position that an update stores to, with lanes, for one element and for each", () => {
+    const b = new Builder("positions");
+    const [x, n, y] = [
+      b.param("arg", tensorType("f32", [9]), "x"),
+      b.param("arg", tensorType("i32", []), "n"),
+      b.param("arg", tensorType("i32", [9]), "y"),
+    ];
+    const one = b.scalar("i32", 1);
+    const doubled = (of: Value, least: Value): Value =>
+      whileLoop(
+        b,
+        [least],
+        [of],
+        (c, [bound], [v]) =>
+          typeOf(v!).shape.length === 0 ? emit.less(c, v!, bound!) : anyOf(c, below(c, v!, bound!)),
+        (c, [bound], [v]) => [
+          typeOf(v!).shape.length === 0
+            ? emit.add(c, v!, v!)
+            : emit.select(c, below(c, v!, bound!), emit.add(c, v!, v!), v!),
+        ],
+      )[0]!;
+    const below = (c: Builder, v: Value, bound: Value): Value =>
+      emit.less(c, v, emit.expandScalar(c, bound, typeOf(v).shape));
+    const at = doubled(one, n);
+    const window = b.emit("slice", [x], { start: [0], limit: [5], step: [1] });
+    const moved = b.emit("dynamicUpdateSlice", [x, window, at]);
+    const single = b.emit("scatter", [x, emit.reduce(b, "max", x, [0]), at], { axes: [0], combine: "set" });
+    const each = b.emit("scatter", [x, x, doubled(y, n)], { axes: [0], combine: "add" });
+    check(b.finish([moved, single, each].map(out)), [
+      spread([9], 4),
+      { dtype: "i32", shape: [], data: Int32Array.of(4) },
+      { dtype: "i32", shape: [9], data: Int32Array.of(1, 2, 3, 4, 5, 6, 7, 8, 3) },
+    ]);
+  });
+
   test("one loop for several results and several users", () => {
     const b = new Builder("several");
     const x = b.param("arg", tensorType("f32", [70]), "x");

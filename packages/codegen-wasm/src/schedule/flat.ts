@@ -8,6 +8,7 @@ import {
   axis,
   axisIndex,
   divIndex,
+  indexData,
   linearize,
   modIndex,
   rewriteScalar,
@@ -45,39 +46,30 @@ function rewriteNest(
   };
 }
 
-/** Every scalar expression of a nest. */
+/** Every scalar expression of a nest, those inside its other expressions aside. */
 export function nestScalars(nest: Nest): ScalarExpr[] {
   return [
     ...nest.accumulators.flatMap((a) => a.values),
     ...nest.carries.flatMap((c) => [c.init, c.next]),
-    ...nest.stores.map((s) => s.value),
+    ...nest.stores.flatMap(storeScalars),
   ];
+}
+
+/** What is stored, and what says where and whether. */
+export function storeScalars({ value, index, guard }: Store): ScalarExpr[] {
+  return [value, ...indexData(index, guard ?? [])];
 }
 
 /** Calls `visit` for each index of a nest: read and store positions, guards, iotas, those inside dyn values too. */
 export function visitIndices(nest: Nest, visit: (index: IndexExpr) => void): void {
   const seen = new Set<ScalarExpr>();
-  const scalar = (root: ScalarExpr): void =>
-    visitScalar(
-      root,
-      (node) => {
-        if (node.kind === "index") visit(node.index);
-        if (node.kind === "read") node.index.forEach(visit);
-        if (node.kind === "read" || node.kind === "guard") for (const range of node.guard) visit(range.index);
-      },
-      seen,
-    );
-  const position = (index: IndexExpr): void => {
-    visit(index);
-    visitAtoms(index, (atom) => {
-      if (atom.kind === "dyn") scalar(atom.value);
-    });
+  const scalar = (node: ScalarExpr): void => {
+    if (node.kind === "index") visit(node.index);
+    if (node.kind === "read") node.index.forEach(visit);
+    if (node.kind === "read" || node.kind === "guard") for (const range of node.guard) visit(range.index);
   };
-  nestScalars(nest).forEach(scalar);
-  for (const store of nest.stores) {
-    store.index.forEach(position);
-    for (const range of store.guard ?? []) position(range.index);
-  }
+  for (const root of nestScalars(nest)) visitScalar(root, scalar, seen);
+  for (const { index, guard = [] } of nest.stores) for (const ix of [...index, ...guard.map((r) => r.index)]) visit(ix);
 }
 
 /** Flat forms of nests whose buffers have not changed: the choice of a schedule and the schedule both ask. */

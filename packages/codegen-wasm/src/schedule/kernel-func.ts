@@ -1,5 +1,5 @@
 /** What functions of one kernel have in common: the buffers it touches, pointers for them, locals for row scalars. */
-import type { BufferDecl, BufferId, IndexExpr, LoopPointer, LoopVar, Nest, NestKernel, ScalarExpr } from "@sinter/ir";
+import type { BufferDecl, BufferId, LoopPointer, LoopVar, Nest, NestKernel, ScalarExpr } from "@sinter/ir";
 import { loop, sizeOf, staticDim, visitScalar } from "@sinter/ir";
 import { nestScalars } from "./flat.ts";
 import type { KernelMemory } from "./payload.ts";
@@ -33,7 +33,6 @@ function readsOf(nest: Nest): Set<BufferId> {
   const collect = (root: ScalarExpr): void =>
     visitScalar(root, (node) => node.kind === "read" && void reads.add(node.buffer), seen);
   nestScalars(nest).forEach(collect);
-  for (const store of nest.stores) for (const value of store.index.flatMap(dynValues)) collect(value);
   return reads;
 }
 
@@ -45,14 +44,6 @@ export function overwrites(kernel: NestKernel): boolean[] {
       ({ buffer }) => reads.slice(0, i + 1).some((r) => r.has(buffer)) && reads.slice(i + 1).some((r) => r.has(buffer)),
     ),
   );
-}
-
-function dynValues(index: IndexExpr): ScalarExpr[] {
-  return index.terms.flatMap(({ atom }) => {
-    if (atom.kind === "dyn") return [atom.value];
-    if (atom.kind === "div" || atom.kind === "mod") return dynValues(atom.value);
-    return atom.kind === "min" || atom.kind === "max" ? atom.args.flatMap(dynValues) : [];
-  });
 }
 
 /** One function under construction, with the kernel's pointers declared in order. */

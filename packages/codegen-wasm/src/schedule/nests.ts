@@ -12,7 +12,7 @@ import {
   startRunning,
   variablesOf,
 } from "./accumulate.ts";
-import { nestScalars, strideOf } from "./flat.ts";
+import { nestScalars, storeScalars, strideOf } from "./flat.ts";
 import { firstPlace, type Place, vectorLanes } from "./lanes.ts";
 import type { Levels } from "./levels.ts";
 import { type KernelMemory, Payload } from "./payload.ts";
@@ -174,7 +174,7 @@ export function finishScalar(e: { scope: KernelScope; nest: Nest }, totals: read
   const payload = new Payload(
     e.scope.levels,
     e.scope.memory,
-    stores.map((s) => s.value),
+    stores.flatMap(storeScalars),
     undefined,
     e.scope.rowLevel,
   );

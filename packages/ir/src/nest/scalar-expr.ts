@@ -299,11 +299,11 @@ export function scalarChildren(node: ScalarExpr): readonly ScalarExpr[] {
     case "op":
       return node.args;
     case "read":
-      return dataOf(node.index, node.guard);
+      return indexData(node.index, node.guard);
     case "index":
-      return dataOf([node.index], noRanges);
+      return indexData([node.index], noRanges);
     case "guard":
-      return [...dataOf([], node.guard), node.value, node.otherwise];
+      return [...indexData([], node.guard), node.value, node.otherwise];
     case "loop":
       return [...node.init, node.test, ...node.next];
     default:
@@ -314,7 +314,7 @@ export function scalarChildren(node: ScalarExpr): readonly ScalarExpr[] {
 const noRanges: readonly Range[] = [];
 
 /** The values inside dyn atoms of positions and ranges. */
-function dataOf(index: readonly IndexExpr[], guard: readonly Range[]): ScalarExpr[] {
+export function indexData(index: readonly IndexExpr[], guard: readonly Range[]): ScalarExpr[] {
   const out: ScalarExpr[] = [];
   for (const ix of index) addData(ix, out);
   for (const range of guard) addData(range.index, out);
