@@ -317,6 +317,16 @@ describe("loops that stay", () => {
       /several masks/,
     ],
     [
+      "a counter that no element counts",
+      loopGraph(
+        [],
+        [k, slot("none", "f32", [0])],
+        (b, x) => [emit.less(b, x["k"]!, b.scalar("i32", 3))],
+        (b, x) => [emit.add(b, x["k"]!, one(b)), emit.neg(b, x["none"]!)],
+      ),
+      /counts rounds beside values of shape \[0\], of which there may be no element/,
+    ],
+    [
       "a scalar that the elements make",
       loopGraph(
         [],

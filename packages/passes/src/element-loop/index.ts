@@ -13,6 +13,7 @@
  *    those rounds both hold: the body may take them for granted, and rank-0 values are in step with it.
  * 4. The loop over tensors ends after the largest n(e), since until then some element goes on. A rank-0 value that is used
  *    after the loop follows from that number: an integer counter is start + step * n, anything else is run again, alone.
+ *    Where S has no element no mask holds and no round takes place; without a mask nobody would know how many do.
  */
 import {
   Builder,
@@ -21,7 +22,9 @@ import {
   type Loc,
   type Node,
   rebuild,
+  sizeOf,
   tensorType,
+  toIndex,
   typeOf,
   type Value,
   valueName,
@@ -140,6 +143,8 @@ function convert(
 
   b.at(locs);
   const finals = carries.filter((carry) => carry.scalar && isUsed(carry.position));
+  if (finals.length > 0 && mask === undefined && toIndex(sizeOf(shape)).lo === 0)
+    refuse(`it counts rounds beside values of shape ${shapeText(shape)}, of which there may be no element`);
   const last = finals.length > 0 ? undefined : lastRound(conditions, carries, next, isUsed, bodyGiven);
   if (last !== undefined) {
     ({ next } = bodyGiven([...holding, last.goesOn]));
