@@ -11,47 +11,48 @@ interface Range {
   readonly to: number;
 }
 
-/** What holds at some place of the program, on the ways that lead there. */
-interface State {
-  /** Buffers whose contents are in their place. */
-  readonly held: Set<number>;
-  /** Of buffers that were exchanged: the buffer whose place each has by now. */
-  readonly at: Map<number, number>;
-}
-
-/** Rounds of a loop that are walked: those after them find what these leave. */
-const rounds = 3;
-/** Arrangements of exchanged buffers that are followed at once. */
-const mostStates = 16;
-
 export function verifyPlan(program: LoopProgram, plan: Plan): void {
   new PlanCheck(program, plan).check();
 }
 
+/**
+ * Follows which buffers hold what was written to them. Buffers that steps exchange are a permutation of the places that
+ * they were given: each lies in one of these, no two in the same one. Which one depends on how often loops ran, so what
+ * else is written to any of them destroys all.
+ */
 class PlanCheck {
   private readonly program: LoopProgram;
   private readonly plan: Plan;
-  /** Where branches and loops end, by the state they begin in: else each round would walk again all that is inside. */
-  private readonly ends = new Map<LoopStep, Map<string, readonly State[]>>();
-  private state: State = { held: new Set(), at: new Map() };
+  /** By buffer that is exchanged: all that it changes places with, itself among them. */
+  private readonly groups: ReadonlyMap<number, readonly number[]>;
+  /** Where branches and loops end, by what is held where they begin: else each round would walk all inside again. */
+  private readonly ends = new Map<LoopStep, Map<string, Held>>();
 
   constructor(program: LoopProgram, plan: Plan) {
     this.program = program;
     this.plan = plan;
+    this.groups = groupsOf(program.steps);
     for (const [b, place] of plan.places.entries()) this.checkPlace(program.buffers[b]!.name, place);
+    for (const group of new Set(this.groups.values())) this.checkGroup(group);
   }
 
   check(): void {
     const written = new Set<number>();
     collectWritten(this.program, this.program.steps, written);
-    for (const state of this.run(this.program.steps, [this.state]))
-      for (const { id, kind, name } of this.program.buffers) {
-        if (kind !== "result" && kind !== "stateOut") continue;
-        const place = this.plan.places[id]!;
-        const empty = place.kind === "slot" && place.bytes === 0;
-        if (!empty && written.has(id) && !state.held.has(id))
-          throw new Error(`plan: ${name} is overwritten at the end`);
-      }
+    const held = this.run(this.program.steps, new Set());
+    for (const { id, kind, name } of this.program.buffers) {
+      if (kind !== "result" && kind !== "stateOut") continue;
+      const place = this.plan.places[id]!;
+      const empty = place.kind === "slot" && place.bytes === 0;
+      if (!empty && written.has(id) && !held.has(id)) throw new Error(`plan: ${name} is overwritten at the end`);
+    }
+  }
+
+  private checkGroup(group: readonly number[]): void {
+    for (const [i, a] of group.entries())
+      for (const b of group.slice(i + 1))
+        if (overlap(this.placeOf(a), this.placeOf(b)))
+          throw new Error(`plan: ${this.name(a)} and ${this.name(b)} are exchanged, but overlap`);
   }
 
   private checkPlace(name: string, place: Place): void {
@@ -62,83 +63,65 @@ class PlanCheck {
       throw new Error(`plan: ${name} does not fit the arena`);
   }
 
-  /** Walks the steps from each state; returns those in which they may end. */
-  private run(steps: readonly LoopStep[], states: readonly State[]): State[] {
-    let current = [...states];
+  /** What is held after the steps. */
+  private run(steps: readonly LoopStep[], before: Held): Held {
+    const held = new Set(before);
     for (const step of steps) {
-      const next = current.flatMap((state) => this.stepOnce(step, state));
-      // Other steps lead from different arrangements to different ones.
-      current = isControl(step) ? merge(next) : next;
-    }
-    return current;
-  }
-
-  /** The step from a state; of branches and loops what was found before. */
-  private stepOnce(step: LoopStep, from: State): readonly State[] {
-    if (!isControl(step)) return this.step(step, from);
-    const known = this.ends.get(step) ?? new Map<string, readonly State[]>();
-    this.ends.set(step, known);
-    const key = textOf([from]);
-    let found = known.get(key);
-    if (found === undefined) known.set(key, (found = this.step(step, from)));
-    return found;
-  }
-
-  private each(states: readonly State[], visit: () => void): void {
-    for (const state of states) {
-      this.state = state;
-      visit();
-    }
-  }
-
-  private step(step: LoopStep, from: State): State[] {
-    const state: State = { held: new Set(from.held), at: new Map(from.at) };
-    this.state = state;
-    const { held, at } = state;
-    switch (step.kind) {
-      case "kernel":
-        this.kernel(this.program.kernels[step.kernel]!, step.kernel, held);
-        return [state];
-      case "copy":
-        this.read("a copy", step.from, held);
-        this.write([step.to], [], held);
-        return [state];
-      case "swap": {
-        const [a, b] = [at.get(step.a) ?? step.a, at.get(step.b) ?? step.b];
-        at.set(step.a, b).set(step.b, a);
-        const [hadA, hadB] = [held.has(step.a), held.has(step.b)];
-        held.delete(step.a);
-        held.delete(step.b);
-        if (hadA) held.add(step.b);
-        if (hadB) held.add(step.a);
-        return [state];
+      if (!isControl(step)) this.simple(step, held);
+      else {
+        const after = this.control(step, held);
+        held.clear();
+        for (const b of after) held.add(b);
       }
+    }
+    return held;
+  }
+
+  private simple(step: Extract<LoopStep, { kind: "kernel" | "copy" | "swap" }>, held: Set<number>): void {
+    if (step.kind === "kernel") this.kernel(this.program.kernels[step.kernel]!, step.kernel, held);
+    else if (step.kind === "copy") {
+      this.read("a copy", step.from, held);
+      this.write([step.to], [], held);
+    } else {
+      const [hadA, hadB] = [held.has(step.a), held.has(step.b)];
+      held.delete(step.a);
+      held.delete(step.b);
+      if (hadA) held.add(step.b);
+      if (hadB) held.add(step.a);
+    }
+  }
+
+  /** A branch or a loop from what is held before it; what was found once is not looked for again. */
+  private control(step: Control, before: Held): Held {
+    let known = this.ends.get(step);
+    if (known === undefined) this.ends.set(step, (known = new Map()));
+    const key = [...before].sort((a, b) => a - b).join();
+    let after = known.get(key);
+    if (after === undefined) known.set(key, (after = this.walk(step, before)));
+    return after;
+  }
+
+  private walk(step: Control, before: Held): Held {
+    switch (step.kind) {
       case "if":
-        this.read("an if", step.index, held);
-        return step.branches.flatMap((branch) => this.run(branch, [state]));
+        this.read("an if", step.index, before);
+        return step.branches.map((branch) => this.run(branch, before)).reduce(both);
       case "for": {
-        const count = staticDim(step.count);
-        // As many as there are, or at least as even or odd.
-        const walked = count <= rounds ? count : rounds - ((count - rounds) % 2);
-        let current: State[] = [state];
-        for (let i = 0, last = ""; i < walked && last !== textOf(current); i++) {
-          last = textOf(current);
-          this.each(current, () => this.write([step.counter], [], this.state.held));
-          current = this.run(step.body, current);
-        }
-        return current;
+        if (staticDim(step.count) === 0) return before;
+        const round = (held: Held): Held => {
+          const inside = new Set(held);
+          this.write([step.counter], [], inside);
+          return this.run(step.body, inside);
+        };
+        return round(settled(before, round));
       }
       case "while": {
-        const ends: State[] = [];
-        let current: State[] = [state];
-        for (let i = 0, last = ""; i < rounds && last !== textOf(current); i++) {
-          last = textOf(current);
-          current = this.run(step.test, current);
-          this.each(current, () => this.read("a while", step.predicate, this.state.held));
-          ends.push(...current);
-          current = this.run(step.body, current);
-        }
-        return [...ends, ...this.run(step.test, current)];
+        const test = (held: Held): Held => {
+          const after = this.run(step.test, held);
+          this.read("a while", step.predicate, after);
+          return after;
+        };
+        return test(settled(before, (held) => this.run(step.body, test(held))));
       }
       default:
         return step satisfies never;
@@ -154,27 +137,37 @@ class PlanCheck {
       return { space: "arena", from, to };
     });
     for (const b of kernel.buffers) if (!kernel.writes.includes(b)) this.read(kernel.name, b, held);
-    const mine = kernel.buffers.map((b) => ({ b, range: this.range(b) }));
+    const mine = kernel.buffers.map((b) => ({ b, ranges: this.ranges(b) }));
     for (const [i, x] of mine.entries())
       for (const y of mine.slice(i + 1))
-        if (overlap(x.range, y.range) && !mayShare(kernel, x.b, y.b))
+        if (!this.exchanged(x.b, y.b) && anyOverlap(x.ranges, y.ranges) && !mayShare(kernel, x.b, y.b))
           throw new Error(`plan: ${this.name(x.b)} and ${this.name(y.b)} overlap in ${kernel.name}`);
     for (const [i, s] of scratch.entries())
-      for (const other of [...mine.map((m) => m.range), ...scratch.slice(i + 1)])
-        if (overlap(s, other)) throw new Error(`plan: scratch of ${kernel.name} overlaps what it works on`);
+      if (mine.some((m) => anyOverlap([s], m.ranges)) || anyOverlap([s], scratch.slice(i + 1)))
+        throw new Error(`plan: scratch of ${kernel.name} overlaps what it works on`);
     this.write(kernel.writes, scratch, held);
   }
 
-  private read(who: string, slice: number, held: Set<number>): void {
+  private read(who: string, slice: number, held: Held): void {
     const buffer = this.whole(slice);
     if (this.program.buffers[buffer]!.kind === "temp" && !held.has(buffer))
       throw new Error(`plan: ${who} reads ${this.name(buffer)}, whose place holds something else`);
   }
 
   private write(buffers: readonly number[], scratch: readonly Range[], held: Set<number>): void {
-    const written = [...buffers.map((b) => this.range(b)), ...scratch];
-    for (const b of held) if (written.some((w) => overlap(w, this.range(b)))) held.delete(b);
+    const written = buffers.map((b) => ({ b, ranges: this.ranges(b) }));
+    for (const b of held) {
+      const own = this.ranges(b);
+      const lost = written.some((w) => !this.exchanged(w.b, b) && anyOverlap(w.ranges, own));
+      if (lost || anyOverlap(scratch, own)) held.delete(b);
+    }
     for (const b of buffers) held.add(this.whole(b));
+  }
+
+  /** Whether two different buffers change places with each other, so that they are never in the same one. */
+  private exchanged(a: number, b: number): boolean {
+    const [x, y] = [this.whole(a), this.whole(b)];
+    return x !== y && this.groups.get(x)?.includes(y) === true;
   }
 
   /** A slice stands for all of what it is of. */
@@ -183,9 +176,10 @@ class PlanCheck {
     return of === undefined ? buffer : this.whole(of);
   }
 
-  private range(slice: number): Range | undefined {
+  /** Where a buffer may lie. */
+  private ranges(slice: number): readonly Range[] {
     const buffer = this.whole(slice);
-    return this.placeOf(this.state.at.get(buffer) ?? buffer);
+    return (this.groups.get(buffer) ?? [buffer]).flatMap((b) => this.placeOf(b) ?? []);
   }
 
   private placeOf(buffer: number): Range | undefined {
@@ -202,27 +196,37 @@ class PlanCheck {
   }
 }
 
-function isControl({ kind }: LoopStep): boolean {
-  return kind === "if" || kind === "for" || kind === "while";
+type Held = ReadonlySet<number>;
+type Control = Extract<LoopStep, { kind: "if" | "for" | "while" }>;
+
+function isControl(step: LoopStep): step is Control {
+  return step.kind === "if" || step.kind === "for" || step.kind === "while";
 }
 
-/** All there is to say of some states: a round that changes nothing is the last to be walked. */
-function textOf(states: readonly State[]): string {
-  const sorted = (list: Iterable<number>): string => [...list].sort((a, b) => a - b).join(",");
-  return states.map(({ held, at }) => `${sorted(held)}:${[...at].flat().join(",")}`).join(";");
-}
+const both = (a: Held, b: Held): Held => new Set([...a].filter((x) => b.has(x)));
 
-/** States that differ in places stay apart; of equal ones only what both hold is held. */
-function merge(states: readonly State[]): State[] {
-  const out = new Map<string, State>();
-  for (const state of states) {
-    const moved = [...state.at].filter(([b, at]) => b !== at).sort(([a], [b]) => a - b);
-    const key = moved.join(" ");
-    const known = out.get(key);
-    if (known === undefined) out.set(key, { held: new Set(state.held), at: new Map(moved) });
-    else for (const b of known.held) if (!state.held.has(b)) known.held.delete(b);
+/** What is held at the beginning of every round. */
+function settled(before: Held, round: (held: Held) => Held): Held {
+  for (let held = before; ; ) {
+    const next = both(held, round(held));
+    if (next.size === held.size) return held;
+    held = next;
   }
-  return [...out.values()].slice(0, mostStates);
+}
+
+/** Buffers that steps exchange, by each of them. */
+function groupsOf(
+  steps: readonly LoopStep[],
+  out: Map<number, readonly number[]> = new Map(),
+): Map<number, readonly number[]> {
+  for (const step of steps) {
+    if (step.kind === "swap") {
+      const group = [...new Set([...(out.get(step.a) ?? [step.a]), ...(out.get(step.b) ?? [step.b])])];
+      for (const b of group) out.set(b, group);
+    } else if (step.kind === "if") for (const branch of step.branches) groupsOf(branch, out);
+    else if (step.kind === "for" || step.kind === "while") groupsOf(step.body, out);
+  }
+  return out;
 }
 
 function collectWritten(program: LoopProgram, steps: readonly LoopStep[], out: Set<number>): void {
@@ -231,6 +235,7 @@ function collectWritten(program: LoopProgram, steps: readonly LoopStep[], out: S
     if (step.kind === "copy") out.add(step.to);
     if (step.kind === "if") for (const branch of step.branches) collectWritten(program, branch, out);
     if (step.kind === "for" || step.kind === "while") collectWritten(program, step.body, out);
+    if (step.kind === "while") collectWritten(program, step.test, out);
   }
 }
 
@@ -238,6 +243,10 @@ function collectWritten(program: LoopProgram, steps: readonly LoopStep[], out: S
 function mayShare(kernel: LoopKernel, a: number, b: number): boolean {
   if (!kernel.writes.includes(a) && !kernel.writes.includes(b)) return true;
   return kernel.aliasable.some(([r, w]) => (r === a && w === b) || (r === b && w === a));
+}
+
+function anyOverlap(a: readonly Range[], b: readonly Range[]): boolean {
+  return a.some((x) => b.some((y) => overlap(x, y)));
 }
 
 function overlap(a: Range | undefined, b: Range | undefined): boolean {
