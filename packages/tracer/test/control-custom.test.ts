@@ -68,6 +68,38 @@ onBackends("customVjp", () => {
     }
   });
 
+  test("in a branch that some examples take: its loops do not run for the others, for which they would never end", () => {
+    const steps = (x: s.Tensor) =>
+      s.whileLoop(
+        (y: s.Tensor) => y.lt(10),
+        (y) => y.add(x),
+        t(0),
+      );
+    const custom = s.customVjp(
+      steps,
+      (x) => [steps(x), x] as const,
+      (x, ct) => [ct.mul(steps(x))],
+    );
+    for (const fn of [custom, s.checkpoint(steps)]) {
+      const each = s.vmap((x: s.Tensor) =>
+        s.cond(
+          x.gt(0),
+          () => fn(x),
+          () => t(-1),
+        ),
+      );
+      expect(staged(each)(t([0, 3, 4])).arraySync()).toEqual([-1, 12, 12]);
+    }
+    const each = s.vmap((x: s.Tensor) =>
+      s.cond(
+        x.gt(0),
+        () => custom(x),
+        () => t(-1),
+      ),
+    );
+    expect(staged(s.grad((x: s.Tensor) => each(x).sum()))(t([0, 3, 4])).arraySync()).toEqual([0, 12, 12]);
+  });
+
   test("refuses what has no meaning", () => {
     const w = s.variable(1, { name: "w" });
     const id = (x: s.Tensor) => x;
