@@ -4,7 +4,7 @@
  */
 import { type Builder, type Dim, emit, inlineGraph, type MaybeValue, type Node, typeOf, type Value } from "@sinter/ir";
 import { DifferentiationError, isDifferentiable, zeros } from "./calculus.ts";
-import type { RegionBatch } from "./control/batch.ts";
+import { type RegionBatch, withBatchAxis } from "./control/batch.ts";
 import { addParam, buildRegion } from "./control/region-op.ts";
 import type { Forward } from "./control/transforms.ts";
 
@@ -51,7 +51,7 @@ export function batchCustom(b: Builder, { node, operands, batched, size }: Regio
   const first = captureCount(node);
   const axes = batched.map((is) => (is ? 0 : null));
   const spread = (c: Builder, made: ReturnType<Vmap>): Value[] =>
-    made.results.map((value, i) => withAxis(c, value, made.batched[i]!, size));
+    made.results.map((value, i) => withBatchAxis(c, value, made.batched[i]!, size));
   const [primal, forward] = node.regions.slice(0, 2).map((region) =>
     buildRegion(b, region.name, (c) => {
       const args = operands.map((operand, i) => addParam(c, operand.type, `p${i}`));
@@ -74,15 +74,4 @@ export function batchCustom(b: Builder, { node, operands, batched, size }: Regio
   });
   const results = b.emitNode(node.op, operands, node.attrs, [primal!, forward!, backward], node.groups);
   return { results, batched: results.map(() => true) };
-}
-
-function withAxis(b: Builder, value: Value, batched: boolean, size: Dim): Value {
-  if (batched) return value;
-  const { shape } = typeOf(value);
-  return emit.broadcastTo(
-    b,
-    value,
-    [size, ...shape],
-    shape.map((_, i) => i + 1),
-  );
 }

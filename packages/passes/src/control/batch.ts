@@ -50,7 +50,7 @@ export function batchRegion(b: Builder, batch: RegionBatch, vmap: Vmap): Batched
 const axesOf = (batched: readonly boolean[]): (number | null)[] => batched.map((is) => (is ? 0 : null));
 
 /** A value with the batch axis in front, repeated along it where it has none. */
-function withBatchAxis(b: Builder, value: Value, batched: boolean, size: Dim): Value {
+export function withBatchAxis(b: Builder, value: Value, batched: boolean, size: Dim): Value {
   if (batched) return value;
   const { shape } = typeOf(value);
   return emit.broadcastTo(
