@@ -166,6 +166,12 @@ export class Plan {
     return ts.isForStatement(loop) && this.oracle.mode === "types" && this.purity.isRollable(loop, this.liveness(unit));
   }
 
+  /** As `isRollable`, for a loop that a tensor may end early: its numbers are tensors afterwards, whatever it becomes. */
+  isRollableUntilExit(loop: Loop): boolean {
+    if (!ts.isForStatement(loop) || this.oracle.mode !== "types") return false;
+    return this.left.get(loop) === true && this.purity.isPureLoop(loop);
+  }
+
   isLeft(loop: Loop): boolean {
     return this.left.has(loop);
   }
@@ -191,7 +197,8 @@ export class Plan {
     if (ts.isForInStatement(loop)) return false;
     if (ts.isForOfStatement(loop)) return isIterable(this.classifier.typeOf(loop.expression));
     const condition = ts.isForStatement(loop) ? loop.condition : loop.expression;
-    return (condition !== undefined && this.classifier.isStaged(condition)) || this.isRollable(loop, unit);
+    if (condition !== undefined && this.classifier.isStaged(condition)) return true;
+    return this.isRollable(loop, unit) || this.isRollableUntilExit(loop);
   }
 
   /** Whether the staging follows from the types alone. */

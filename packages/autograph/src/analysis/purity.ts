@@ -30,14 +30,15 @@ export class Purity {
 
   /** Whether the loop counts over plain numbers, computes only, and leaves no number behind that is read later. */
   isRollable(loop: ts.ForStatement, liveness: Liveness): boolean {
+    return this.isPureLoop(loop) && this.keepsNumbers(loop, liveness);
+  }
+
+  /** Whether the loop counts over plain numbers and computes only. */
+  isPureLoop(loop: ts.ForStatement): boolean {
     let known = this.loops.get(loop);
     if (known === undefined) {
       this.sawTensor = false;
-      known =
-        this.isCounted(loop) &&
-        this.isPure(loop.statement, loop) &&
-        this.sawTensor &&
-        this.keepsNumbers(loop, liveness);
+      known = this.isCounted(loop) && this.isPure(loop.statement, loop) && this.sawTensor;
       this.loops.set(loop, known);
     }
     return known;
@@ -114,8 +115,7 @@ export class Purity {
 
   private keepsNumbers(loop: ts.ForStatement, liveness: Liveness): boolean {
     return this.modified.writes(startOf(loop), loop.end).every(({ place, node }) => {
-      if (place?.kind !== "variable") return false;
-      return !liveness.isLiveBehind(place, loop) || !this.isNumber(node);
+      return place?.kind === "variable" && (!liveness.isLiveBehind(place, loop) || !this.isNumber(node));
     });
   }
 

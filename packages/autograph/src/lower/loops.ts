@@ -85,10 +85,10 @@ function stagedDo(low: Lowering, loop: ts.DoStatement): void {
   edits.finish(loop, ";");
 }
 
-/** `() => condition`, with the flags of the loop's exits before it. Put around the condition's own text. */
-function test(low: Lowering, loop: Loop, node: ts.Expression, parameters = ""): void {
+/** `() => condition`, with the flags of the loop's exits before it, unless `alone`. Put around the condition's own text. */
+function test(low: Lowering, loop: Loop, node: ts.Expression, parameters = "", alone = false): void {
   const { edits } = low;
-  const none = exitsOf(low, loop).length === 0 ? undefined : noneOf(low, loop);
+  const none = alone || exitsOf(low, loop).length === 0 ? undefined : noneOf(low, loop);
   const arrow = `(${parameters}) => `;
   if (none === undefined) {
     edits.wrap(node, `${arrow}(`, ")");
@@ -107,6 +107,10 @@ function stagedFor(low: Lowering, loop: ts.ForStatement): void {
   const names = loopVariables(loop);
   const list = names.join(", ");
   const parameters = `(${list})`;
+  const rollable = low.plan.isRollable(loop, low.unit);
+  // A loop that counts is told of its exits apart from its condition, so that its rounds can be counted.
+  const counts = rollable || low.plan.isRollableUntilExit(loop);
+  const exits = counts && exitsOf(low, loop).length > 0 ? noneOf(low, loop) : undefined;
   if (initializer !== undefined) low.visit(initializer);
   if (when !== undefined) condition(low, when);
   if (incrementor !== undefined) {
@@ -122,12 +126,12 @@ function stagedFor(low: Lowering, loop: ts.ForStatement): void {
   let at = edits.token(initializer?.end ?? afterOpen, ";", `; return [${list}]; }, `);
   if (when === undefined)
     edits.after(at + 1, `${parameters} => ${exitsOf(low, loop).length === 0 ? "true" : noneOf(low, loop)}`);
-  else test(low, loop, when, list);
+  else test(low, loop, when, list, exits !== undefined);
   at = edits.token(when?.end ?? at + 1, ";", `, ${parameters} => {`);
   at = edits.token(incrementor?.end ?? at + 1, ")", `; return [${list}]; }, ${parameters} =>`);
   forBody(low, loop, list);
-  const rollable = low.plan.isRollable(loop, low.unit) && exitsOf(low, loop).length === 0;
-  edits.after(loop.end, `, ${loopState(low, loop)}, ${JSON.stringify(names)}, ${rollable});`);
+  const further = exits === undefined ? "" : `, () => ${exits}`;
+  edits.after(loop.end, `, ${loopState(low, loop)}, ${JSON.stringify(names)}, ${rollable}${further});`);
 }
 
 /** After an exit the update must not run: it may assign what outlives the loop. */

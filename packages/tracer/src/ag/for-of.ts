@@ -94,7 +94,7 @@ function overRows(loop: Loop, items: Tensor): void {
   }
   if (length <= from) return;
   if (exits !== null) {
-    stageCounted(loop, { start: from, stop: length, step: 1 }, (i) => body(at(items, i)));
+    stageCounted(loop, { start: from, stop: length, step: 1, rounds: length - from }, (i) => body(at(items, i)));
     return;
   }
   const rest = from === 0 ? items : at(items, [from, null]);
@@ -129,7 +129,7 @@ function overRange(loop: Loop, { start, stop, step }: Range): void {
 function overNumbers(loop: Loop, start: number, step: number, length: number): void {
   const { loc, body, exits, state } = loop;
   if (exits !== null) {
-    stageCounted(loop, { start, stop: start + step * length, step }, body);
+    stageCounted(loop, { start, stop: start + step * length, step, rounds: length }, body);
     return;
   }
   const traced = traceLoop(loc, what, state, [counter], ([now]) => {
@@ -162,10 +162,12 @@ interface Count {
   readonly start: number | Tensor;
   readonly stop: number | Tensor;
   readonly step: number;
+  /** Where it is known how many these are. */
+  readonly rounds?: number;
 }
 
 /** A loop with a counter whose end only the run tells. */
-function stageCounted(loop: Loop, { start, stop, step }: Count, body: (i: Tensor) => void): void {
+function stageCounted(loop: Loop, { start, stop, step, rounds }: Count, body: (i: Tensor) => void): void {
   const { loc, exits, state } = loop;
   const bound = (value: number | Tensor): Ref =>
     typeof value === "number" ? scalar("i32", value) : value.ref("range");
@@ -173,9 +175,10 @@ function stageCounted(loop: Loop, { start, stop, step }: Count, body: (i: Tensor
     body(now!);
     return [next(now!, step)];
   });
-  emitStagedWhile(traced, [counter], [bound(start)], ([now]) => {
+  const test = ([now]: readonly Tensor[]): Tensor => {
     const inside = emit(step > 0 ? "lt" : "gt", [now!.ref("a counter"), bound(stop)]);
     const going = exits === null ? true : truthOf(loc, flag, exits());
     return handle(going === true ? inside : emit("and", [inside, truthRef(going)]), true);
-  });
+  };
+  emitStagedWhile(traced, [counter], [bound(start)], test, rounds);
 }

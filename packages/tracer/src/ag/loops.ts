@@ -6,10 +6,11 @@ import type { Loc } from "@sinter/ir";
 import { currentTrace, type TraceFrame, type VariableCell } from "../frame.ts";
 import type { Traced } from "../lazy.ts";
 import type { State } from "./arm.ts";
-import { tryRoll } from "./roll.ts";
+import { and, if_ } from "./branch.ts";
+import { type ForLoop, noneTaken, tooLong, tryRoll } from "./roll.ts";
 import { type Extra, emitStagedWhile, traceLoop } from "./staged-loop.ts";
 import { truthOf, truthRef } from "./truth.ts";
-import { Unrolling } from "./unroll.ts";
+import { Unrolling, unrollLimit } from "./unroll.ts";
 
 type Get = () => unknown[];
 type Set = (values: unknown[]) => void;
@@ -54,6 +55,8 @@ export function doWhile_(
 /**
  * `for (init; test; update) body`. The loop's own variables are parameters, so that each round has its own, as in
  * JavaScript; `init`, `update` and `body` give their values. `rollable`: it counts, and its body is known to be pure.
+ * `exits`: of a loop that counts and is pure, whether no jump out of it was taken; null where none can be, or where
+ * `test` asks it.
  */
 export function for_(
   loc: Loc,
@@ -67,21 +70,27 @@ export function for_(
   live: number,
   vars: readonly string[],
   rollable: boolean,
+  exits: (() => unknown) | null = null,
 ): void {
   let own = init();
+  const asked = (): unknown => (exits === null ? test(...own) : and(loc, exits(), () => test(...own)));
   if (currentTrace() === undefined) {
-    while (truthOf(loc, "the condition of the for loop", test(...own))) own = update(...body(...own));
+    while (truthOf(loc, "the condition of the for loop", asked())) own = update(...body(...own));
     return;
   }
-  const outer = { get, set, names, live };
-  const rolled = rollable ? tryRoll(loc, own, vars, test, update, body, outer) : undefined;
+  const loop: ForLoop = { loc, vars, test, update, body, exits, rollable, state: { get, set, names, live } };
+  const rolled = rollable || exits !== null ? tryRoll(loop, own) : undefined;
   if (rolled?.done === true) return;
   own = rolled?.own ?? own;
+  if (exits !== null && rolled?.rounds !== undefined) {
+    unrollGuarded(loop, own, rolled.rounds, rolled.reason);
+    return;
+  }
   const count = vars.length;
   runWhile(
     loc,
     "for loop",
-    () => test(...own),
+    asked,
     () => {
       own = update(...body(...own));
     },
@@ -96,6 +105,24 @@ export function for_(
     },
     new Unrolling(loc, rolled?.reason),
   );
+}
+
+/** The rounds of a loop that is no single operation, each of which runs only where no jump was taken before it. */
+function unrollGuarded(loop: ForLoop, first: unknown[], rounds: number, reason: unknown): void {
+  const { loc, test, update, body, state } = loop;
+  const unrolling = new Unrolling(loc, reason);
+  for (let own = first; test(...own) === true; own = update(...own)) {
+    const none = noneTaken(loop);
+    if (none === false) return;
+    // From here on every round will be guarded.
+    if (none !== true && rounds > unrollLimit) throw tooLong(loc, rounds, reason);
+    // Of its own variables the body changes none.
+    const round = (): void => {
+      body(...own);
+    };
+    if_(loc, loop.exits!(), round, null, state.get, state.set, state.names, state.live);
+    unrolling.round();
+  }
 }
 
 /** Rounds in JavaScript until the condition is a value of the trace; the rest is staged. */

@@ -155,12 +155,16 @@ function finish({ state, slots, before, loc }: TracedLoop, results: readonly Ref
   state.set([...valuesOf(slots, results), ...before.slice(state.live)]);
 }
 
-/** Emits a loop that goes on while `test` says so; it gets the extras. `inits`: of the extras. */
+/**
+ * Emits a loop that goes on while `test` says so; it gets the extras. `inits`: of the extras. `atMost`: rounds after which
+ * the test is known to say no.
+ */
 export function emitStagedWhile(
   loop: TracedLoop,
   extras: readonly Extra[],
   inits: readonly Ref[],
   test: (extras: readonly Tensor[]) => unknown,
+  atMost?: number,
 ): void {
   const { loc, what, slots, types, block, outs, state, before } = loop;
   const frame = currentTrace()!;
@@ -178,7 +182,8 @@ export function emitStagedWhile(
     );
     frame.at({ ...loc, name: what });
     const init = [...initsIn(frame, slots), ...inits];
-    finish(loop, emitWhile(asked.block, asked.result, block, outs, init));
+    const options = atMost === undefined ? {} : { atMost };
+    finish(loop, emitWhile(asked.block, asked.result, block, outs, init, options));
   } catch (error) {
     state.set([...before]);
     throw error;

@@ -89,9 +89,17 @@ export function emitCond(index: Ref, branches: readonly Block[], outs: readonly 
   return results.slice(0, count);
 }
 
+/** How many rounds a loop goes at most, which its derivative makes use of. */
+export interface WhileOptions {
+  /** The loop is made to stop there. */
+  readonly maxIterations?: number;
+  /** The loop is known to stop there of itself. */
+  readonly atMost?: number;
+}
+
 /**
  * Carries `init` through `body` while `more`, a bool scalar of the test block, is true. Test and body take the carries as
- * params; outs are the next carries. The test may not write variables. With `maxIterations` the loop also stops there.
+ * params; outs are the next carries. The test may not write variables.
  */
 export function emitWhile(
   test: Block,
@@ -99,7 +107,7 @@ export function emitWhile(
   body: Block,
   outs: readonly Ref[],
   init: readonly Ref[],
-  options: { readonly maxIterations?: number } = {},
+  options: WhileOptions = {},
 ): Ref[] {
   const assigned = writtenIn([test]);
   for (const variable of assigned)
@@ -108,9 +116,9 @@ export function emitWhile(
         `the variable ${variable.name} is assigned in the ${test.frame.name}, which runs once more than the body does: assign it in the body`,
       );
   if (assigned.length > 0) return emitRotated({ test, more, body, outs, init }, options);
-  const { maxIterations } = options;
+  const { maxIterations, atMost = 0 } = options;
   const loop = { test, more, body, outs, init };
-  return maxIterations === undefined ? emitLoop(loop, 0) : emitBounded(loop, maxIterations);
+  return maxIterations === undefined ? emitLoop(loop, atMost) : emitBounded(loop, maxIterations);
 }
 
 interface Loop {
@@ -157,7 +165,7 @@ function emitBounded({ test, more, body, outs, init }: Loop, maxIterations: numb
 }
 
 /** A loop whose test contains checks: the test runs before the loop and at the end of each round, and is carried. */
-function emitRotated({ test, more, body, outs, init }: Loop, options: { readonly maxIterations?: number }): Ref[] {
+function emitRotated({ test, more, body, outs, init }: Loop, options: WhileOptions): Ref[] {
   const [first] = inlineBlock(test, [more], init);
   const types: BlockType[] = body.params.map(({ dtype, shape }, i) => ({ dtype, shape, name: `p${i}` }));
   types.push({ dtype: "bool", shape: [], name: "more" });
