@@ -47,6 +47,18 @@ const cases: readonly [name: string, body: string][] = [
     "export function f(x: Tensor, steps: number) {\n  for (let i = 0; i < steps; i++) x = x.sub(x.mul(0.1));\n  return x;\n}",
   ],
   [
+    "for that can be rolled until a tensor ends it",
+    "export function f(x: Tensor) {\n  let guess = x;\n  for (let i = 0; i < 50; i++) {\n    const next = guess.add(x.div(guess)).div(2);\n    if (next.sub(guess).lt(1e-6)) return next;\n    guess = next;\n  }\n  return guess;\n}",
+  ],
+  [
+    "numbers of a loop that can be rolled",
+    "export function f(x: Tensor) {\n  let lr = 0.1;\n  for (let i = 0; i < 50; i++) {\n    x = x.sub(x.mul(lr));\n    lr *= 0.9;\n  }\n  return x;\n}",
+  ],
+  [
+    "a number of a loop with an exit that is read after it",
+    "export function f(x: Tensor) {\n  let n = 0;\n  for (let i = 0; i < 50; i++) {\n    x = x.mul(2);\n    n += 1;\n    if (x.gt(9)) break;\n  }\n  return x.add(n);\n}",
+  ],
+  [
     "for-of over rows",
     "export function f(x: Tensor) {\n  let sum = x;\n  for (const row of x) {\n    if (row.gt(9)) break;\n    sum = sum.add(row);\n  }\n  return sum;\n}",
   ],
