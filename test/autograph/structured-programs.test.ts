@@ -20,6 +20,13 @@ test("transformed programs compute what they compute as JavaScript", () => {
   expect(report.refused.length, report.refused.join("\n")).toBeLessThanOrEqual(report.programs / 20);
 });
 
+test("derivatives of transformed programs are those of their JavaScript on dual numbers", () => {
+  const autograph = new Autograph();
+  const report = fuzz(autograph, { seed: 9000, programs: fuzzRuns(15, 150), inputs: 2, gradients: true });
+  autograph.dispose();
+  expect(report.failures.join("\n\n")).toBe("");
+});
+
 describe("programs that once went wrong", () => {
   const input = { x: -2.5, y: -1, v: [0.5, -3, 2.5], p: 2, flag: true };
   const check = (text: string, hows: readonly How[]): void => {
