@@ -1,5 +1,6 @@
 /** Passes: functions from IR to IR. Simplification, autodiff, batching, fusion, memory planning. */
 export { DifferentiationError } from "./calculus.ts";
+export { mayNotEnd } from "./control/guard.ts";
 export { type NormaliseOptions, normaliseRegions } from "./control/normalise.ts";
 export { type ElementLoopOptions, findElementLoops } from "./element-loop/index.ts";
 export { type LowerOptions, lower } from "./fuse/index.ts";

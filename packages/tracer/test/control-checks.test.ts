@@ -110,6 +110,70 @@ onBackends("assert", () => {
     expect(f(t(8)).item()).toBe(64);
   });
 
+  test("in the test of a loop with a limit: not asked again after the last round", () => {
+    const f = (x: s.Tensor) =>
+      s.whileLoop(
+        (c) => {
+          s.assert(c.lt(3), "too far");
+          return c.ge(0);
+        },
+        (c) => c.add(1),
+        x,
+        { maxIterations: 3 },
+      );
+    for (const call of [f, staged(f)]) {
+      expect(call(t(0)).item()).toBe(3);
+      expect(() => call(t(1))).toThrow("too far");
+    }
+  });
+
+  test("before a loop that would never end on what they do not let through", () => {
+    const upTo = (step: s.Tensor) =>
+      s.whileLoop(
+        (y: s.Tensor) => y.lt(10),
+        (y) => y.add(step),
+        t(0),
+      );
+    const checked = (x: s.Tensor) => {
+      s.assert(x.gt(0), "must be positive");
+      return upTo(x);
+    };
+    const inBranch = (x: s.Tensor) =>
+      s.cond(
+        x.lt(5),
+        () => checked(x),
+        () => x,
+      );
+    const inRound = (x: s.Tensor) => s.fori(0, 3, (_, c: s.Tensor) => checked(c).sub(12), x);
+    for (const fn of [checked, inBranch, inRound, s.grad(checked)])
+      expect(() => staged(fn)(t(0))).toThrow("must be positive");
+    expect(() => staged(s.vmap(checked))(t([1, 0]))).toThrow("must be positive");
+    expect(staged(s.vmap(checked))(t([3, 4])).arraySync()).toEqual([12, 12]);
+    expect(() => staged(inRound)(t(4))).toThrow("must be positive");
+  });
+
+  test("in a step behind a loop that would never end in the next one", () => {
+    const f = staged((x: s.Tensor) =>
+      s.scan(
+        (step: s.Tensor, next) => {
+          const y = s.whileLoop(
+            (y: s.Tensor) => y.lt(10),
+            (y) => y.add(step),
+            t(0),
+          );
+          s.assert(next.gt(0), "must be positive");
+          return [next, y];
+        },
+        t(5),
+        x,
+      ),
+    );
+    const [last, all] = f(t([3, 4, 1]));
+    expect(last.item()).toBe(1);
+    expect(all.arraySync()).toEqual([10, 12, 12]);
+    expect(() => f(t([3, 0, 1]))).toThrow("must be positive");
+  });
+
   test("once under grad, for any example under vmap", () => {
     const loss = (x: s.Tensor) => {
       const root = s.fori(

@@ -117,7 +117,7 @@ function placesOf(
     places[block.frame.positionOf(param)] = { kind: "carried", place: carried.place(i) };
   });
   for (const { ref, param, own } of block.frame.captures)
-    if (used[param]) places[param] = { kind: "capture", place: captures.place(ref, nameOfCapture(ref, own)) };
+    if (used[param]) places[param] = { kind: "capture", place: captures.place(ref, `c${own.value.id}`) };
   for (const { variable, param } of block.frame.states.values()) {
     const place = carried.placeOf(variable);
     if (place !== undefined) places[param] = { kind: "carried", place };
@@ -125,10 +125,6 @@ function placesOf(
       places[param] = { kind: "capture", place: captures.place(frame.read(variable), variable.name) };
   }
   return places;
-}
-
-function nameOfCapture(_ref: Ref, own: Traced): string {
-  return `c${own.value.id}`;
 }
 
 function unused(b: Builder, graph: Graph, param: number): Value {

@@ -3,12 +3,13 @@
  * its own; what it reads of enclosing frames becomes captures when the operation is emitted, and the variables it writes
  * become carries or further results. Holds no public function.
  */
-import { type DType, getOp } from "@sinter/ir";
+import type { DType } from "@sinter/ir";
+import { mayNotEnd } from "@sinter/passes";
 import { theMachine } from "@sinter/runtime";
 import { force } from "../eager.ts";
 import { TraceError } from "../errors.ts";
 import { currentFrame, currentTrace, inFrame, TraceFrame, type VariableCell } from "../frame.ts";
-import { emit, scalar, select } from "../kit.ts";
+import { emit, scalar, select, stretch } from "../kit.ts";
 import { type Ref, readLazy, type Traced } from "../lazy.ts";
 import { status } from "../status.ts";
 import { Tensor } from "../tensor.ts";
@@ -132,9 +133,10 @@ interface Loop {
 function emitLoop({ test, more, body, outs, init }: Loop, maxIterations: number): Ref[] {
   const frame = enclosing();
   const written = writtenIn([body]);
-  const goesOn = written.includes(status)
-    ? inFrame(test.frame, () => emit("and", [more, emit("eq", [test.frame.read(status), scalar("i32", 0)])]))
-    : more;
+  const goesOn =
+    written.includes(status) || mayHaveFailed(frame)
+      ? inFrame(test.frame, () => emit("and", [more, emit("eq", [test.frame.read(status), scalar("i32", 0)])]))
+      : more;
   const init0 = init.map((ref) => frame.lift(ref));
   const entries = written.map((variable) => frame.read(variable));
   const carried = carriedBy(body, init0, written, entries, init.length);
@@ -144,11 +146,18 @@ function emitLoop({ test, more, body, outs, init }: Loop, maxIterations: number)
   ]);
   const all = [...init0, ...entries].map(({ value }) => value);
   const results = frame.builder
-    .emitRegion("while", { captures, init: all }, whileAttrs(maxIterations), regions)
+    .emitRegion("while", { captures, init: all }, { maxIterations }, regions)
     .map((value) => frame.own(value));
   sealAll([test, body]);
   writeBack(frame, written, results.slice(init.length));
   return results.slice(0, init.length);
+}
+
+/** Whether there are checks before this place: a loop might never end on what they do not let through. */
+function mayHaveFailed(frame: TraceFrame): boolean {
+  const use = frame.states.get(status);
+  if (use !== undefined && use.now.value !== use.entry.value) return true;
+  return frame.parent instanceof TraceFrame && mayHaveFailed(frame.parent);
 }
 
 /** A loop that counts its rounds, and ends where they are enough. */
@@ -165,23 +174,48 @@ function emitBounded({ test, more, body, outs, init }: Loop, maxIterations: numb
 }
 
 /** A loop whose test contains checks: the test runs before the loop and at the end of each round, and is carried. */
-function emitRotated({ test, more, body, outs, init }: Loop, options: WhileOptions): Ref[] {
+function emitRotated({ test, more, body, outs, init }: Loop, { maxIterations, atMost }: WhileOptions): Ref[] {
   const [first] = inlineBlock(test, [more], init);
+  const count = body.params.length;
   const types: BlockType[] = body.params.map(({ dtype, shape }, i) => ({ dtype, shape, name: `p${i}` }));
   types.push({ dtype: "bool", shape: [], name: "more" });
+  if (maxIterations !== undefined) types.push({ dtype: "i32", shape: [], name: "round" });
   const refsOf = (params: readonly Tensor[]): Ref[] => params.map((param) => param.ref("a loop"));
-  const asked = traceBlock(test.frame.name, types, (params) => refsOf(params).at(-1)!);
+  const asked = traceBlock(test.frame.name, types, (params) => refsOf(params)[count]!);
   const stepped = traceBlock(body.frame.name, types, (params) => {
-    const next = inlineBlock(body, outs, refsOf(params).slice(0, -1));
-    return [...next, ...inlineBlock(test, [more], next)];
+    const refs = refsOf(params);
+    const frame = enclosing();
+    const next = inlineBlock(body, outs, refs.slice(0, count));
+    const before = frame.read(status);
+    const [again] = inlineBlock(test, [more], next) as [Traced];
+    if (maxIterations === undefined) return [...next, again];
+    const round = emit("add", [refs[count + 1]!, scalar("i32", 1)]);
+    const left = emit("lt", [round, scalar("i32", maxIterations)]);
+    // After the last round the test is not asked, so that its checks cannot fail.
+    frame.write(status, select(left, frame.read(status), before));
+    return [...next, emit("and", [again, left]), round];
   });
   sealAll([test, body]);
-  const all = emitWhile(asked.block, asked.result, stepped.block, stepped.result, [...init, first!], options);
-  return all.slice(0, -1);
+  const start = [...init, first!, ...(maxIterations === undefined ? [] : [scalar("i32", 0)])];
+  const bound = maxIterations ?? atMost;
+  const options = bound === undefined ? {} : { atMost: bound };
+  return emitWhile(asked.block, asked.result, stepped.block, stepped.result, start, options).slice(0, count);
 }
 
 /** body's params: carries, then one slice of each of xs. outs: next carries, then what to stack. */
 export function emitScan(
+  body: Block,
+  outs: readonly Ref[],
+  init: readonly Ref[],
+  xs: readonly Ref[],
+  options: { readonly length: number; readonly reverse?: boolean },
+): Ref[] {
+  const checked = writtenIn([body]).includes(status) && mayNotEnd(pieceOf(body, outs).graph);
+  const { block, result } = checked ? untilFailure(body, outs, init.length) : { block: body, result: outs };
+  return emitSteps(block, result, init, xs, options);
+}
+
+function emitSteps(
   body: Block,
   outs: readonly Ref[],
   init: readonly Ref[],
@@ -215,6 +249,28 @@ export function emitScan(
   const count = init.length + written.length;
   writeBack(frame, written, results.slice(init.length, count));
   return [...results.slice(0, init.length), ...results.slice(count)];
+}
+
+/** The steps of a scan that do nothing once a check has failed: a loop inside might never end on what came of it. */
+function untilFailure(
+  body: Block,
+  outs: readonly Ref[],
+  carries: number,
+): { readonly block: Block; readonly result: readonly Ref[] } {
+  const { name } = body.frame;
+  const types = body.params.map(({ dtype, shape }, i): BlockType => ({ dtype, shape, name: `p${i}` }));
+  const stepped = traceBlock(name, types, (params) => {
+    const refs = params.map((param) => param.ref("scan"));
+    const fine = emit("eq", [enclosing().read(status), scalar("i32", 0)]);
+    const step = traceBlock(name, [], () => inlineBlock(body, outs, refs));
+    const skip = traceBlock(name, [], () => [
+      ...refs.slice(0, carries),
+      ...outs.slice(carries).map(({ dtype, shape }) => stretch(scalar(dtype, 0), shape)),
+    ]);
+    return emitCond(fine, [skip.block, step.block], [skip.result, step.result]);
+  });
+  sealAll([body]);
+  return stepped;
 }
 
 /** Parameters of a loop's regions: its carries, the variables it writes, then the block's other parameters (slices). */
@@ -268,8 +324,4 @@ function writeBack(frame: TraceFrame, written: readonly VariableCell[], values: 
 /** Blocks that have become regions: their values cannot be used any more. */
 function sealAll(blocks: readonly Block[]): void {
   for (const { frame } of blocks) frame.seal();
-}
-
-function whileAttrs(maxIterations: number): Record<string, number> {
-  return "maxIterations" in getOp("while").attrs ? { maxIterations } : {};
 }
