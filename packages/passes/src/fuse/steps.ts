@@ -251,14 +251,16 @@ class StepPlanner {
   }
 
   /**
-   * Whether a carry is an update of itself, around whose window nothing ever changes: once the second buffer has that,
-   * it needs no more copies.
+   * Whether a carry is an update of itself that changes places with it, around whose window nothing ever changes: once
+   * the second buffer has that, it needs no more copies.
    */
   private staysFramed(value: number, to: Handle): boolean {
     const base = baseOf(this.model, value);
     const outlet = this.ends.outlets.find((o) => o.exchange && o.value === value && o.replaces === base);
     if (!this.ends.loop || outlet === undefined) return false;
-    return this.moves.every((m) => (m.to === outlet.buffer) === (m.from === to) && m.from !== outlet.buffer);
+    const { buffer } = outlet;
+    const changePlaces = this.moves.some((m) => m.to === buffer && m.from === to);
+    return changePlaces && this.moves.every((m) => (m.to === buffer) === (m.from === to) && m.from !== buffer);
   }
 
   /** What an update must find in its buffer; undefined: all of its base, or nothing where the buffer is the base's. */
