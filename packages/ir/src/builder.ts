@@ -162,6 +162,11 @@ export class Builder implements Emitter {
     return this.makers[value.id]?.node;
   }
 
+  /** Where the node of a value was written, so far as that has been told by now. */
+  locsOf(value: Value): readonly Loc[] {
+    return this.makers[value.id]?.locs ?? [];
+  }
+
   /** Emits any node. `emit` and `emitRegion` are the ways to call it by hand; passes that copy nodes use it directly. */
   emitNode(
     op: string,

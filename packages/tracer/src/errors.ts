@@ -182,6 +182,19 @@ export function describeValue(value: unknown): string {
   if (typeof value === "string") return `the string ${JSON.stringify(value.slice(0, 40))}`;
   if (typeof value === "function") return `a function${value.name ? ` (${value.name})` : ""}`;
   if (Array.isArray(value)) return `an array of length ${value.length}`;
-  if (typeof value === "object") return `an object (${value.constructor?.name ?? "no prototype"})`;
+  if (typeof value === "object")
+    return `an object (${isPlain(value) ? keysOf(value) : (value.constructor?.name ?? "no constructor")})`;
   return String(value);
+}
+
+function isPlain(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
+}
+
+/** `{ a, b }` */
+function keysOf(value: object): string {
+  const keys = Object.keys(value);
+  const shown = keys.slice(0, 8).join(", ");
+  return keys.length === 0 ? "{}" : `{ ${shown}${keys.length > 8 ? ", ..." : ""} }`;
 }

@@ -270,13 +270,19 @@ export function finishedTrace(ref: Traced): TraceError {
   const owner = ref.owner as TraceFrame;
   if (owner.block)
     return new TraceError(
-      `${ref.dtype}[${ref.shape.join(",")}] was made inside the ${owner.name} and is used outside it, where it may not exist: ` +
+      `${ref.dtype}[${ref.shape.join(",")}] was made inside the ${owner.name}${origin(ref)} and is used outside it, where it may not exist: ` +
         "return it, or assign it to a variable that has a value on every way there. A list that grows in a loop cannot be staged: stack what scan gives, or write into a tensor with x.set(i, value).",
     );
   return new TraceError(
     `a tensor ${ref.dtype}[${ref.shape.join(",")}] from the finished trace of ${owner.name} was used outside it: ` +
       "it has no value of its own. Return it from the function, or keep it in a variable().",
   );
+}
+
+/** The line that made a traced value, where that is known. */
+function origin({ owner, value }: Traced): string {
+  const loc = (owner as TraceFrame).builder.locsOf(value)[0];
+  return loc === undefined ? "" : ` (written at ${loc.file}:${loc.line}:${loc.column})`;
 }
 
 let ambient: Frame | undefined;

@@ -145,7 +145,8 @@ export class Tensor {
   /** `x + 1`, `x > 0`, `${x}`: an error that says what to write, except for text of a tensor that has a value. */
   [Symbol.toPrimitive](hint: string): string {
     if (hint === "string" && this.traced === undefined) return this.toString();
-    const how = hint === "string" ? "as text" : hint === "number" ? "as a number" : "with a JavaScript operator";
+    const how =
+      hint === "string" ? "as text or an index" : hint === "number" ? "as a number" : "with a JavaScript operator";
     throw new TraceError(`${this.named()} was used ${how}${this.state()}. ${this.cure(hint)}`);
   }
 
@@ -192,7 +193,13 @@ export class Tensor {
   /** What to write instead of a use as a primitive. */
   private cure(hint: string): string {
     if (this.traced !== undefined && isWeak(this))
-      return "Use it with tensor methods, or with + - * / % ** and comparisons in the function whose loop or branch changes it; a number that JavaScript needs must not depend on tensors.";
+      return (
+        "Operators (+ - * / % **) and comparisons work on it in the function whose loop or branch changes it. " +
+        (hint === "string"
+          ? "To pick from an array by it, write stack(array).at(i), or tensor(array).at(i) for numbers. "
+          : "For what Math would do, declare it as a tensor, let n = tensor(7), and write n.floor(), n.maximum(y). A function that is given it, or returns it, declares it as a Tensor. ") +
+        "A number that JavaScript itself needs must not depend on tensors."
+      );
     if (hint !== "string")
       return "Write x.add(y), x.gt(y), x.neg() for x + y, x > y, -x; x.item() is the number of a tensor of size 1.";
     return "Read it from the result of the call; to pick an element by it, use x.at(i).";

@@ -33,6 +33,7 @@ const mistakes: Readonly<Record<string, readonly string[]>> = {
     "let out = []; if_(l, c, () => { out = [...out, x]; }, null, ...of('out', () => out, (v) => { out = v; })); return out",
     "let p = { a: x, b: 'k' }; if_(l, c, () => { p = { a: x, b: 'q' }; }, null, ...of('p', () => p, (v) => { p = v; })); return p",
     "cond_(l, c, () => x, () => 'text', ...none)",
+    "cond_(l, c, () => ({ a: x }), () => ({ b: x, c: 1 }), ...none)",
     "cond_(l, c, () => x, () => undefined, ...none)",
     "let y = x; if_(l, c, () => { if_(l2, x.gt(1), () => { y = xs; }, null, ...of('y', () => y, (v) => { y = v; })); }, null, ...of('y', () => y, (v) => { y = v; })); return y",
     "if_(l, c, () => { x.add(sinter.ones([2])).add(sinter.ones([3])); }, null, ...none)",
