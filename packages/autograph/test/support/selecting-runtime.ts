@@ -139,11 +139,13 @@ export function for_(
   names: string[],
   live: number,
   vars: string[],
+  _rollable: boolean,
+  exits?: () => unknown,
 ): void {
   let v = init();
   while_(
     loc,
-    () => test(...v),
+    () => (exits === undefined ? test(...v) : and(loc, exits(), () => test(...v))),
     () => {
       v = update(...body(...v));
     },
