@@ -14,6 +14,24 @@ export interface ConditionOptions {
   readonly transformed: boolean;
 }
 
+/** Methods of arrays that take what their callback answers as true or false. */
+const askingMethods: ReadonlySet<string> = new Set([
+  "filter",
+  "some",
+  "every",
+  "find",
+  "findIndex",
+  "findLast",
+  "findLastIndex",
+]);
+
+/** The value that an arrow function without a block answers one of these methods. */
+function answerOf({ expression, arguments: [callback] }: ts.CallExpression) {
+  if (!ts.isPropertyAccessExpression(expression) || !askingMethods.has(expression.name.text)) return undefined;
+  if (callback === undefined || !ts.isArrowFunction(callback) || ts.isBlock(callback.body)) return undefined;
+  return { method: expression.name.text, value: callback.body };
+}
+
 export function findPlainConditions(
   source: SourceFile,
   oracle: TypeOracle,
@@ -23,7 +41,7 @@ export function findPlainConditions(
   const plan = new Plan(readModel(source, oracle, options.runtime), oracle);
   const report = (node: ts.Expression, place: string): void => {
     if (plan.certain.condition(node) !== "stage") return;
-    if (options.transformed && place !== "Boolean()" && !plan.isIgnored(node)) return;
+    if (options.transformed && !place.endsWith("()") && !plan.isIgnored(node)) return;
     diagnostics.report(
       "AG1001",
       node,
@@ -40,6 +58,9 @@ export function findPlainConditions(
     else if (ts.isCallExpression(node) && ts.isIdentifier(node.expression) && node.expression.text === "Boolean") {
       const [argument] = node.arguments;
       if (argument !== undefined) report(argument, "Boolean()");
+    } else if (ts.isCallExpression(node)) {
+      const answer = answerOf(node);
+      if (answer !== undefined) report(answer.value, `the answer of ${answer.method}()`);
     }
     ts.forEachChild(node, visit);
   };

@@ -29,8 +29,6 @@ export class TypedProject implements ProjectHost {
   private program: ts.Program | undefined;
   private oracle: CheckerOracle | undefined;
   private reached = new Map<string, boolean>();
-  /** Texts of files that the program has and the project has not been told of. */
-  private readonly edited = new Map<string, string>();
 
   constructor(root: string, tsconfig: string | undefined, runtime: string) {
     this.runtime = runtime;
@@ -53,41 +51,12 @@ export class TypedProject implements ProjectHost {
   open(file: string, code: string): OpenFile {
     let source = this.currentProgram().getSourceFile(file);
     if (source?.text !== code) {
-      if (source === undefined || !this.replace(source, code)) {
-        this.edited.set(file, code);
-        for (const [path, text] of this.edited) this.project.createSourceFile(path, text, { overwrite: true });
-        this.edited.clear();
-        this.program = undefined;
-      }
+      this.project.createSourceFile(file, code, { overwrite: true });
+      this.program = undefined;
       source = this.currentProgram().getSourceFile(file);
     }
     if (source === undefined) throw new Error(`autograph: ${file} is not a file that TypeScript reads`);
     return { source, oracle: this.oracle! };
-  }
-
-  /**
-   * A file with the same imports changes nothing of what the program consists of: all other files are taken over as
-   * they are, without asking for each whether it is still there. False where the imports differ.
-   */
-  private replace(old: SourceFile, code: string): boolean {
-    const before = this.currentProgram();
-    const host: ts.CompilerHost = {
-      ...this.project.getModuleResolutionHost(),
-      getSourceFile: (name, options) =>
-        name === old.fileName ? ts.createSourceFile(name, code, options, true) : before.getSourceFile(name),
-      getDefaultLibFileName: () => "lib.d.ts",
-      getCurrentDirectory: () => before.getCurrentDirectory(),
-      getCanonicalFileName: (name) => name,
-      useCaseSensitiveFileNames: () => true,
-      getNewLine: () => "\n",
-      writeFile: () => {},
-      hasInvalidatedResolutions: () => false,
-    };
-    const changed = ts.createSourceFile(old.fileName, code, ts.ScriptTarget.Latest);
-    if (this.importsOf(changed).join() !== this.importsOf(old).join()) return false;
-    this.edited.set(old.fileName, code);
-    this.take(ts.createProgram(before.getRootFileNames(), before.getCompilerOptions(), host, before));
-    return true;
   }
 
   reaches(file: SourceFile): boolean {
@@ -134,14 +103,12 @@ export class TypedProject implements ProjectHost {
   }
 
   private currentProgram(): ts.Program {
-    return this.program ?? this.take(this.project.getProgram().compilerObject);
-  }
-
-  private take(program: ts.Program): ts.Program {
-    this.program = program;
-    this.oracle = new CheckerOracle(program.getTypeChecker());
-    this.reached = new Map();
-    return program;
+    if (this.program === undefined) {
+      this.program = this.project.getProgram().compilerObject;
+      this.oracle = new CheckerOracle(this.program.getTypeChecker());
+      this.reached = new Map();
+    }
+    return this.program;
   }
 }
 

@@ -40,6 +40,10 @@ const cases: readonly [name: string, body: string][] = [
     "AG1007 number",
     "export function f(x: Tensor) {\n  let n = 0;\n  while (x.gt(n)) n++;\n  switch (n) {\n    case 1:\n      return x;\n  }\n  return x.neg();\n}",
   ],
+  [
+    "AG1007 case",
+    "export function f(x: Tensor) {\n  switch (true) {\n    case x.gt(1):\n      return x;\n    default:\n      return x.neg();\n  }\n}",
+  ],
   ["AG1008", "export function f(x: Tensor, m?: Tensor) {\n  if (m && x.gt(0)) return m;\n  return x;\n}"],
   [
     "AG1009 function",
@@ -169,6 +173,12 @@ describe("AG1001, in the check", () => {
       "AG1001 6:28 ",
     ]);
   });
+});
+
+test("AG1001, in the check: the answers of callbacks that arrays ask", () => {
+  const body = "export const f = (xs: Tensor[]) => xs.filter((x) => x.gt(0)).some((x) => x.gt(1).item());";
+  const found = project().conditions(fileOf(body), "src/case.ts", true);
+  expect(found.map((d) => d.message.split(";")[0])).toEqual(["x.gt(0) is a tensor, used as the answer of filter()"]);
 });
 
 test("classification of conditions", () => {

@@ -68,6 +68,9 @@ const repeatedBytes = 64;
 
 let nextId = 0;
 
+/** A trace that is longer is taken for an endless loop, while there is memory left to say so. */
+const mostOperations = 200_000;
+
 /** Collects a graph. `root` frames belong to `compile`: what they capture is computed and kept. */
 export class TraceFrame implements Frame {
   readonly kind = "trace";
@@ -133,6 +136,11 @@ export class TraceFrame implements Frame {
 
   emit(op: string, operands: readonly Ref[], attrs: Attrs = {}): Traced {
     this.checkOpen();
+    if (this.builder.size > mostOperations)
+      throw new TraceError(
+        `the trace of ${this.name} has more than ${mostOperations} operations: a loop on JavaScript values adds its own in every round. ` +
+          "Write for (const i of range(n)), or make the loop's condition a tensor",
+      );
     return this.own(
       this.builder.emit(
         op,

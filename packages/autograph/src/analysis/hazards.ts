@@ -65,6 +65,13 @@ class Hazards {
         );
       }
     }
+    if (ts.isCaseClause(node) && this.plan.certain.condition(node.expression) === "stage") {
+      this.diagnostics.report(
+        "AG1007",
+        node.expression,
+        `${text(node.expression)} is a tensor, which no subject of a switch is equal to`,
+      );
+    }
     if (isLogical(node) && this.plan.certain.isStaged(node.left)) this.checkOperand(node.right);
     const list = listOf(node);
     if (list !== undefined) this.checkList(list);

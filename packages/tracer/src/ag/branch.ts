@@ -4,7 +4,8 @@ import { emitCond, inlineBlock, traceBlock } from "../control/blocks.ts";
 import { currentTrace } from "../frame.ts";
 import { emit, run } from "../kit.ts";
 import type { Ref, Traced } from "../lazy.ts";
-import type { Tensor } from "../tensor.ts";
+import { Tensor } from "../tensor.ts";
+import { isWeak } from "../weak.ts";
 import { type Arm, diverge, inArm, type State, traceArm, U } from "./arm.ts";
 import { handle } from "./leaf.ts";
 import { Merger, type Sides } from "./merge.ts";
@@ -112,7 +113,10 @@ function emitBranches<T>(
   return { values: values.map((value) => value(results)), result: result(results) };
 }
 
-/** `left && right()`: the operands themselves where they are plain, a bool scalar where one is symbolic. */
+/**
+ * `left && right()`: the operands themselves where they are plain or numbers of the source (`count || 1`), a bool scalar
+ * where one is symbolic.
+ */
 export function and(loc: Loc, left: unknown, right: () => unknown): unknown {
   return logical(loc, "&&", left, right);
 }
@@ -127,20 +131,38 @@ function logical(loc: Loc, operator: "&&" | "||", left: unknown, right: () => un
   if (!isTensorLike(left)) return (isAnd ? left : !left) ? right() : left;
   const truth = truthOf(loc, `the left side of ${operator}`, left);
   if (typeof truth === "boolean") return truth === isAnd ? right() : truth;
-  return handle(stageLogical(loc, isAnd, truth, right), true);
+  const staged = stageLogical(loc, isAnd, truth, right, isWeak(left as object));
+  return staged === undefined ? chooseNumber(loc, isAnd, left as Tensor, right) : handle(staged, true);
 }
 
-/** The right side belongs to an arm where it does more than compute: where it assigns variables, or runs a loop. */
-function stageLogical(loc: Loc, isAnd: boolean, left: Traced, right: () => unknown): Ref {
+/** As JavaScript has it for numbers: one of the operands. A boolean on the left stands for 0 or 1. */
+function chooseNumber(loc: Loc, isAnd: boolean, left: Tensor, right: () => unknown): unknown {
+  const itself = (): unknown => (left.dtype === "bool" ? (isAnd ? 0 : 1) : left);
+  const [then, otherwise] = isAnd ? [right, itself] : [itself, right];
+  return cond_(loc, left, then, otherwise, () => [], nothing, [], 0);
+}
+
+function isNumber(value: unknown): boolean {
+  return typeof value === "number" || (value instanceof Tensor && isWeak(value) && value.dtype !== "bool");
+}
+
+/**
+ * The right side belongs to an arm where it does more than compute: where it assigns variables, or runs a loop. Undefined
+ * where it is a number beside one of the source's numbers or booleans (`weak`): then the truth is not what is asked for.
+ */
+function stageLogical(loc: Loc, isAnd: boolean, left: Traced, right: () => unknown, weak: boolean): Ref | undefined {
   const operator = isAnd ? "&&" : "||";
   const what = `right side of ${operator}`;
   const { block, result } = within(`the ${what}`, loc, () =>
     traceBlock(`${what} at ${placeText(loc)}`, [], () => {
-      const truth = truthOf(loc, `the ${what}`, right());
+      const value = right();
+      if (weak && isNumber(value)) return undefined;
+      const truth = truthOf(loc, `the ${what}`, value);
       currentTrace()!.tag(loc);
       return truthRef(truth);
     }),
   );
+  if (result === undefined) return undefined;
   const frame = currentTrace()!;
   frame.at({ ...loc, name: operator });
   const graph = block.frame.builder.finish([{ kind: "out", value: block.frame.lift(result).value }]);
