@@ -1,14 +1,15 @@
 // The small libraries that the published package carries inside it, so that it has no dependencies: each is bundled
-// into one file of lib/vendor, with its licence. Only the source transform and the command use them.
+// into one file of lib/vendor, with its licence. Only the source transform, the command and its page use them.
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { rolldown } from "rolldown";
 
 /** Where each vendored library lies in the published package. */
 export const vendored: Readonly<Record<string, string>> = {
+  "@dagrejs/dagre": "lib/vendor/dagre.js",
   "@jridgewell/remapping": "lib/vendor/remapping.js",
   commander: "lib/vendor/commander.js",
+  diff: "lib/vendor/diff.js",
   "magic-string": "lib/vendor/magic-string.js",
 };
 
@@ -17,8 +18,10 @@ export const optionalPeers: Readonly<Record<string, string>> = { "ts-morph": ">=
 
 /** The package that declares each library, from where it is resolved. */
 const users: Readonly<Record<string, string>> = {
+  "@dagrejs/dagre": "inspect",
   "@jridgewell/remapping": "autograph",
   commander: "cli",
+  diff: "inspect",
   "magic-string": "autograph",
 };
 
@@ -26,8 +29,9 @@ const users: Readonly<Record<string, string>> = {
 export async function vendor(root: string, target: string): Promise<readonly string[]> {
   const licences = new Map<string, string>();
   for (const [name, place] of Object.entries(vendored)) {
-    const require = createRequire(join(root, "packages", users[name]!, "package.json"));
-    const bundle = await rolldown({ input: require.resolve(name), platform: "node", logLevel: "silent" });
+    // By name, so that a library that comes in both kinds is taken as a module, with its named exports.
+    const cwd = join(root, "packages", users[name]!);
+    const bundle = await rolldown({ input: { library: name }, cwd, platform: "node", logLevel: "silent" });
     const { output } = await bundle.generate({ format: "esm", minify: false });
     await bundle.close();
     const [chunk, ...others] = output;

@@ -25,12 +25,13 @@ const layers: readonly (readonly string[])[] = [
 /** Packages beside the arrow: what they may import, and who may import them. */
 const besideTheArrow: Readonly<
   Record<string, { readonly imports: readonly string[]; readonly by: readonly string[] }>
-> = { autograph: { imports: [], by: ["sinter", "cli"] }, inspect: { imports: ["ir"], by: [] } };
+> = { autograph: { imports: [], by: ["sinter", "cli"] }, inspect: { imports: ["ir", "runtime"], by: ["cli"] } };
 
 /** Modules from elsewhere that a package may import; all others import Node's only. */
 const fromElsewhere: Readonly<Record<string, readonly string[]>> = {
   autograph: ["@jridgewell/remapping", "magic-string", "ts-morph"],
   cli: ["commander"],
+  inspect: ["@dagrejs/dagre", "diff"],
 };
 
 /** Modules from elsewhere whose types a package may import: the hosts of the source transform. */
