@@ -1,0 +1,145 @@
+/**
+ * The manifest of a bundle: what `manifest.json` holds, as plain data. The loader believes nothing of it before it has
+ * checked each field it uses. Types only.
+ *
+ * The file is JSON in UTF-8 whose last line but the closing brace is `"crc32": "0123abcd"`: the checksum of all bytes
+ * before that line's first quotation mark. Checksums are those of zlib, as eight lower-case hexadecimal digits.
+ */
+import type { DType } from "@sinter/ir/program";
+
+export const bundleFormat = "sinter-bundle";
+/** Changes when a host that knows an older number could not run a newer bundle rightly. */
+export const bundleAbi = 1;
+
+export interface Manifest {
+  readonly format: typeof bundleFormat;
+  readonly abi: typeof bundleAbi;
+  readonly name: string;
+  /** Version of Sinter that wrote the bundle. */
+  readonly sinter: string;
+  readonly license?: string;
+  /** The same program for different engines, the preferred one first. */
+  readonly builds: readonly BuildFile[];
+  /** Contents of variables and constants; undefined where they are embedded in the builds, or there are none. */
+  readonly weights?: FileEntry;
+  readonly variables: readonly VariableEntry[];
+  readonly constants: readonly ConstantEntry[];
+  /** In the order of export; the first is what `run` runs. */
+  readonly functions: readonly FunctionEntry[];
+  /** What the modules import as "host"."0", "host"."1", ... */
+  readonly calls: readonly CallEntry[];
+  readonly selfTest?: SelfTestEntry;
+  /** Graphs for a compiler: text and constants of each function. */
+  readonly graphs?: readonly FileEntry[];
+  readonly crc32: string;
+}
+
+export interface FileEntry {
+  /** Name of the file, in the folder of the manifest. */
+  readonly file: string;
+  readonly bytes: number;
+  readonly crc32: string;
+}
+
+/** `simd`: SIMD128, the same bits on every engine. `relaxed-simd`: also multiply-add, which may round once or twice. */
+export type BuildName = "simd" | "relaxed-simd";
+
+export interface BuildFile extends FileEntry {
+  readonly build: BuildName;
+  /** What an engine must know to run it, by the names of the proposals. */
+  readonly features: readonly string[];
+}
+
+export interface TensorEntry {
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+}
+
+export interface ConstantEntry extends TensorEntry {
+  /** The tensor in the weights; unique among variables and constants. */
+  readonly name: string;
+  /** Where the module's own data puts its contents; undefined where they come from the weights. */
+  readonly address?: number;
+}
+export interface VariableEntry extends ConstantEntry {
+  readonly trainable: boolean;
+}
+
+export interface FunctionEntry {
+  readonly name: string;
+  /** The module's export: called with the address of a table of pointers. */
+  readonly entry: string;
+  /** The parameters, in order. */
+  readonly params: readonly { readonly name: string; readonly tree: TreeEntry }[];
+  readonly result: TreeEntry;
+  /** The table of pointers, in order. */
+  readonly slots: readonly SlotEntry[];
+  /** By `index` of slots of kind const: the constant. */
+  readonly constants: readonly number[];
+  /** By `index` of slots of kind state: the variable. */
+  readonly states: readonly StateEntry[];
+  /** By number of the tensor in the result tree: where it is after the call. */
+  readonly outs: readonly Source[];
+  /** Where the function can fail: the number of the result that says so (0: no), and what 1, 2, ... mean. */
+  readonly check?: { readonly result: number; readonly messages: readonly string[] };
+}
+
+/**
+ * `arena`: working memory. `stateOut` may have the address of the state it replaces, or another one. `index` counts each
+ * kind from 0, as it stands in the function's other fields.
+ */
+export interface SlotEntry extends TensorEntry {
+  readonly kind: "arena" | "const" | "arg" | "state" | "stateOut" | "result";
+  readonly index: number;
+}
+
+export interface StateEntry {
+  readonly variable: number;
+  /** Number of the stateOut slot with the new value; -1 where the program writes none. */
+  readonly out: number;
+  /** The new value, where it is one that is there anyway. */
+  readonly from?: Source;
+}
+
+/** Where a value is after a call: a slot, by kind and index. */
+export interface Source {
+  readonly kind: "arg" | "const" | "state" | "stateOut" | "result";
+  readonly index: number;
+}
+
+/** Arguments and results: arrays and objects with tensors, and values that were fixed when the function was traced. */
+export type TreeEntry =
+  | {
+      readonly kind: "tensor";
+      readonly index: number;
+      readonly dtype: DType;
+      readonly shape: readonly number[];
+    }
+  | { readonly kind: "static"; readonly value: string | number | boolean | null }
+  /** What JSON cannot write. */
+  | { readonly kind: "special"; readonly value: "undefined" | "-0" | "NaN" | "Infinity" | "-Infinity" }
+  | { readonly kind: "array"; readonly items: readonly TreeEntry[] }
+  | { readonly kind: "object"; readonly keys: readonly string[]; readonly items: readonly TreeEntry[] };
+
+/** A text with `{}` for each operand, in order. */
+export interface CallEntry {
+  readonly kind: "print";
+  readonly format: string;
+  readonly operands: readonly TensorEntry[];
+}
+
+/**
+ * Recorded calls, in the order in which they were made, from the variables as they are in the bundle. In the file, call
+ * n has the tensors `n.arg.i` (by number of the argument's tensor), `n.result.i` (of the result's tensor) and
+ * `n.after.name` for each variable that it changed.
+ */
+export interface SelfTestEntry extends FileEntry {
+  readonly calls: readonly { readonly function: string }[];
+  /** What made the records. Equal build and rounding promise equal bits. */
+  readonly recorded: { readonly build: BuildName; readonly fused: boolean };
+  /**
+   * Elsewhere: how far a value may be away, by element type, as a part of the largest magnitude in its tensor. Integers and
+   * truth values must be equal unless it is said here how many of a tensor's elements may differ, as a part of them.
+   */
+  readonly tolerance: Readonly<Record<DType, number>>;
+}
