@@ -134,7 +134,7 @@ function writeManifest(): void {
   );
   for (const manifest of packages.values()) {
     for (const name of Object.keys(manifest.dependencies ?? {})) {
-      if (name.startsWith("@sinter/") || name in vendored || name in optionalPeers) continue;
+      if (name === "sinter" || name.startsWith("@sinter/") || name in vendored || name in optionalPeers) continue;
       throw new Error(`${manifest.name} may not depend on ${name}`);
     }
   }

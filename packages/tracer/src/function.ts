@@ -23,7 +23,17 @@ import {
   sourceKind,
   type TransformedSite,
 } from "./transformed.ts";
-import { handlesIn, isStaticAt, type Leaf, matches, type Tree, treeOf, treeText, withoutObjects } from "./trees.ts";
+import {
+  handlesIn,
+  isStaticAt,
+  type Leaf,
+  matches,
+  specsOf,
+  type Tree,
+  treeOf,
+  treeText,
+  withoutObjects,
+} from "./trees.ts";
 
 export interface FunctionOptions {
   /** For dumps and errors; the function's own name by default. */
@@ -49,6 +59,11 @@ export interface CompiledFunction<A extends readonly unknown[], R> {
   readonly traces: number;
   /** The signatures traced so far, and for each what differed from the nearest one before. */
   explain(): string;
+  /**
+   * The arguments it has been traced for, with specs where tensors are: `f.lower(...f.signatures[0])`. Before the first
+   * trace, what its option `signature` says; empty without one.
+   */
+  readonly signatures: readonly (readonly unknown[])[];
   /** The stages of compilation for arguments or specs, without running. */
   lower(...args: { [K in keyof A]: A[K] | Spec }): Lowered;
 }
@@ -108,6 +123,7 @@ export function compile<A extends readonly unknown[], R>(
   };
   Object.defineProperty(call, "name", { value: traced.name, configurable: true });
   Object.defineProperty(call, "traces", { get: () => traced.traces });
+  Object.defineProperty(call, "signatures", { get: () => traced.signatures() });
   return Object.assign(call, {
     explain: () => traced.explain(),
     lower: (...args: { [K in keyof A]: A[K] | Spec }) => traced.lower(args),
@@ -223,6 +239,13 @@ class TracedFunction {
       return `  ${forgotten + i + 1}. ${record.signature}  (${record.milliseconds.toFixed(1)} ms)\n     ${why}${where}`;
     });
     return [head, ...lines].join("\n");
+  }
+
+  signatures(): readonly (readonly unknown[])[] {
+    // The same arguments may have been traced for several backends.
+    const traced = new Map(this.cache.values().map(({ signature, tree }) => [signature, tree]));
+    if (traced.size === 0) return this.options.signature === undefined ? [] : [this.options.signature];
+    return [...traced.keys()].sort().map((signature) => specsOf(traced.get(signature)!) as readonly unknown[]);
   }
 
   private treeOf(args: readonly unknown[], leaves: Leaf[]): Tree {

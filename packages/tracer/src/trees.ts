@@ -212,6 +212,15 @@ export function buildTree(tree: Tree, leaf: (index: number) => unknown): unknown
   }
 }
 
+/** The value a tree stands for, with a spec for each tensor. */
+export function specsOf(tree: Tree): unknown {
+  const specs: Spec[] = [];
+  eachTensor(tree, ({ index, shape, dtype }) => {
+    specs[index] = new Spec(shape, dtype);
+  });
+  return buildTree(tree, (index) => specs[index]);
+}
+
 /** Whether there is no tensor at a path of positions and keys: something static, or nothing. */
 export function isStaticAt(tree: Tree, path: readonly string[]): boolean {
   const [first, ...rest] = path;
