@@ -221,7 +221,7 @@ function controlProgram(steps: readonly LoopStep[]): { program: LoopProgram; pla
     },
   };
 }
-const run = (kernel: number): LoopStep => ({ kind: "kernel", kernel, node: 0 });
+const run = (kernel: number): LoopStep => ({ kind: "kernel", kernel, nodes: [] });
 
 describe("control steps", () => {
   test.each([

@@ -49,7 +49,7 @@ const kernel = (name: string, outer: readonly Axis[], ...nests: readonly Nest[])
 const program = (...kernels: readonly NestKernel[]): NestProgram => ({
   name: "test",
   buffers,
-  steps: kernels.map((k) => ({ kind: "kernel", kernel: k, node: 0 })),
+  steps: kernels.map((k) => ({ kind: "kernel", kernel: k, nodes: [] })),
   notes: [],
 });
 

@@ -41,7 +41,7 @@ class Sketch {
       flops: 0,
       schedule: "test",
     });
-    return { kind: "kernel", kernel: number, node: 0 };
+    return { kind: "kernel", kernel: number, nodes: [] };
   }
 
   plan(steps: readonly LoopStep[]): { program: LoopProgram; plan: Plan } {

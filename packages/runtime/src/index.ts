@@ -2,6 +2,17 @@
 
 export type { LoopProgram, MemoryKind, Plan, Slot, WasmFeatures, WasmProgram } from "@sinter/ir";
 export { Buffer, type Device } from "./buffer.ts";
+export type * from "./bundle/manifest.ts";
+export {
+  dataOf,
+  type NamedTensor,
+  readSafetensors,
+  type Safetensors,
+  SafetensorsError,
+  type StoredTensor,
+  writeSafetensors,
+} from "./bundle/safetensors.ts";
+export type * from "./bundle/spec.ts";
 export { ByteCache } from "./cache.ts";
 export {
   type Backend,
@@ -14,6 +25,7 @@ export {
 export type { Cost, KernelCost } from "./cost.ts";
 export { type Block, Heap, HeapFullError, type HeapOptions } from "./exec/heap.ts";
 export { type Executable, instantiate, Machine } from "./exec/program.ts";
+export type * from "./inspection-types.ts";
 export { slotsOf } from "./reference.ts";
 export { configureHeap, theMachine } from "./session.ts";
 export { type StageName, type Stages, stageNames, stagesOf } from "./stages.ts";

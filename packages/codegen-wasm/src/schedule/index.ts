@@ -21,7 +21,7 @@ export function schedule(program: NestProgram, _target: WasmFeatures, options: S
     switch (s.kind) {
       case "kernel":
         kernels.push(kernel(s.kernel));
-        return { kind: "kernel", kernel: kernels.length - 1, node: s.node };
+        return { kind: "kernel", kernel: kernels.length - 1, nodes: s.nodes };
       case "copy":
       case "swap":
         return s;

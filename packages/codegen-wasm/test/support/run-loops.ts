@@ -43,7 +43,7 @@ export function programOf(
     schedule: "test",
   };
   return {
-    program: { name: entry.name, buffers, kernels: [kernel], steps: [{ kind: "kernel", kernel: 0, node: 0 }] },
+    program: { name: entry.name, buffers, kernels: [kernel], steps: [{ kind: "kernel", kernel: 0, nodes: [] }] },
     plan: {
       arenaBytes: 0,
       alignment: 64,

@@ -4,6 +4,7 @@
  */
 import type { ScalarType } from "../dtype.ts";
 import type { Dim } from "../nest/expr.ts";
+import type { NodePath } from "../node-path.ts";
 
 /** `lanes` scalars side by side. Masks are `bool` of the same number of lanes. */
 export interface LoopType {
@@ -132,7 +133,15 @@ export interface LoopKernel {
 }
 
 export type LoopStep =
-  | { readonly kind: "kernel"; readonly kernel: number; readonly node: number }
+  | { readonly kind: "kernel"; readonly kernel: number; readonly nodes: readonly NodePath[] }
+  /** `call`: its number in the program. Operands and results are buffers, the status first. */
+  | {
+      readonly kind: "host";
+      readonly call: number;
+      readonly operands: readonly number[];
+      readonly results: readonly number[];
+      readonly nodes: readonly NodePath[];
+    }
   | { readonly kind: "copy"; readonly from: number; readonly to: number }
   | { readonly kind: "swap"; readonly a: number; readonly b: number }
   | { readonly kind: "if"; readonly index: number; readonly branches: readonly (readonly LoopStep[])[] }

@@ -4,7 +4,9 @@
  */
 
 import type { DType, TypedArray } from "../dtype.ts";
+import type { HostCall } from "../host-call.ts";
 import type { LoopFunc, ScratchDecl } from "../loop/loop.ts";
+import type { NodePath } from "../node-path.ts";
 import type { Axis, BufferId, Dim, IndexExpr, Range, ScalarExpr } from "./expr.ts";
 
 /**
@@ -114,8 +116,15 @@ export type Kernel = NestKernel | LibraryKernel;
 
 /** Control tree: printed as wasm `run()` or as a dispatch list. */
 export type NestStep =
-  /** `node`: position in the graph; of the op with regions where the kernel is inside one. */
-  | { readonly kind: "kernel"; readonly kernel: Kernel; readonly node: number }
+  /** `nodes`: those of the lowered graph whose work the kernel does; no part of any text. */
+  | { readonly kind: "kernel"; readonly kernel: Kernel; readonly nodes: readonly NodePath[] }
+  | {
+      readonly kind: "host";
+      readonly call: HostCall;
+      readonly operands: readonly BufferId[];
+      readonly results: readonly BufferId[];
+      readonly nodes: readonly NodePath[];
+    }
   | { readonly kind: "copy"; readonly from: BufferId; readonly to: BufferId }
   /** Two buffers exchange their memory, and so their contents, from here on. Nothing is moved. */
   | { readonly kind: "swap"; readonly a: BufferId; readonly b: BufferId }
@@ -135,6 +144,9 @@ export interface FusionNote {
   readonly producer: string;
   readonly consumer: string;
   readonly reason: string;
+  /** What both are in the lowered graph. */
+  readonly producerNodes: readonly NodePath[];
+  readonly consumerNodes: readonly NodePath[];
 }
 
 export interface NestProgram {

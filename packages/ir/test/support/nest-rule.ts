@@ -112,7 +112,7 @@ export function evalNestRule(
             },
           ]
         : build(rule, ctx, target).map((nest, i) => ({ kind: "nests", name: `k${i}`, outer: [], nests: [nest] }));
-    const steps = kernels.map((kernel): NestStep => ({ kind: "kernel", kernel, node: 0 }));
+    const steps = kernels.map((kernel): NestStep => ({ kind: "kernel", kernel, nodes: [] }));
     if (rule.kind === "update") steps.unshift({ kind: "copy", from: 0, to: target(0) });
     const program: NestProgram = { name: "rule", buffers, steps, notes: [] };
     const data = evalNests(

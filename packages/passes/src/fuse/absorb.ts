@@ -59,5 +59,5 @@ function permuted(
     value: rule.value,
   };
   const { operands, ctx, cost, result } = source;
-  return { ...info, rule: wrapped, operands, ctx, cost, result };
+  return { ...info, work: [...source.work, ...info.work], rule: wrapped, operands, ctx, cost, result };
 }

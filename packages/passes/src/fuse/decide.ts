@@ -7,12 +7,13 @@ import { dependsOn } from "./dependence.ts";
 import { cheapCost, type Estimate, estimate, isMap } from "./estimate.ts";
 import { deepest, largest, mostSources, tooDeep, tooLarge, tooMany, weightOf } from "./limits.ts";
 import { bytesPer, type GraphModel, infoOf, isLeaf, maxDim, maxPoints, readValue, type ValueInfo } from "./model.ts";
+import { fusionNote } from "./provenance.ts";
 import { findSinks } from "./sinks.ts";
 import { applyMap, dataInside, type Element, makeTemplate, newAxes, type Template } from "./template.ts";
 
 export interface Decisions {
   readonly materialised: ReadonlySet<number>;
-  readonly notes: readonly FusionNote[];
+  readonly notes: () => readonly FusionNote[];
 }
 
 /** One position at which a materialised value pulls another. */
@@ -41,12 +42,13 @@ export function decideFused(model: GraphModel, replaced: ReadonlySet<number>): D
   );
 }
 
-type Note = (fused: boolean, consumer: string, reason: string) => void;
+/** `consumer`: the value that takes the one at hand. */
+type Note = (fused: boolean, consumer: number, reason: string) => void;
 type Rule = (info: ValueInfo, pulls: readonly Pull[], note: Note) => string | undefined;
 
 function decide(model: GraphModel, rule: Rule, sinks: ReadonlyMap<number, number>): Decisions {
   const materialised = new Set<number>();
-  const notes: FusionNote[] = [];
+  const notes: [fused: boolean, producer: number, consumer: number, reason: string][] = [];
   const pulls: Map<string, Pull>[] = [];
   const pullsOf = (id: number): Map<string, Pull> => (pulls[id] ??= new Map());
   let pulled: [number, readonly IndexExpr[]][] = [];
@@ -93,7 +95,7 @@ function decide(model: GraphModel, rule: Rule, sinks: ReadonlyMap<number, number
       keep(info);
       continue;
     }
-    const note: Note = (fused, consumer, reason) => notes.push({ fused, producer: info.label, consumer, reason });
+    const note: Note = (fused, consumer, reason) => notes.push([fused, id, consumer, reason]);
     const sunk = sinks.get(id);
     const reason =
       sunk === undefined
@@ -103,8 +105,7 @@ function decide(model: GraphModel, rule: Rule, sinks: ReadonlyMap<number, number
           rule(info, at, note))
         : `stored in the epilogue of ${infoOf(model, sunk).label}`;
     if (reason !== undefined) {
-      if (sunk === undefined)
-        for (const consumer of new Set(at.map((p) => infoOf(model, p.root.id).label))) note(false, consumer, reason);
+      if (sunk === undefined) for (const consumer of new Set(at.map((p) => p.root.id))) note(false, consumer, reason);
       keep(info);
       continue;
     }
@@ -113,7 +114,7 @@ function decide(model: GraphModel, rule: Rule, sinks: ReadonlyMap<number, number
       credit(root, info, depth);
     }
   }
-  return { materialised, notes };
+  return { materialised, notes: () => notes.map((note) => fusionNote(model, ...note)) };
 }
 
 /** A loop runs once for all its results, so where several are used none is computed inside a consumer. */
@@ -198,7 +199,7 @@ function reasonToKeep(
     const isComputed = (leaf: ValueInfo): boolean => isMap(leaf) && !isLeaf(leaf) && !sinks.has(leaf.id);
     const computed = [...found.leaves].find((id) => isComputed(infoOf(model, id)));
     if (computed !== undefined) return `contraction operand: kept instead of ${infoOf(model, computed).label}`;
-    note(true, infoOf(model, only.id).label, "cheap: computed while packing");
+    note(true, only.id, "cheap: computed while packing");
     return undefined;
   }
   const times = pulls.reduce((n, p) => n + pointsOf(p.root), 0);
@@ -216,7 +217,7 @@ function reasonToKeep(
   const [leaves, uses] = [found.leaves.size, roots.length];
   if (leaves * uses > leaves + 1 + uses)
     return `recomputing in ${uses} kernels would read ${leaves * uses * bytesPer(info.type.dtype)} bytes an element`;
-  for (const root of roots) note(true, infoOf(model, root.id).label, "cheap: recomputed");
+  for (const root of roots) note(true, root.id, "cheap: recomputed");
   return undefined;
 }
 

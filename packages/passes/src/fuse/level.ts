@@ -13,10 +13,11 @@ import { frameKernel } from "./frame.ts";
 import { buildLibrary } from "./library.ts";
 import { mergeUnits } from "./merge.ts";
 import { buildModel, type GraphModel, infoOf, isLeaf } from "./model.ts";
+import { pathsOf } from "./provenance.ts";
 import { type OrderedStep, planSteps } from "./steps.ts";
 import { LevelBuffers, type Outlet } from "./storage.ts";
 import { makeTemplates } from "./template.ts";
-import { startUnits, type Unit, unitName, unitNode } from "./units.ts";
+import { startUnits, type Unit, unitName, unitNodes } from "./units.ts";
 
 export interface LevelInput {
   readonly graph: Graph;
@@ -109,7 +110,7 @@ export function planLevel(
     before,
     swaps: exchanges(moves),
     regions: planned,
-    notes: () => [...notes, ...mergeNotes(), ...[...planned].flatMap(([u, r]) => innerNotes(model, units[u]!, r))],
+    notes: () => [...notes(), ...mergeNotes(), ...[...planned].flatMap(([u, r]) => innerNotes(model, units[u]!, r))],
   };
 }
 
@@ -144,14 +145,11 @@ export function exchanged(level: LevelPlan, buffers: Buffers): Set<Handle> {
   return out;
 }
 
-/**
- * The steps of a level, once all buffers have their numbers. `outer`: where the level is, for names of kernels; `node`:
- * the op of the whole graph that it is part of.
- */
+/** The steps of a level, once all buffers have their numbers. `outer`: where the level is, for names of kernels. */
 export function buildLevel(
   level: LevelPlan,
   idOf: (handle: Handle) => BufferId,
-  outer?: { readonly name: string; readonly node: number; readonly counter: { next: number } },
+  outer?: { readonly name: string; readonly counter: { next: number } },
 ): NestStep[] {
   const { model, units, storage, order, swaps, regions } = level;
   const storageOf = (id: number): Storage => {
@@ -173,16 +171,15 @@ export function buildLevel(
         return;
       }
       const kernel = frameKernel(`${numbered(position)}_frame`, from, to, item.frame);
-      if (kernel !== undefined) out.push({ kind: "kernel", kernel, node: outer?.node ?? item.frame.node });
+      if (kernel !== undefined) out.push({ kind: "kernel", kernel, nodes: pathsOf(model.graph, [item.frame.node]) });
       return;
     }
     const unit = units[item.unit]!;
-    const node = outer?.node ?? unitNode(model, unit);
     const number = numbered(position);
     const region = regions.get(item.unit);
     if (region !== undefined) {
       const counter = { next: 0 };
-      out.push(...region.steps((inner) => buildLevel(inner, idOf, { name: number, node, counter }), idOf));
+      out.push(...region.steps((inner) => buildLevel(inner, idOf, { name: number, counter }), idOf));
       return;
     }
     const name = unitName(model, unit, number);
@@ -191,7 +188,7 @@ export function buildLevel(
       first.kind === "library"
         ? buildLibrary(name, infoOf(model, first.id), unit, storageOf)
         : buildKernel(name, unit.formed, storageOf);
-    out.push({ kind: "kernel", kernel, node });
+    out.push({ kind: "kernel", kernel, nodes: unitNodes(model, unit) });
   });
   for (const [a, b] of swaps) out.push({ kind: "swap", a: idOf(a), b: idOf(b) });
   return out;

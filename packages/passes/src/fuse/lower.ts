@@ -4,6 +4,7 @@ import { inlineCalls } from "../inline.ts";
 import { Buffers, type Handle } from "./buffers.ts";
 import { Regions } from "./control.ts";
 import { buildLevel } from "./level.ts";
+import { markPaths } from "./provenance.ts";
 import type { Outlet } from "./storage.ts";
 
 export interface LowerOptions {
@@ -13,7 +14,7 @@ export interface LowerOptions {
 
 /** Call inside an `expressionScope` that lasts until the program is emitted. */
 export function lower(source: Graph, options: LowerOptions = {}): NestProgram {
-  const graph = inlineCalls(source);
+  const graph = inlineCalls(markPaths(source));
   const buffers = new Buffers();
   const params = paramBuffers(graph, buffers);
   const outlets = outletsOf(graph, buffers, params);

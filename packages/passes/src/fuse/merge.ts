@@ -6,6 +6,7 @@ import type { FusionNote } from "@sinter/ir";
 import { type FormedKernel, formKernel, isIdentity, isRefused, pointsIn, type Refused, rowMisfit } from "./form.ts";
 import { type Extent, extentOf, mostRead, tooMany, tooMuch } from "./limits.ts";
 import { bytesPer, type GraphModel, infoOf } from "./model.ts";
+import { fusionNote } from "./provenance.ts";
 import { Queue } from "./queue.ts";
 import type { Template } from "./template.ts";
 import { UnitOrder } from "./unit-order.ts";
@@ -116,12 +117,7 @@ class Merger {
   }
 
   private note(fused: boolean, producer: number, consumer: number, reason: string): FusionNote {
-    return {
-      fused,
-      producer: infoOf(this.model, producer).label,
-      consumer: infoOf(this.model, consumer).label,
-      reason,
-    };
+    return fusionNote(this.model, fused, producer, consumer, reason);
   }
 
   private best(): Candidate | undefined {

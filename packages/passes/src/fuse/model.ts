@@ -36,6 +36,8 @@ export interface ValueInfo {
   /** Position among the node's results. */
   readonly result: number;
   readonly operands: readonly number[];
+  /** Positions of the nodes whose work it is to compute the value from `operands`. */
+  readonly work: readonly number[];
   readonly rule: NestRule<Attrs> | undefined;
   readonly ctx: NestContext<Attrs> | undefined;
   /** Scalar work per element of the op alone. */
@@ -113,6 +115,7 @@ function leafInfo(id: number, type: TensorType, label: string): ValueInfo {
     node: -1,
     result: 0,
     operands: [],
+    work: [],
     rule: undefined,
     ctx: undefined,
     cost: 0,
@@ -143,6 +146,7 @@ function nodeInfo(graph: Graph, node: Node, position: number, result: number): V
     node: position,
     result,
     operands: node.operands.map((v) => v.id),
+    work: [position],
     rule: ruleOf(node),
     ctx,
     cost,

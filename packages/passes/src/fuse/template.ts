@@ -49,6 +49,8 @@ export interface Template {
   /** A matrix product: one sum of products whose factors vary along different result axes. */
   readonly contraction: boolean;
   readonly reads: readonly TemplateRead[];
+  /** Positions of all nodes whose work is in it, its own among them. */
+  readonly work: ReadonlySet<number>;
 }
 /** A read of another value. `atEnd`: outside the accumulators of a reduction. */
 export interface TemplateRead {
@@ -76,10 +78,14 @@ export function applyMap(info: ValueInfo, index: readonly IndexExpr[], element: 
 }
 
 /** Runs the rule of a value that becomes loops, on new axes. */
-export function makeTemplate(info: ValueInfo, element: Element): Template {
+export function makeTemplate(
+  info: ValueInfo,
+  element: Element,
+  work: ReadonlySet<number> = new Set(info.work),
+): Template {
   const { rule, ctx } = info;
   if (rule === undefined) throw new Error(`${info.label} is not computed`);
-  if (rule.kind === "control" || rule.kind === "library") return opaqueTemplate(info, rule.kind);
+  if (rule.kind === "control" || rule.kind === "library") return opaqueTemplate(info, rule.kind, work);
   if (ctx === undefined) throw new Error(`${info.label} takes what is no tensor`);
   const read = (operand: number, ix: readonly IndexExpr[]): ScalarExpr => element(info.operands[operand]!, ix);
   const parts: Omit<Template, "reads"> = (() => {
@@ -90,6 +96,7 @@ export function makeTemplate(info: ValueInfo, element: Element): Template {
       accumulators: [],
       carries: [],
       contraction: false,
+      work,
     } as const;
     switch (rule.kind) {
       case "map": {
@@ -150,11 +157,11 @@ export function makeTemplate(info: ValueInfo, element: Element): Template {
   return { ...parts, reads: readsOf(parts) };
 }
 
-function opaqueTemplate(info: ValueInfo, kind: "library" | "control"): Template {
+function opaqueTemplate(info: ValueInfo, kind: "library" | "control", work: ReadonlySet<number>): Template {
   const reads = info.operands.map((id) => ({ id, index: [], atEnd: false }));
   const value = scalarConst(info.type.dtype, 0);
   const nothing = { par: [], tail: [], accumulators: [], carries: [], index: [], contraction: false };
-  return { id: info.id, node: info.node, kind, ...nothing, value, reads };
+  return { id: info.id, node: info.node, kind, ...nothing, value, reads, work };
 }
 
 function backwards(extent: Dim, index: IndexExpr): IndexExpr {
@@ -219,6 +226,7 @@ export function makeTemplates(model: GraphModel, materialised: ReadonlySet<numbe
   const out = new Map<number, Template>();
   for (const id of [...materialised].sort((a, b) => a - b)) {
     const memo = new Map<string, ScalarExpr>();
+    const work = new Set(infoOf(model, id).work);
     const element: Element = (value, index) => {
       const info = infoOf(model, value);
       if (info.node < 0 || info.data !== undefined || materialised.has(value)) return readValue(info, index);
@@ -226,11 +234,12 @@ export function makeTemplates(model: GraphModel, materialised: ReadonlySet<numbe
       let made = memo.get(key);
       if (made === undefined) {
         made = applyMap(info, index, element);
+        for (const node of info.work) work.add(node);
         memo.set(key, made);
       }
       return made;
     };
-    out.set(id, makeTemplate(infoOf(model, id), element));
+    out.set(id, makeTemplate(infoOf(model, id), element, work));
   }
   return out;
 }

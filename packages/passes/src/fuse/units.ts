@@ -1,6 +1,8 @@
 /** Units of execution: what will be one kernel, with the values it makes. */
+import type { NodePath } from "@sinter/ir";
 import { type FormedKernel, formKernel, isOpaque, isRefused } from "./form.ts";
 import type { GraphModel } from "./model.ts";
+import { pathsOf } from "./provenance.ts";
 import type { Template } from "./template.ts";
 
 export interface Unit {
@@ -32,8 +34,7 @@ export function unitName(model: GraphModel, unit: Unit, position: string): strin
   return `${position}_${shown.join("_")}`;
 }
 
-/** The node a kernel is shown beside: its contraction, else the last one. */
-export function unitNode(model: GraphModel, unit: Unit): number {
-  const main = unit.templates.find((t) => t.contraction) ?? unit.templates.at(-1)!;
-  return model.values[main.id]!.node;
+/** The nodes of the lowered graph whose work the unit does. */
+export function unitNodes({ graph }: GraphModel, { templates }: Unit): NodePath[] {
+  return pathsOf(graph, new Set(templates.flatMap((t) => [...t.work])));
 }
