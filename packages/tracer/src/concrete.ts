@@ -11,10 +11,10 @@ import { Lazy, lazyFromData, type Ref, sizeOf, type Traced } from "./lazy.ts";
 import { failureOf, status } from "./status.ts";
 import { Tensor } from "./tensor.ts";
 import { checkGuard, type Guard } from "./transformed.ts";
-import { hostDType, type Leaf, type Tree } from "./trees.ts";
+import { buildTree, hostDType, type Leaf, type Tree } from "./trees.ts";
 
 /** Where a value that leaves the program comes from. Values that come in and go out unchanged are shared, not copied. */
-type Source =
+export type Source =
   | { readonly kind: "arg" | "const" | "state"; readonly index: number }
   | { readonly kind: "result"; readonly index: number }
   | { readonly kind: "stateOut"; readonly index: number };
@@ -119,9 +119,10 @@ export class Concrete {
   readonly tree: Tree;
   readonly signature: string;
   readonly wiring: Wiring;
+  /** What a call returns, with its tensors by their place in the wiring's `outs`. */
+  readonly result: Tree;
   readonly bytes: number;
   private readonly compiled: Compiled | undefined;
-  private readonly build: (leaf: (index: number) => unknown) => unknown;
   private readonly pointerSources: readonly PointerSource[];
   private readonly pointers: number[];
   /** Captured tensors that it keeps alive; emptied when it lets go. */
@@ -138,13 +139,13 @@ export class Concrete {
     tree: Tree,
     signature: string,
     wiring: Wiring,
-    build: (leaf: (index: number) => unknown) => unknown,
+    result: Tree,
     options: { readonly backend: Backend; readonly fastMath: boolean },
   ) {
     this.tree = tree;
     this.signature = signature;
     this.wiring = wiring;
-    this.build = build;
+    this.result = result;
     this.compiled = wiring.graph.results.length === 0 ? undefined : compileGraph(wiring.graph, options);
     const slots = this.compiled?.executable.slots ?? [];
     this.pointerSources = slots.map((slot) =>
@@ -317,7 +318,7 @@ export class Concrete {
       variable.rebind(value);
       value.release();
     }
-    return this.build((index) => handles[index]!);
+    return buildTree(this.result, (index) => handles[index]!);
   }
 
   private constant(index: number): number {

@@ -2,11 +2,20 @@
  * `compile`: wraps a function so that it is traced once per signature and runs as one program. Signatures, traces and
  * their explanation; running is `concrete.ts`.
  */
+import type { Loc } from "@sinter/ir";
 import { type Backend, ByteCache } from "@sinter/runtime";
 import { checkBackend, currentBackend } from "./backend.ts";
 import { Concrete } from "./concrete.ts";
 import { isEagerMode } from "./eager-mode.ts";
-import { type AnyFunction, checkOptions, describeValue, SinterError, userLine } from "./errors.ts";
+import {
+  type AnyFunction,
+  checkOptions,
+  describeValue,
+  SinterError,
+  type Site,
+  site as siteOf,
+  userLine,
+} from "./errors.ts";
 import { currentTrace } from "./frame.ts";
 import { tensor } from "./lib/create.ts";
 import { Lowered } from "./lowered.ts";
@@ -116,7 +125,7 @@ export function compile<A extends readonly unknown[], R>(
         `compile: signature[${i}] must be a spec, such as spec([32, 784]), not ${describeValue(entry)}`,
       );
   });
-  const traced = new TracedFunction(fn as unknown as UserFunction, options, site);
+  const traced = new TracedFunction(fn as unknown as UserFunction, options, site, siteOf(compile));
   const call = (...args: A): R => {
     if (isEagerMode() || currentTrace() !== undefined) return traced.inline(args) as R;
     return traced.call(args, call) as R;
@@ -124,20 +133,30 @@ export function compile<A extends readonly unknown[], R>(
   Object.defineProperty(call, "name", { value: traced.name, configurable: true });
   Object.defineProperty(call, "traces", { get: () => traced.traces });
   Object.defineProperty(call, "signatures", { get: () => traced.signatures() });
+  functions.set(call, traced);
   return Object.assign(call, {
     explain: () => traced.explain(),
     lower: (...args: { [K in keyof A]: A[K] | Spec }) => traced.lower(args),
   }) as CompiledFunction<A, R>;
 }
 
-class TracedFunction {
+const functions = new WeakMap<WeakKey, TracedFunction>();
+
+/** What is behind a function that `compile` made; undefined for every other value. */
+export function tracedFunction(value: unknown): TracedFunction | undefined {
+  return typeof value === "function" ? functions.get(value) : undefined;
+}
+
+export class TracedFunction {
   readonly name: string;
   traces = 0;
   /** The latest of them. */
   private readonly records: TraceRecord[] = [];
+  /** Names of the parameters, where the source tells them. */
+  readonly names: readonly string[];
+  readonly options: FunctionOptions;
   private readonly fn: UserFunction;
-  private readonly options: FunctionOptions;
-  private readonly names: readonly string[];
+  private readonly made: Site | undefined;
   private readonly cache = new ByteCache<Concrete>(cacheBytes);
   private last: Concrete | undefined;
   private lastBackend: Backend | undefined;
@@ -145,9 +164,10 @@ class TracedFunction {
   private readonly site: TransformedSite | undefined;
   private readonly source: SourceKind;
 
-  constructor(fn: UserFunction, options: FunctionOptions, site: TransformedSite | undefined) {
+  constructor(fn: UserFunction, options: FunctionOptions, site: TransformedSite | undefined, made: Site | undefined) {
     this.fn = fn;
     this.site = site;
+    this.made = made;
     this.source = sourceKind(Function.prototype.toString.call(fn), site);
     const { signature } = options;
     this.options = { ...options, ...(signature === undefined ? {} : { signature: [...signature] }) };
@@ -212,9 +232,9 @@ class TracedFunction {
     const backend = this.options.backend ?? currentBackend();
     const { fastMath = false } = this.options;
     this.refuseBranches(tree);
-    const { wiring, build } = this.traceWith(tree, this.traces === 0 ? "allowed" : "forbidden");
+    const { wiring, result } = this.traceWith(tree, this.traces === 0 ? "allowed" : "forbidden");
     return new Lowered(wiring.graph, { backend, fastMath }, () => {
-      const concrete = new Concrete(tree, treeText(tree), wiring, build, { backend, fastMath });
+      const concrete = new Concrete(tree, treeText(tree), wiring, result, { backend, fastMath });
       return (...actual) => {
         const found: Leaf[] = [];
         if (!matches(tree, actual, found))
@@ -239,6 +259,17 @@ class TracedFunction {
       return `  ${forgotten + i + 1}. ${record.signature}  (${record.milliseconds.toFixed(1)} ms)\n     ${why}${where}`;
     });
     return [head, ...lines].join("\n");
+  }
+
+  /** Where `compile` was called. */
+  get loc(): Loc | undefined {
+    return this.site?.loc ?? this.made?.loc();
+  }
+
+  /** The trace for arguments or specs, made now where there is none; tensors and specs are appended to `leaves`. */
+  concrete(args: readonly unknown[], leaves: Leaf[], made: Tensor[]): Concrete {
+    const given = this.options.signature === undefined ? args : this.conform(args, made);
+    return this.find(this.treeOf(given, leaves), this.options.backend ?? currentBackend());
   }
 
   signatures(): readonly (readonly unknown[])[] {
@@ -280,7 +311,7 @@ class TracedFunction {
     let result = this.traceWith(tree, this.traces === 0 ? "allowed" : "forbidden");
     // A function that makes variables must make them once: a second trace shows whether it does.
     if (result.created > 0) result = this.traceWith(tree, "forbidden");
-    return new Concrete(tree, signature, result.wiring, result.build, { backend, fastMath });
+    return new Concrete(tree, signature, result.wiring, result.result, { backend, fastMath });
   }
 
   private traceWith(tree: Tree, creation: "allowed" | "forbidden"): TraceResult {
@@ -339,8 +370,9 @@ class TracedFunction {
     return args.map((arg, i) => {
       const wanted = signature[i]!;
       const name = this.names[i] ?? `argument ${i}`;
-      const value = arg instanceof Tensor ? arg : tensor(arg as TensorLike, { dtype: wanted.dtype });
-      if (value !== arg) made.push(value);
+      const value =
+        arg instanceof Tensor || arg instanceof Spec ? arg : tensor(arg as TensorLike, { dtype: wanted.dtype });
+      if (value !== arg) made.push(value as Tensor);
       const fits =
         value.dtype === wanted.dtype &&
         value.shape.length === wanted.shape.length &&

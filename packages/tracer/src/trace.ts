@@ -34,7 +34,8 @@ export interface TraceOptions {
 export interface TraceResult {
   readonly wiring: Wiring;
   readonly created: number;
-  readonly build: (leaf: (index: number) => unknown) => unknown;
+  /** What the function returned, with its tensors by their place in the wiring's `outs`. */
+  readonly result: Tree;
 }
 
 /** Traces `fn` on the arguments that `tree` describes. Leaves nothing behind where it throws. */
@@ -54,9 +55,9 @@ export function traceFunction(
     args[index] = frame.argument(dtype, shape, pathName(path, names));
   });
   const given = buildTree(tree, (index) => new Tensor(args[index]!)) as unknown[];
-  const { outs, build, created } = hintingAtStatics(name, tree, names, () => traceBody(frame, fn, given));
+  const { outs, result, created } = hintingAtStatics(name, tree, names, () => traceBody(frame, fn, given));
   guards.forEach(settleGuard);
-  return { wiring: wire({ frame, args, outs }), created, build };
+  return { wiring: wire({ frame, args, outs }), created, result };
 }
 
 /** Runs a trace; where it called a tensor's method on an argument that is no tensor, the error says why it is none. */
@@ -105,15 +106,20 @@ export function traceBody(
   frame: TraceFrame,
   fn: UserFunction,
   args: readonly unknown[],
-): { readonly outs: readonly Traced[]; readonly build: TraceResult["build"]; readonly created: number } {
+): {
+  readonly outs: readonly Traced[];
+  readonly result: Tree;
+  readonly build: (leaf: (index: number) => unknown) => unknown;
+  readonly created: number;
+} {
   try {
     return inFrame(frame, () => {
-      const result: unknown = (fn as (...given: unknown[]) => unknown)(...args);
-      checkResult(frame.name, result);
+      const returned: unknown = (fn as (...given: unknown[]) => unknown)(...args);
+      checkResult(frame.name, returned);
       const leaves: Leaf[] = [];
-      const tree = treeOf(variablesRead(result), leaves, "result");
+      const result = treeOf(variablesRead(returned), leaves, "result");
       const outs = leaves.map((leaf): Traced => frame.lift(leafRef(frame.name, leaf)));
-      return { outs, build: (leaf) => buildTree(tree, leaf), created: frame.created.length };
+      return { outs, result, build: (leaf) => buildTree(result, leaf), created: frame.created.length };
     });
   } catch (error) {
     frame.seal();
