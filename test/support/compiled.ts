@@ -3,9 +3,11 @@
 import { type EmitOptions, probeFeatures, schedule } from "@sinter/codegen-wasm";
 import {
   allocate,
+  answerCall,
   evalLoopKernel,
   expressionScope,
   type Graph,
+  type HostFunction,
   type HostTensor,
   isFloat,
   type LoopProgram,
@@ -25,6 +27,7 @@ import {
   type WasmProgram,
 } from "@sinter/ir";
 import { lower, planMemory, verifyPlan } from "@sinter/passes";
+import { hostImports } from "@sinter/runtime";
 import { emitChecked } from "./binaryen.ts";
 
 export interface Form {
@@ -89,6 +92,8 @@ export interface RunOptions {
   readonly statesInPlace?: boolean;
   /** What the program may use. Default: what the machine has. */
   readonly features?: WasmFeatures;
+  /** Answers calls of the program. */
+  readonly host?: HostFunction;
 }
 
 /** Results in the order of the graph's, from a run as wasm. Memory around every buffer must survive. */
@@ -100,7 +105,14 @@ export function runWasm(compiled: Compiled, args: readonly HostTensor[], options
   const program = emitChecked(loops, plan, emitOptions);
   const heap = memoryFor(memoryKind, tableSize(program) + program.slots.reduce((n, s) => n + room(s.bytes), 0));
   const module = new WebAssembly.Module(program.bytes as Uint8Array<ArrayBuffer>);
-  const instance = new WebAssembly.Instance(module, { env: { memory: heap } });
+  const instance = new WebAssembly.Instance(module, {
+    env: { memory: heap },
+    host: hostImports(
+      program.calls,
+      (dtype, at, length) => new views[dtype](heap.buffer, at, length),
+      () => options.host,
+    ),
+  });
   const pointers = fillTable(heap, program, graph, args, options.statesInPlace === true);
   (instance.exports["run"] as (table: number) => void)(tableStart);
   checkMargins(heap, program, pointers);
@@ -117,6 +129,7 @@ export function runWasm(compiled: Compiled, args: readonly HostTensor[], options
   return inResultOrder(graph, (kind, index) => outputs.get(`${kind} ${index}`)!);
 }
 
+const views = { f32: Float32Array, f64: Float64Array, i32: Int32Array, u32: Uint32Array, bool: Uint8Array } as const;
 const tableStart = 64;
 const margin = 64;
 /** What memory holds before a run; a NaN in floats, no bool. */
@@ -252,6 +265,11 @@ export function runLoops(compiled: Compiled, args: readonly HostTensor[], option
           takeSlices(step.counter, i, count);
           run(step.body);
         }
+      } else if (step.kind === "host") {
+        const call = loops.calls[step.call]!;
+        const given = step.operands.map((id, i) => ({ ...call.operands[i]!, data: arrays[id]!.slice() }));
+        for (const [i, { data }] of answerCall(call, given, options.host).entries())
+          arrays[step.results[i]!]!.set(data);
       } else
         for (;;) {
           run(step.test);

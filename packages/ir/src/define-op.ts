@@ -4,6 +4,7 @@
  */
 import type { DType, TypedArray } from "./dtype.ts";
 import type { Attrs, AttrValue, Graph, OperandGroup, TensorType, Value, ValueType } from "./graph.ts";
+import type { HostCall, HostFunction } from "./host-call.ts";
 import type { Dim, IndexExpr, Range, ScalarExpr } from "./nest/expr.ts";
 import type { Accumulator, Carry, Combine, LibraryLoops } from "./nest/nest.ts";
 
@@ -32,7 +33,7 @@ export interface Emitter {
 }
 
 /** How an attribute prints and parses. */
-export type AttrKind = "int" | "float" | "bool" | "name" | "ints" | "intLists" | "dims" | "data" | "dtype";
+export type AttrKind = "int" | "float" | "bool" | "name" | "texts" | "ints" | "intLists" | "dims" | "data" | "dtype";
 
 /**
  * A rewrite at construction: returns a value that replaces the result, or undefined. Directional: what it returns is
@@ -165,11 +166,25 @@ export type NestRule<A extends Attrs> =
       /** `name` is the kernel's: the entry's name, and the beginning of the names of its other functions. */
       build(ctx: NestContext<A>, name: string): LibraryLoops;
     }
+  /** A step that asks whoever runs the program; the status is the first operand and the first result. */
+  | { readonly kind: "host"; call(ctx: NestContext<A>): HostCall }
   /** Its regions become steps of the program; `form` says how they run. */
   | { readonly kind: "control"; readonly form: ControlForm };
 
 /** Once, one of several by an index, for as long as a test holds, or along an axis. */
 export type ControlForm = "call" | "cond" | "while" | "scan";
+
+/** An operand that holds positions along an axis of another: from 0 to `last`, and what lies outside clamps. */
+export interface IndexBound {
+  readonly operand: number;
+  readonly axis: number;
+  /** The operand that the axis belongs to. */
+  readonly of: number;
+  readonly last: Dim;
+}
+
+/** The `bounds` of ops that read and write at no position out of data. */
+export const noBounds = (): readonly IndexBound[] => [];
 
 /** One random instance of the op, for the fuzzers. Operands are described by type and by the range of their values. */
 export interface SampledOp<A extends Attrs> {
@@ -203,7 +218,7 @@ export interface OpDef<A extends Attrs = Attrs> {
   readonly attrs: { readonly [K in keyof A]-?: AttrKind };
   /** Names of operand groups, for region ops. */
   readonly groups: readonly string[];
-  /** Ordered by tokens and never removed. */
+  /** Ordered by tokens or a status, and neither merged nor removed. */
   readonly effect: boolean;
   /** Scalar work per element of the result, in units of one multiplication (movement 0, add 1, exp about 12). */
   cost(ctx: NestContext<A>): number;
@@ -227,10 +242,13 @@ export interface OpDef<A extends Attrs = Attrs> {
   readonly nest: NestRule<A>;
   /** Largest difference between backends, in ulp of the result (0: bit for bit). Reductions scale it by their length. */
   readonly ulp: number;
+  /** Its operands that are positions out of data, which debug builds check. `noBounds` where there are none. */
+  bounds(ctx: NestContext<A>): readonly IndexBound[];
   sample(rng: Rng): SampledOp<A>;
 }
-/** How `eval` of a region op runs its regions. */
+/** What `eval` has besides values: how to run the regions of an op, and who answers its calls. */
 export interface EvalRegions {
+  readonly host?: HostFunction | undefined;
   readonly graphs: readonly Graph[];
   readonly groups: readonly OperandGroup[];
   run(region: number, args: readonly HostTensor[]): readonly HostTensor[];

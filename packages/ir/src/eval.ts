@@ -3,6 +3,7 @@ import type { HostTensor } from "./define-op.ts";
 import type { TypedArray } from "./dtype.ts";
 import { allocate } from "./dtype.ts";
 import type { Attrs, Graph, Node, TensorType, ValueType } from "./graph.ts";
+import type { HostFunction } from "./host-call.ts";
 import type { Dim } from "./nest/expr.ts";
 import { evalIndex, isConst, toIndex } from "./nest/index-algebra.ts";
 import { getOp } from "./ops/index.ts";
@@ -12,6 +13,8 @@ import { typeText } from "./text.ts";
 export interface EvalOptions {
   /** Called after each node, also those inside regions (`graph` is the one that has the node). */
   trace?(node: Node, operands: readonly HostTensor[], results: readonly HostTensor[], graph: Graph): void;
+  /** Answers the calls of the graph. Without it what is printed goes nowhere, and other calls fail. */
+  readonly host?: HostFunction | undefined;
 }
 
 type Sizes = ReadonlyMap<string, number>;
@@ -69,6 +72,7 @@ function evalNode(
     results = def.eval(operands, attrs, types, {
       graphs: node.regions,
       groups: node.groups,
+      host: options.host,
       run: (region, inputs) => evalGraph(node.regions[region]!, inputs, options, sizes),
     });
   } catch (error) {

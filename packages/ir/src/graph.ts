@@ -47,6 +47,7 @@ export type AttrValue =
   | boolean
   | readonly number[]
   | readonly (readonly number[])[]
+  | readonly string[]
   | readonly Dim[]
   | TypedArray
   | undefined;
@@ -88,6 +89,8 @@ export interface Loc {
   readonly column: number;
   /** What the person wrote: the public function that made the node. */
   readonly name?: string;
+  /** Made by reverse mode from what was written there; absent in the function itself. */
+  readonly pass?: "backward";
 }
 
 export function tensorType(dtype: DType, shape: readonly Dim[]): TensorType {

@@ -1,7 +1,7 @@
 /** Tokens of graph text, and errors that point at them. */
 
 export interface Token {
-  readonly kind: "name" | "number" | "value" | "graph" | "data" | "punct" | "end";
+  readonly kind: "name" | "number" | "value" | "graph" | "data" | "text" | "punct" | "end";
   readonly text: string;
   readonly offset: number;
 }
@@ -31,6 +31,7 @@ function placeOf(source: string, offset: number): { line: number; column: number
 const blank = /(?:\s+|#[^\n]*|\/\/[^\n]*)+/y;
 const patterns: readonly (readonly [Token["kind"], RegExp])[] = [
   ["data", /hash:[0-9a-f]{16}(?:\.\d+)?/y],
+  ["text", /"(?:[^"\\\n]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/y],
   ["number", /nan:0x[0-9a-f]+|-inf\b|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/y],
   ["value", /%[A-Za-z0-9_.]+/y],
   ["graph", /@[A-Za-z0-9_.$-]+/y],

@@ -263,6 +263,8 @@ class GraphParser {
         const token = c.take("name", "a dtype");
         return isDType(token.text) ? token.text : c.fail(`${token.text} is not a dtype`, token);
       }
+      case "texts":
+        return c.list("[", "]", () => JSON.parse(c.take("text", "a text in quotes").text) as string);
       case "ints":
         return c.list("[", "]", () => this.number());
       case "intLists":

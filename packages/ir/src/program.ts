@@ -3,18 +3,23 @@
  * Imports types only, so that the part of the runtime that executes programs can ship without the compiler.
  */
 import type { DType, TypedArray } from "./dtype.ts";
+import type { HostCall } from "./host-call.ts";
 import type { LoopKernel, LoopStep } from "./loop/loop.ts";
 import type { Dim } from "./nest/expr.ts";
 import type { BufferDecl } from "./nest/nest.ts";
 
 export type { DType, TypedArray } from "./dtype.ts";
 export { allocate, bytesOf } from "./dtype.ts";
+export type { HostCall, HostFunction, HostType, HostValue } from "./host-call.ts";
+export { answerCall } from "./host-call.ts";
 
 export interface LoopProgram {
   readonly name: string;
   readonly buffers: readonly BufferDecl[];
   readonly kernels: readonly LoopKernel[];
   readonly steps: readonly LoopStep[];
+  /** What steps call outside, by number. */
+  readonly calls: readonly HostCall[];
 }
 
 /**
@@ -54,7 +59,8 @@ export type MemoryKind = "shared" | "unshared";
 
 /**
  * A finished wasm program. `run(table)` takes the address of a table of u32 pointers, one per slot, in slot order.
- * For `stateOut` the pointer may equal that of the state it replaces.
+ * For `stateOut` the pointer may equal that of the state it replaces. The module imports "host"."N" for call number N: it
+ * takes one pointer for each operand of the call, then one for each result, and fills the results.
  */
 export interface WasmProgram {
   readonly kind: "wasm";
@@ -64,6 +70,7 @@ export interface WasmProgram {
   readonly slots: readonly Slot[];
   readonly arenaBytes: number;
   readonly kernels: number;
+  readonly calls: readonly HostCall[];
   /** Contents of embedded constants that the runtime places in the heap, by const slot. */
   readonly constants: readonly { readonly slot: number; readonly data: TypedArray }[];
 }

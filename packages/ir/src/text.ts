@@ -114,8 +114,17 @@ function listText(list: readonly (Dim | readonly number[])[]): string {
   return `[${list.map((x) => (Array.isArray(x) ? listText(x) : dimText(x as Dim))).join(",")}]`;
 }
 
+/** In quotes, on one line, of printable characters only. */
+function quoted(text: string): string {
+  return JSON.stringify(text).replace(
+    /[\u007f-\uffff]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
+
 function attrText(kind: AttrKind, value: NonNullable<AttrValue>, name: NameData): string {
   if (ArrayBuffer.isView(value)) return value.length > inlineElements ? name(value) : dataText(value);
+  if (kind === "texts") return `[${(value as readonly string[]).map(quoted).join(",")}]`;
   if (Array.isArray(value)) return listText(value as readonly (Dim | readonly number[])[]);
   if (kind === "float") return numberText(value as number);
   return String(value);

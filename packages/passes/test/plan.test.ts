@@ -45,7 +45,7 @@ class Sketch {
   }
 
   plan(steps: readonly LoopStep[]): { program: LoopProgram; plan: Plan } {
-    const program: LoopProgram = { name: "test", buffers: this.buffers, kernels: this.kernels, steps };
+    const program: LoopProgram = { name: "test", buffers: this.buffers, kernels: this.kernels, steps, calls: [] };
     const plan = planMemory(program, { alignment });
     verifyPlan(program, plan);
     return { program, plan };

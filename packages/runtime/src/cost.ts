@@ -79,6 +79,7 @@ export function costOf({ loops, plan, program }: Made): Cost {
           bytesWritten += bytes * times;
           break;
         }
+        case "host":
         case "swap":
           break;
         case "if":

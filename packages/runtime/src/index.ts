@@ -24,6 +24,7 @@ export {
 } from "./compile.ts";
 export type { Cost, KernelCost } from "./cost.ts";
 export { type Block, Heap, HeapFullError, type HeapOptions } from "./exec/heap.ts";
+export { hostImports } from "./exec/host.ts";
 export { type Executable, instantiate, Machine } from "./exec/program.ts";
 export type * from "./inspection-types.ts";
 export { slotsOf } from "./reference.ts";

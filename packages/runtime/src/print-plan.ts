@@ -1,5 +1,5 @@
 /** A memory plan as text: where each buffer lies, when it lives, what shares its place; and the steps that run over it. */
-import type { LoopProgram, LoopStep, Plan } from "@sinter/ir";
+import { hostCallText, type LoopProgram, type LoopStep, type Plan } from "@sinter/ir";
 
 export function printPlan(program: LoopProgram, plan: Plan): string {
   const lines = [`plan ${program.name}: arena ${plan.arenaBytes} bytes, aligned to ${plan.alignment}`];
@@ -45,6 +45,11 @@ function stepLines(
       case "kernel":
         add(program.kernels[step.kernel]!.name);
         break;
+      case "host": {
+        const names = (ids: readonly number[]): string => ids.map((id) => `b${id}`).join(", ");
+        add(`${hostCallText(program.calls[step.call]!)} (${names(step.operands)}) to (${names(step.results)})`);
+        break;
+      }
       case "copy":
         add(`copy b${step.from} to b${step.to}`);
         break;

@@ -1,5 +1,5 @@
 /** NestProgram to LoopProgram: picks a schedule for each kernel by its structure. */
-import type { LoopKernel, LoopProgram, LoopStep, NestProgram, NestStep, WasmFeatures } from "@sinter/ir";
+import type { HostCall, LoopKernel, LoopProgram, LoopStep, NestProgram, NestStep, WasmFeatures } from "@sinter/ir";
 import { staticDim } from "@sinter/ir";
 import { scheduleProduct } from "./gemm.ts";
 import { scheduleNests } from "./kernel.ts";
@@ -15,6 +15,7 @@ export interface ScheduleOptions {
 /** The target is part of the contract between layers; no schedule depends on a feature of it so far. */
 export function schedule(program: NestProgram, _target: WasmFeatures, options: ScheduleOptions = {}): LoopProgram {
   const kernels: LoopKernel[] = [];
+  const calls: HostCall[] = [];
   const generic = options.generic ?? false;
   const steps = (list: readonly NestStep[]): LoopStep[] => list.map(step);
   const step = (s: NestStep): LoopStep => {
@@ -22,6 +23,8 @@ export function schedule(program: NestProgram, _target: WasmFeatures, options: S
       case "kernel":
         kernels.push(kernel(s.kernel));
         return { kind: "kernel", kernel: kernels.length - 1, nodes: s.nodes };
+      case "host":
+        return { ...s, call: calls.push(s.call) - 1 };
       case "copy":
       case "swap":
         return s;
@@ -49,5 +52,5 @@ export function schedule(program: NestProgram, _target: WasmFeatures, options: S
     if (product) return scheduleProduct(k, product, program.buffers);
     return scheduleNests(k, program.buffers, { ...options, generic });
   };
-  return { name: program.name, buffers: program.buffers, steps: steps(program.steps), kernels };
+  return { name: program.name, buffers: program.buffers, steps: steps(program.steps), kernels, calls };
 }

@@ -10,7 +10,8 @@ import {
   type TypedArray,
 } from "@sinter/ir";
 import { emitChecked, parseWat } from "../../../../test/support/binaryen.ts";
-import { type EmitOptions, emitWat } from "../../src/emit/program.ts";
+import type { EmitOptions } from "../../src/emit/module.ts";
+import { emitWat } from "../../src/emit/program.ts";
 import { probeFeatures } from "../../src/features.ts";
 
 export const defaults: EmitOptions = { ...probeFeatures(), memory: "unshared", owner: "import" };
@@ -43,7 +44,13 @@ export function programOf(
     schedule: "test",
   };
   return {
-    program: { name: entry.name, buffers, kernels: [kernel], steps: [{ kind: "kernel", kernel: 0, nodes: [] }] },
+    program: {
+      name: entry.name,
+      buffers,
+      kernels: [kernel],
+      steps: [{ kind: "kernel", kernel: 0, nodes: [] }],
+      calls: [],
+    },
     plan: {
       arenaBytes: 0,
       alignment: 64,

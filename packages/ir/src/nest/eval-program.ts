@@ -1,5 +1,6 @@
 /** Runs nests on host arrays, point by point: the oracle for fusion and for schedules. Simple and slow. */
 import { allocate, type DType, isFloat, roundTo, type TypedArray } from "../dtype.ts";
+import { answerCall, type HostCall, type HostFunction } from "../host-call.ts";
 import { evalLoopKernel } from "../loop/eval.ts";
 import { evalScalar, isScalarOp } from "../scalar-ops.ts";
 import { combineIdentity, combineOp, replacesBest } from "./combine.ts";
@@ -13,6 +14,8 @@ export interface EvalNestOptions {
   readonly statesInPlace?: boolean;
   /** Values of symbolic dims. */
   readonly syms?: ReadonlyMap<string, number>;
+  /** Answers calls of the program. */
+  readonly host?: HostFunction;
 }
 
 /**
@@ -57,6 +60,7 @@ class Machine {
   private readonly program: NestProgram;
   private readonly axes = new Map<number, number>();
   private readonly syms: ReadonlyMap<string, number>;
+  private readonly host: HostFunction | undefined;
   private accumulators: AccState[][] = [];
   private carries: number[] = [];
   private readonly loopVars = new Map<number, readonly number[]>();
@@ -65,6 +69,7 @@ class Machine {
   constructor(program: NestProgram, args: readonly TypedArray[], options: EvalNestOptions) {
     this.program = program;
     this.syms = options.syms ?? new Map();
+    this.host = options.host;
     let next = 0;
     for (const decl of program.buffers) {
       const size = this.size(sizeOf(decl.shape));
@@ -83,6 +88,9 @@ class Machine {
         case "kernel":
           if (step.kernel.kind === "nests") this.kernel(step.kernel);
           else this.library(step.kernel);
+          break;
+        case "host":
+          this.call(step.call, step.operands, step.results);
           break;
         case "copy":
           this.memory[step.to]!.set(this.memory[step.from]!);
@@ -113,6 +121,11 @@ class Machine {
           step satisfies never;
       }
     }
+  }
+
+  private call(call: HostCall, operands: readonly BufferId[], results: readonly BufferId[]): void {
+    const given = operands.map((id, i) => ({ ...call.operands[i]!, data: this.memory[id]!.slice() }));
+    for (const [i, { data }] of answerCall(call, given, this.host).entries()) this.memory[results[i]!]!.set(data);
   }
 
   private first(id: BufferId): number {

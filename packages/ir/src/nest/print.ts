@@ -2,24 +2,42 @@
  * Nest programs as text: buffers, steps, nests with named axes, and why things were fused or not. Axes are named by
  * where they stand and shared values by order of use, so that the text does not depend on how the program was made.
  */
+import { hostCallText } from "../host-call.ts";
+import type { NodePath } from "../node-path.ts";
 import { isScalarOp, scalarOps } from "../scalar-ops.ts";
 import type { Atom, Axis, BufferId, Dim, IndexExpr, Range, ScalarExpr } from "./expr.ts";
-import type { BufferDecl, Kernel, Nest, NestProgram, NestStep, Store } from "./nest.ts";
+import type { BufferDecl, Nest, NestProgram, NestStep, Store } from "./nest.ts";
 import { openLoops, scalarChildren, visitScalar } from "./scalar-expr.ts";
 
 export interface PrintNestOptions {
   /** Leave the fusion notes out. */
   readonly notes?: boolean;
+  /** What is said behind the head of a kernel: where it was written. */
+  readonly where?: Where;
 }
+type Where = (nodes: readonly NodePath[]) => string;
+type KernelStep = Extract<NestStep, { kind: "kernel" }>;
 
 export function printNests(program: NestProgram, options: PrintNestOptions = {}): string {
   const lines = [`nests ${program.name}`];
   for (const buffer of program.buffers) lines.push(`  ${bufferText(buffer)}`);
-  stepLines(program.steps, "  ", lines);
+  stepLines(program.steps, "  ", lines, (step) => kernelLines(step, options.where));
   if (options.notes !== false)
     for (const { fused, producer, consumer, reason } of program.notes)
       lines.push(`  note ${fused ? "fused" : "kept"} ${producer} -> ${consumer}: ${reason}`);
   return `${lines.join("\n")}\n`;
+}
+
+/** One kernel as it stands in a program. */
+export function printNestKernel(step: KernelStep, where?: Where): string {
+  return `${kernelLines(step, where).join("\n")}\n`;
+}
+
+/** The control tree of a program, with the lines of `kernel` for each of its kernels. */
+export function printNestSteps(steps: readonly NestStep[], kernel: (step: KernelStep) => readonly string[]): string {
+  const lines: string[] = [];
+  stepLines(steps, "", lines, kernel);
+  return lines.map((line) => `${line}\n`).join("");
 }
 
 function bufferText(b: BufferDecl): string {
@@ -35,13 +53,23 @@ function numberText(x: number): string {
   return Object.is(x, -0) ? "-0" : String(x);
 }
 
-function stepLines(steps: readonly NestStep[], indent: string, lines: string[]): void {
-  const inner = `${indent}  `;
+function stepLines(
+  steps: readonly NestStep[],
+  indent: string,
+  lines: string[],
+  kernel: (step: KernelStep) => readonly string[],
+): void {
+  const inside = (list: readonly NestStep[]): void => stepLines(list, `${indent}  `, lines, kernel);
   for (const step of steps) {
     switch (step.kind) {
       case "kernel":
-        kernelLines(step.kernel, indent, lines);
+        for (const line of kernel(step)) lines.push(indent + line);
         break;
+      case "host": {
+        const names = (ids: readonly BufferId[]): string => ids.map((id) => `b${id}`).join(", ");
+        lines.push(`${indent}${hostCallText(step.call)} (${names(step.operands)}) to (${names(step.results)})`);
+        break;
+      }
       case "copy":
         lines.push(`${indent}copy b${step.from} to b${step.to}`);
         break;
@@ -51,18 +79,18 @@ function stepLines(steps: readonly NestStep[], indent: string, lines: string[]):
       case "if":
         for (const [i, branch] of step.branches.entries()) {
           lines.push(`${indent}if b${step.index} is ${i}`);
-          stepLines(branch, inner, lines);
+          inside(branch);
         }
         break;
       case "for":
         lines.push(`${indent}for b${step.counter} below ${dimText(step.count)}`);
-        stepLines(step.body, inner, lines);
+        inside(step.body);
         break;
       case "while":
         lines.push(`${indent}while b${step.predicate}`);
-        stepLines(step.test, inner, lines);
+        inside(step.test);
         lines.push(`${indent}do`);
-        stepLines(step.body, inner, lines);
+        inside(step.body);
         break;
       default:
         step satisfies never;
@@ -72,16 +100,18 @@ function stepLines(steps: readonly NestStep[], indent: string, lines: string[]):
 
 const dimText = (d: Dim): string => (typeof d === "number" ? String(d) : d.key);
 
-function kernelLines(kernel: Kernel, indent: string, lines: string[]): void {
+function kernelLines({ kernel, nodes }: KernelStep, where: Where | undefined): string[] {
+  const places = where?.(nodes) ?? "";
+  const comment = places === "" ? "" : `  // ${places}`;
   if (kernel.kind === "library") {
     const names = (list: readonly BufferId[]): string => list.map((b) => `b${b}`).join(", ");
-    lines.push(`${indent}library ${kernel.name}(${names(kernel.args)}) writes ${names(kernel.writes)}`);
-    return;
+    return [`library ${kernel.name}(${names(kernel.args)}) writes ${names(kernel.writes)}${comment}`];
   }
   const names = new Map<number, string>();
   const outer = kernel.outer.map((a, i) => axisText(a, names, i));
-  lines.push(`${indent}kernel ${kernel.name}${outer.length > 0 ? ` rows ${outer.join(" ")}` : ""}`);
-  for (const nest of kernel.nests) nestLines(nest, new Map(names), `${indent}  `, lines);
+  const lines = [`kernel ${kernel.name}${outer.length > 0 ? ` rows ${outer.join(" ")}` : ""}${comment}`];
+  for (const nest of kernel.nests) nestLines(nest, new Map(names), "  ", lines);
+  return lines;
 }
 
 const parNames = ["i", "j", "k", "l", "m", "n"];

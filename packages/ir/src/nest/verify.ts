@@ -1,5 +1,6 @@
 /** Checks what every nest program must hold, whoever made it. Throws with the kernel's name and what is wrong. */
 
+import type { HostType } from "../host-call.ts";
 import { indexAxes, ownIndices } from "./classify.ts";
 import type { BufferId, IndexExpr, ScalarExpr } from "./expr.ts";
 import { sameIndex, toIndex } from "./index-algebra.ts";
@@ -41,6 +42,12 @@ function steps(program: NestProgram, list: readonly NestStep[], rowOwner: Map<Bu
         if (step.kernel.kind === "nests") new KernelCheck(program, step.kernel, rowOwner).check();
         else library(program, step.kernel);
         break;
+      case "host":
+        handed(program, step.operands, step.call.operands);
+        handed(program, step.results, step.call.results);
+        for (const id of step.results)
+          if (step.operands.includes(id)) throw new NestError(`a call of the host reads b${id}, which it writes`);
+        break;
       case "copy": {
         known(step.from, "copy: source");
         known(step.to, "copy: target");
@@ -76,6 +83,23 @@ function steps(program: NestProgram, list: readonly NestStep[], rowOwner: Map<Bu
       default:
         step satisfies never;
     }
+  }
+}
+
+/** What a call of the host takes or gives is what it says. */
+function handed(program: NestProgram, ids: readonly BufferId[], types: readonly HostType[]): void {
+  if (ids.length !== types.length)
+    throw new NestError(`a call of the host has ${ids.length} buffers for ${types.length}`);
+  for (const [i, id] of ids.entries()) {
+    const decl = program.buffers[id];
+    const { dtype, shape } = types[i]!;
+    if (decl === undefined || decl.kind === "row") throw new NestError(`a call of the host takes b${id}, not there`);
+    if (
+      decl.dtype !== dtype ||
+      decl.shape.length !== shape.length ||
+      shape.some((d, k) => !sameIndex(d, decl.shape[k]!))
+    )
+      throw new NestError(`a call of the host takes ${decl.name}, which does not fit`);
   }
 }
 

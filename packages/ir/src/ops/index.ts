@@ -6,6 +6,7 @@ import { createOps } from "./create.ts";
 import { cumulateOps } from "./cumulate.ts";
 import { dotOps } from "./dot.ts";
 import { dynamicOps } from "./dynamic.ts";
+import { effectOps } from "./effects.ts";
 import { elementLoopOp } from "./element-loop.ts";
 import { elementwiseOps } from "./elementwise.ts";
 import { gatherOps } from "./gather.ts";
@@ -35,6 +36,7 @@ export const allOps: readonly OpDef[] = [
   ...controlOps,
   elementLoopOp,
   ...markOps,
+  ...effectOps,
 ];
 
 const byName: ReadonlyMap<string, OpDef> = new Map(allOps.map((op) => [op.name, op]));

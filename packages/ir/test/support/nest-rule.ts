@@ -79,6 +79,7 @@ function build(rule: NestRule<Attrs>, ctx: NestContext<Attrs>, target: (result: 
     }
     case "library":
     case "control":
+    case "host":
       throw new Error(`a rule of kind ${rule.kind} has no nests`);
     default:
       return rule satisfies never;
@@ -111,8 +112,18 @@ export function evalNestRule(
               writes: results.map((_, r) => target(r)),
             },
           ]
-        : build(rule, ctx, target).map((nest, i) => ({ kind: "nests", name: `k${i}`, outer: [], nests: [nest] }));
+        : rule.kind === "host"
+          ? []
+          : build(rule, ctx, target).map((nest, i) => ({ kind: "nests", name: `k${i}`, outer: [], nests: [nest] }));
     const steps = kernels.map((kernel): NestStep => ({ kind: "kernel", kernel, nodes: [] }));
+    if (rule.kind === "host")
+      steps.push({
+        kind: "host",
+        call: rule.call(ctx),
+        operands: operands.map((_, i) => i),
+        results: results.map((_, r) => target(r)),
+        nodes: [],
+      });
     if (rule.kind === "update") steps.unshift({ kind: "copy", from: 0, to: target(0) });
     const program: NestProgram = { name: "rule", buffers, steps, notes: [] };
     const data = evalNests(

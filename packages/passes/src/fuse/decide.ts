@@ -81,7 +81,7 @@ function decide(model: GraphModel, rule: Rule, sinks: ReadonlyMap<number, number
     // An update starts from its first operand as it lies in memory; library kernels and regions take and give whole
     // tensors.
     if (info.rule?.kind === "update") bases.add(info.operands[0]!);
-    if (info.rule?.kind !== "library" && info.rule?.kind !== "control") return;
+    if (info.rule?.kind !== "library" && info.rule?.kind !== "host" && info.rule?.kind !== "control") return;
     for (const id of info.operands) bases.add(id);
     for (const value of model.graph.nodes[info.node]!.results) materialised.add(value.id);
   };
@@ -89,7 +89,7 @@ function decide(model: GraphModel, rule: Rule, sinks: ReadonlyMap<number, number
     const info = model.values[id];
     if (info === undefined || isLeaf(info) || materialised.has(id)) continue;
     const at = [...pullsOf(id).values()];
-    const needed = model.resultUses[id]! > 0 || bases.has(id);
+    const needed = model.resultUses[id]! > 0 || bases.has(id) || info.rule?.kind === "host";
     if (!needed && at.length === 0) continue;
     if (needed || !isMap(info)) {
       keep(info);

@@ -73,7 +73,7 @@ export function formKernel(templates: readonly Template[]): FormedKernel | Refus
 
 /** Whether loops are not formed here: an op brings its own, or has regions. */
 export function isOpaque({ kind }: Template): boolean {
-  return kind === "library" || kind === "control";
+  return kind === "library" || kind === "host" || kind === "control";
 }
 
 /** The results of one such op, and nothing else. */
@@ -82,6 +82,8 @@ function opaqueKernel(templates: readonly Template[]): FormedKernel | Refused {
   const apart = templates.some((t) => !isOpaque(t) || t.node !== first!.node);
   if (apart && templates.some((t) => t.kind === "control"))
     return { refused: "a branch or a loop takes whole tensors in memory" };
+  if (apart && templates.some((t) => t.kind === "host"))
+    return { refused: "a call of the host takes whole tensors in memory" };
   if (apart) return { refused: "a library kernel has loops of its own, over whole tensors in memory" };
   const members = templates.map((template): Member => ({ template, role: "alone" }));
   return { outer: 0, nests: [{ par: [], tail: [], members }] };

@@ -16,7 +16,7 @@ export function storesInPlace(model: GraphModel, unit: Unit, value: number, old:
     for (const { template, role } of nest.members)
       for (const read of template.reads) {
         if (read.id !== old) continue;
-        if (writer.template.kind === "library" || n > storing) return false;
+        if (writer.template.kind === "library" || writer.template.kind === "host" || n > storing) return false;
         if (writer.template.kind === "update") {
           // From another base, what is read would be overwritten by that first.
           if (baseOf(model, value) !== old || !updatesOwnPlace(writer.template, read.index)) return false;

@@ -10,7 +10,7 @@ import { buildKernel, type Storage } from "./build.ts";
 import { decideFused, decideUnfused } from "./decide.ts";
 import { exchanges, type Move } from "./exchange.ts";
 import { frameKernel } from "./frame.ts";
-import { buildLibrary } from "./library.ts";
+import { buildHostCall, buildLibrary } from "./library.ts";
 import { mergeUnits } from "./merge.ts";
 import { buildModel, type GraphModel, infoOf, isLeaf } from "./model.ts";
 import { pathsOf } from "./provenance.ts";
@@ -184,6 +184,14 @@ export function buildLevel(
     }
     const name = unitName(model, unit, number);
     const first = unit.templates[0]!;
+    if (first.kind === "host") {
+      out.push({
+        kind: "host",
+        ...buildHostCall(infoOf(model, first.id), unit, storageOf),
+        nodes: unitNodes(model, unit),
+      });
+      return;
+    }
     const kernel =
       first.kind === "library"
         ? buildLibrary(name, infoOf(model, first.id), unit, storageOf)

@@ -130,7 +130,7 @@ function nodeInfo(graph: Graph, node: Node, position: number, result: number): V
   const value = node.results[result]!;
   const type = typeOf(value);
   const def = getOp(node.op);
-  if (def.effect)
+  if (def.effect && def.nest.kind !== "host")
     throw new Error(`${valueName(graph, value)} ${node.op} has an effect: it cannot be lowered to a kernel`);
   const tensors = node.operands.every((v) => v.type.kind === "tensor") && def.nest.kind !== "control";
   const { attrs, regions, groups } = node;

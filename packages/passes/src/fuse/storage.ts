@@ -63,7 +63,7 @@ export class LevelBuffers {
 
 /** Whether a kernel of this kind stores each result to one buffer, whatever reads it. */
 export function storesOnce(kind: TemplateKind): boolean {
-  return kind === "update" || kind === "library" || kind === "control";
+  return kind === "update" || kind === "library" || kind === "host" || kind === "control";
 }
 
 /** Where each kept value lives, given which outlets are stored to directly. */

@@ -25,10 +25,10 @@ import {
 } from "@sinter/ir";
 import { type GraphModel, infoOf, readValue, type ValueInfo } from "./model.ts";
 
-export type TemplateKind = "map" | "reduce" | "cumulate" | "update" | "library" | "control";
+export type TemplateKind = "map" | "reduce" | "cumulate" | "update" | "library" | "host" | "control";
 
 /**
- * One materialised value: loops of its own, everything that is not materialised substituted. Of a `library` or `control`
+ * One materialised value: loops of its own, everything that is not materialised substituted. Of a `library`, `host` or `control`
  * value it says only what it reads, all of it; the loops are the op's, or its regions'.
  */
 export interface Template {
@@ -85,7 +85,8 @@ export function makeTemplate(
 ): Template {
   const { rule, ctx } = info;
   if (rule === undefined) throw new Error(`${info.label} is not computed`);
-  if (rule.kind === "control" || rule.kind === "library") return opaqueTemplate(info, rule.kind, work);
+  if (rule.kind === "control" || rule.kind === "library" || rule.kind === "host")
+    return opaqueTemplate(info, rule.kind, work);
   if (ctx === undefined) throw new Error(`${info.label} takes what is no tensor`);
   const read = (operand: number, ix: readonly IndexExpr[]): ScalarExpr => element(info.operands[operand]!, ix);
   const parts: Omit<Template, "reads"> = (() => {
@@ -157,7 +158,7 @@ export function makeTemplate(
   return { ...parts, reads: readsOf(parts) };
 }
 
-function opaqueTemplate(info: ValueInfo, kind: "library" | "control", work: ReadonlySet<number>): Template {
+function opaqueTemplate(info: ValueInfo, kind: "library" | "host" | "control", work: ReadonlySet<number>): Template {
   const reads = info.operands.map((id) => ({ id, index: [], atEnd: false }));
   const value = scalarConst(info.type.dtype, 0);
   const nothing = { par: [], tail: [], accumulators: [], carries: [], index: [], contraction: false };

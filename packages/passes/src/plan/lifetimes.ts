@@ -2,7 +2,7 @@
  * When each buffer holds something: steps of the control tree numbered in the order of their text, loops keeping what
  * they carry alive for all their steps. Buffers that are exchanged hold each other's contents, so they live together.
  */
-import type { LoopProgram, LoopStep } from "@sinter/ir";
+import { type LoopProgram, type LoopStep, visitSteps } from "@sinter/ir";
 
 export interface Lifetime {
   first: number;
@@ -27,6 +27,9 @@ export function findLifetimes(program: LoopProgram): Lifetimes {
   const calls: number[][] = program.kernels.map(() => []);
   const loops: Lifetime[] = [];
   const read = new Set(program.kernels.flatMap((k) => k.buffers));
+  visitSteps(program.steps, (step) => {
+    if (step.kind === "host") for (const id of step.operands) read.add(id);
+  });
   let next = 0;
   const touch = (buffer: number, step: number, write: boolean): void => {
     accesses[owners[buffer]!]!.push({ step, write });
@@ -43,6 +46,10 @@ export function findLifetimes(program: LoopProgram): Lifetimes {
           for (const b of kernel.writes) touch(b, now, true);
           break;
         }
+        case "host":
+          for (const b of step.operands) touch(b, now, false);
+          for (const b of step.results) touch(b, now, true);
+          break;
         case "copy":
           touch(step.from, now, false);
           touch(step.to, now, true);

@@ -77,9 +77,12 @@ class PlanCheck {
     return held;
   }
 
-  private simple(step: Extract<LoopStep, { kind: "kernel" | "copy" | "swap" }>, held: Set<number>): void {
+  private simple(step: Extract<LoopStep, { kind: "kernel" | "host" | "copy" | "swap" }>, held: Set<number>): void {
     if (step.kind === "kernel") this.kernel(this.program.kernels[step.kernel]!, step.kernel, held);
-    else if (step.kind === "copy") {
+    else if (step.kind === "host") {
+      for (const id of step.operands) this.read("a call of the host", id, held);
+      this.write(step.results, [], held);
+    } else if (step.kind === "copy") {
       this.read("a copy", step.from, held);
       this.write([step.to], [], held);
     } else {
@@ -232,6 +235,7 @@ function groupsOf(
 function collectWritten(program: LoopProgram, steps: readonly LoopStep[], out: Set<number>): void {
   for (const step of steps) {
     if (step.kind === "kernel") for (const id of program.kernels[step.kernel]!.writes) out.add(id);
+    if (step.kind === "host") for (const id of step.results) out.add(id);
     if (step.kind === "copy") out.add(step.to);
     if (step.kind === "if") for (const branch of step.branches) collectWritten(program, branch, out);
     if (step.kind === "for" || step.kind === "while") collectWritten(program, step.body, out);

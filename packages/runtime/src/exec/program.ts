@@ -2,9 +2,10 @@
  * Runs finished wasm programs: instantiates them over the heap, fills the call table, calls `run`. Imports nothing of
  * the compiler, so that a bundle can carry it.
  */
-import { bytesOf, type Slot, type WasmProgram } from "@sinter/ir/program";
+import { bytesOf, type HostFunction, type Slot, type WasmProgram } from "@sinter/ir/program";
 import { Arena } from "./arena.ts";
 import { type Block, Heap, type HeapOptions } from "./heap.ts";
+import { hostImports } from "./host.ts";
 
 /** Heap, arena and call table that programs run in. */
 export class Machine {
@@ -14,6 +15,8 @@ export class Machine {
   private tableSlots: number;
   private tableUsed = 0;
   private words: Uint32Array;
+  /** Answers the calls of programs. Without it what they print goes nowhere, and other calls fail. */
+  host: HostFunction | undefined;
 
   constructor(options: HeapOptions = {}) {
     this.heap = new Heap(options);
@@ -78,7 +81,7 @@ export function instantiate(machine: Machine, program: WasmProgram): Executable 
   if (program.memory !== machine.heap.kind)
     throw new Error(`program ${program.name} is for ${program.memory} memory, the heap is ${machine.heap.kind}`);
   const module = new WebAssembly.Module(program.bytes as BufferSource);
-  const run = runExport(module, machine, program.name);
+  const run = runExport(module, machine, program);
   const blocks: Block[] = [];
   const embedded = program.constants.map(({ slot, data }) => {
     const dtype = program.slots[slot]!.dtype;
@@ -110,9 +113,20 @@ export function instantiate(machine: Machine, program: WasmProgram): Executable 
   return executable;
 }
 
-function runExport(module: WebAssembly.Module, machine: Machine, name: string): (table: number) => void {
-  const imports: WebAssembly.Imports = {};
+function runExport(
+  module: WebAssembly.Module,
+  machine: Machine,
+  { name, calls }: WasmProgram,
+): (table: number) => void {
+  const { heap } = machine;
+  const host = hostImports(
+    calls,
+    (dtype, address, length) => heap.view(dtype, address, length),
+    () => machine.host,
+  );
+  const imports: WebAssembly.Imports = { host };
   for (const wanted of WebAssembly.Module.imports(module)) {
+    if (wanted.kind === "function" && wanted.module === "host") continue;
     if (wanted.kind !== "memory") throw new Error(`program ${name} imports ${wanted.module}.${wanted.name}`);
     imports[wanted.module] = { ...imports[wanted.module], [wanted.name]: machine.heap.memory };
   }
