@@ -3,17 +3,18 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { emitWat, probeFeatures } from "@sinter/codegen-wasm";
-import { type Graph, type MemoryKind, parseGraph } from "@sinter/ir";
-import { simplify } from "@sinter/passes";
+import { type EntryPoint, emitModule, emitWat, probeFeatures, schedule } from "@sinter/codegen-wasm";
+import { expressionScope, type Graph, type MemoryKind, parseGraph } from "@sinter/ir";
+import { lower, planMemory, simplify } from "@sinter/passes";
 import binaryen from "binaryen";
 import { describe, expect, test } from "vitest";
 import type { Code, WasmType } from "../packages/codegen-wasm/src/asm.ts";
+import { assemble } from "../packages/codegen-wasm/src/emit/module.ts";
 import { Encoder } from "../packages/codegen-wasm/src/encode/encoder.ts";
 import { instructionOf, type OpCode, opCodes } from "../packages/codegen-wasm/src/encode/opcodes.ts";
 import { TextWriter } from "../packages/codegen-wasm/src/encode/text.ts";
 import type { TreeAssembler } from "../packages/codegen-wasm/src/encode/tree.ts";
-import { emitChecked, parseWat } from "./support/binaryen.ts";
+import { binaryenBytes, emitChecked, parseWat } from "./support/binaryen.ts";
 import { scheduledFused } from "./support/check-text.ts";
 import { type Form, withCompiled } from "./support/compiled.ts";
 
@@ -39,6 +40,42 @@ function checkProgram(graph: Graph, form: Form, memory: MemoryKind): void {
     expect(Buffer.compare(bytes, parseWat(emitWat(loops, plan, options)))).toBe(0);
   });
 }
+
+describe("a module of several programs", () => {
+  const step = readFileSync(join(here, "fixtures/mlp-step.ir"), "utf8").split("// ----\n")[0]!;
+  const small = "graph @half(%x: f32[5]) {\n  %0 = neg %x : f32[5]\n  return %0\n}\n";
+  const data = [Float32Array.of(1, 2, 0, 0), new Float32Array(100), Float64Array.of(-0)].map(
+    (values) => new Uint8Array(values.buffer),
+  );
+
+  test.each([true, false])("relaxed SIMD: %s", (relaxedSimd) => {
+    const features = { relaxedSimd };
+    const entries = [step, small, step].map((text, i) =>
+      expressionScope((): EntryPoint => {
+        const loops = schedule(lower(simplify(parseGraph(text)), {}), features);
+        return { name: `run_${i}`, loops, plan: planMemory(loops, { alignment: 64 }) };
+      }),
+    );
+    const { bytes, heapBase, addresses } = emitModule(entries, features, data);
+    const options = { ...features, memory: "unshared", owner: "export" } as const;
+    expect(Buffer.compare(bytes, binaryenBytes(entries, options, data))).toBe(0);
+    const writer = new TextWriter();
+    assemble(writer, entries, options, data);
+    expect(Buffer.compare(bytes, parseWat(writer.text()))).toBe(0);
+
+    expect([addresses, heapBase]).toEqual([[64, 128, 576], 640]);
+    const module = new WebAssembly.Module(bytes as Uint8Array<ArrayBuffer>);
+    expect(WebAssembly.Module.imports(module)).toEqual([]);
+    const { memory, heap_base, ...runs } = new WebAssembly.Instance(module).exports;
+    expect((heap_base as WebAssembly.Global).value).toBe(640);
+    expect(Object.keys(runs)).toEqual(["run_0", "run_1", "run_2"]);
+    const { buffer } = memory as WebAssembly.Memory;
+    expect([...new Float32Array(buffer, 64, 3), ...new Float64Array(buffer, 576, 1)]).toEqual([1, 2, 0, -0]);
+    // The third program is the first again: it adds its control tree only.
+    const alone = emitModule(entries.slice(0, 2), features, data).bytes.length;
+    expect(bytes.length - alone).toBeLessThan(alone / 10);
+  });
+});
 
 test("every instruction of the table has the code and the name that Binaryen gives it", () => {
   const problems = opCodes.filter((op) => {

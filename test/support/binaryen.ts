@@ -6,8 +6,9 @@
 
 import type { LoopProgram, Plan, WasmProgram } from "@sinter/ir";
 import binaryen from "binaryen";
-import type { Assembler, Code, OpCode, WasmType } from "../../packages/codegen-wasm/src/asm.ts";
-import { assemble, type EmitOptions, emit, emitWat } from "../../packages/codegen-wasm/src/emit/program.ts";
+import type { Assembler, Code, DataSegment, OpCode, WasmType } from "../../packages/codegen-wasm/src/asm.ts";
+import { assemble, type EmitOptions, type EntryPoint } from "../../packages/codegen-wasm/src/emit/module.ts";
+import { emit, emitWat } from "../../packages/codegen-wasm/src/emit/program.ts";
 
 type BinaryenModule = typeof binaryen;
 
@@ -235,15 +236,40 @@ export class BinaryenAssembler implements Assembler {
   }
 
   /** Declares the memory; needed before the first load. `import`: "env"."memory"; `export`: "memory". */
-  memory(owner: "import" | "export", shared: boolean, initialPages: number, maximumPages: number | undefined): void {
+  memory(
+    owner: "import" | "export",
+    shared: boolean,
+    initialPages: number,
+    maximumPages: number | undefined,
+    data: readonly DataSegment[] = [],
+  ): void {
     const exported = owner === "export" ? "memory" : "";
-    this.module.setMemory(initialPages, maximumPages ?? 0xffffffff, exported, [], shared, false, "0");
+    const segments = data.map(({ address, bytes }, i) => ({
+      name: String(i),
+      offset: this.module.i32.const(address),
+      data: bytes,
+      passive: false,
+    }));
+    this.module.setMemory(initialPages, maximumPages ?? 0xffffffff, exported, segments, shared, false, "0");
     if (owner === "import") this.module.addMemoryImport("0", "env", "memory", shared);
+  }
+  importFunc(field: string, name: string, params: readonly WasmType[]): void {
+    this.module.addFunctionImport(
+      name,
+      "host",
+      field,
+      this.b.createType(params.map((t) => this.types[t])),
+      this.b.none,
+    );
   }
   func(name: string, params: readonly WasmType[], locals: readonly WasmType[], body: readonly Code[]): void {
     const paramTypes = this.b.createType(params.map((t) => this.types[t]));
     const localTypes = locals.map((t) => this.types[t]);
     this.module.addFunction(name, paramTypes, this.b.none, localTypes, this.take(this.sequence(body)));
+  }
+  exportConstant(name: string, value: number): void {
+    this.module.addGlobal(name, this.b.i32, false, this.module.i32.const(value | 0));
+    this.module.addGlobalExport(name, name);
   }
   exportFunc(name: string): void {
     this.module.addFunctionExport(name, name);
@@ -269,15 +295,15 @@ export class BinaryenAssembler implements Assembler {
   }
 }
 
-/** The module that Binaryen makes of a program. */
+/** The module that Binaryen makes of some programs. */
 export function binaryenBytes(
-  program: LoopProgram,
-  plan: Plan,
+  entries: readonly EntryPoint[],
   options: EmitOptions & { readonly optimize?: boolean },
+  data: readonly Uint8Array[] = [],
 ): Uint8Array {
   const asm = new BinaryenAssembler();
   try {
-    assemble(asm, program, plan, options);
+    assemble(asm, entries, options, data);
     if (options.optimize) asm.optimize();
     asm.validate();
     return asm.bytes();
@@ -289,7 +315,7 @@ export function binaryenBytes(
 /** The module of a program as the compiler encodes it, after checking that Binaryen makes the same. */
 export function emitChecked(program: LoopProgram, plan: Plan, options: EmitOptions): WasmProgram {
   const made = emit(program, plan, options);
-  if (Buffer.compare(made.bytes, binaryenBytes(program, plan, options)) !== 0)
+  if (Buffer.compare(made.bytes, binaryenBytes([{ name: "run", loops: program, plan }], options)) !== 0)
     throw new Error(`the encoded module differs from Binaryen's:\n${emitWat(program, plan, options)}`);
   return made;
 }

@@ -16,6 +16,12 @@ export type Code = number & { readonly [codeBrand]: true };
 /** A wasm value type. */
 export type WasmType = "i32" | "i64" | "f32" | "f64" | "v128";
 
+/** What memory holds when the module is instantiated. */
+export interface DataSegment {
+  readonly address: number;
+  readonly bytes: Uint8Array;
+}
+
 export interface Assembler {
   i32(value: number): Code;
   i64(value: bigint): Code;
@@ -58,7 +64,17 @@ export interface Assembler {
   call(name: string, args: readonly Code[]): Code;
 
   /** Declares the memory; needed before the first load. `import`: "env"."memory"; `export`: "memory". */
-  memory(owner: "import" | "export", shared: boolean, initialPages: number, maximumPages: number | undefined): void;
+  memory(
+    owner: "import" | "export",
+    shared: boolean,
+    initialPages: number,
+    maximumPages: number | undefined,
+    data?: readonly DataSegment[],
+  ): void;
+  /** Exports an i32 that never changes. Behind the memory, before any function. */
+  exportConstant(name: string, value: number): void;
+  /** Declares a function of the module "host", which takes parameters and returns nothing; before all other functions. */
+  importFunc(field: string, name: string, params: readonly WasmType[]): void;
   /** Adds a function, which takes parameters and returns nothing. Locals are numbered from the first parameter on. */
   func(name: string, params: readonly WasmType[], locals: readonly WasmType[], body: readonly Code[]): void;
   exportFunc(name: string): void;

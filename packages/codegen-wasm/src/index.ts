@@ -1,4 +1,5 @@
 /** Turns nests into loops and loops into WebAssembly. */
-export { type EmitOptions, emit, emitWat, slotsOf } from "./emit/program.ts";
+export { type EmitOptions, type EntryPoint, emitModule, type WasmModule } from "./emit/module.ts";
+export { emit, emitWat, slotsOf } from "./emit/program.ts";
 export { probeFeatures } from "./features.ts";
 export { type ScheduleOptions, schedule } from "./schedule/index.ts";

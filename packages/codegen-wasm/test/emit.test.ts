@@ -206,7 +206,7 @@ function controlProgram(steps: readonly LoopStep[]): { program: LoopProgram; pla
     f.store(more, i32(0), loop.lt(loop.load(x, i32(0)), loop.f32(50)));
   });
   return {
-    program: { name: "control", buffers, kernels: [add(1), add(10), addCounter, below50, add(10)], steps },
+    program: { name: "control", buffers, kernels: [add(1), add(10), addCounter, below50, add(10)], steps, calls: [] },
     plan: {
       arenaBytes: 128,
       alignment: 64,
@@ -262,7 +262,7 @@ describe("control steps", () => {
   test("Binaryen's -O2 gives the same results", () => {
     const { program, plan } = controlProgram([run(1), { kind: "for", count: 3, counter: 2, body: [run(2)] }]);
     const x = new Float32Array(1);
-    const bytes = binaryenBytes(program, plan, { ...defaults, optimize: true });
+    const bytes = binaryenBytes([{ name: "run", loops: program, plan }], { ...defaults, optimize: true });
     runModule(bytes, plan, [new Int32Array(1), x, new Float32Array(1)]);
     expect(x[0]).toBe(13);
   });

@@ -1,5 +1,5 @@
 /**
- * The exported `run(table)`: the control tree of a program as calls of kernels, ifs and loops. Buffers are pointers; those
+ * An exported `run(table)`: the control tree of a program as calls of kernels, ifs and loops. Buffers are pointers; those
  * that change places with others, and slices, have locals that follow them.
  */
 import { type BufferDecl, bytesOf, type LoopProgram, type LoopStep, type Plan, sizeOf, staticDim } from "@sinter/ir";
@@ -10,9 +10,11 @@ const fewBytes = 16;
 
 export class RunFunction {
   private readonly asm: Assembler;
+  private readonly name: string;
   private readonly program: LoopProgram;
   private readonly plan: Plan;
   private readonly entries: readonly string[];
+  private readonly calls: readonly string[];
   private readonly locals: WasmType[] = [];
   /** Locals that hold pointers, by slot. */
   private readonly slots = new Map<number, number>();
@@ -24,12 +26,21 @@ export class RunFunction {
   private readonly used = new Set<number>();
   private readonly prologue: Code[] = [];
 
-  /** `entries`: the wasm function of each kernel. */
-  constructor(asm: Assembler, program: LoopProgram, plan: Plan, entries: readonly string[]) {
+  /** `name`: what it is exported as. `entries`, `calls`: the wasm function of each kernel and of each call outside. */
+  constructor(
+    asm: Assembler,
+    name: string,
+    program: LoopProgram,
+    plan: Plan,
+    entries: readonly string[],
+    calls: readonly string[],
+  ) {
     this.asm = asm;
+    this.name = name;
     this.program = program;
     this.plan = plan;
     this.entries = entries;
+    this.calls = calls;
   }
 
   emit(): void {
@@ -49,13 +60,14 @@ export class RunFunction {
       this.prologue.push(this.asm.set(local, at));
     }
     const body = this.steps(this.program.steps);
-    this.asm.func("run", ["i32"], this.locals, [...this.prologue, ...body]);
-    this.asm.exportFunc("run");
+    this.asm.func(this.name, ["i32"], this.locals, [...this.prologue, ...body]);
+    this.asm.exportFunc(this.name);
   }
 
   private survey(steps: readonly LoopStep[], swapped: Set<number>): void {
     for (const s of steps) {
       if (s.kind === "kernel") for (const id of this.program.kernels[s.kernel]!.buffers) this.used.add(id);
+      if (s.kind === "host") for (const id of [...s.operands, ...s.results]) this.used.add(id);
       if (s.kind === "copy") this.used.add(s.from).add(s.to);
       if (s.kind === "swap") swapped.add(s.a).add(s.b);
       if (s.kind === "if") {
@@ -122,6 +134,13 @@ export class RunFunction {
         const scratch = kernel.scratch.map((_, i) => this.arena(staticDim(this.plan.scratch[s.kernel]![i]!)));
         return [asm.call(this.entries[s.kernel]!, [...buffers, ...scratch])];
       }
+      case "host":
+        return [
+          asm.call(
+            this.calls[s.call]!,
+            [...s.operands, ...s.results].map((id) => this.buffer(id)),
+          ),
+        ];
       case "copy":
         return this.copy(s.from, s.to);
       case "swap":

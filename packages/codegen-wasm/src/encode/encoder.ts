@@ -11,6 +11,7 @@ import { type MemoryDecl, TreeAssembler } from "./tree.ts";
 const unaligned = 0;
 const valueTypes: Readonly<Record<WasmType, number>> = { i32: 0x7f, i64: 0x7e, f32: 0x7d, f64: 0x7c, v128: 0x7b };
 const noResult = 0x40;
+const immutable = 0;
 const end = 0x0b;
 
 export class Encoder extends TreeAssembler {
@@ -44,25 +45,46 @@ export class Encoder extends TreeAssembler {
         w.unsigned(0);
       }
     });
-    const { memoryDecl } = this;
-    if (memoryDecl?.owner === "import")
-      section(out, 2, 1, (w) => {
-        w.name("env");
-        w.name("memory");
-        w.byte(2);
-        limits(w, memoryDecl);
-      });
-    section(out, 3, this.params.length, (w) => {
-      const keys = [...signatures.keys()];
-      for (const params of this.params) w.unsigned(keys.indexOf(params.join()));
+    const { memoryDecl, imports, constants } = this;
+    const keys = [...signatures.keys()];
+    const typeOf = (params: readonly WasmType[]): number => keys.indexOf(params.join());
+    const imported = memoryDecl?.owner === "import" ? memoryDecl : undefined;
+    section(out, 2, imports.length + (imported === undefined ? 0 : 1), (w) => {
+      for (const [i, field] of imports.entries()) {
+        w.name("host");
+        w.name(field);
+        w.byte(0);
+        w.unsigned(typeOf(this.params[i]!));
+      }
+      if (imported === undefined) return;
+      w.name("env");
+      w.name("memory");
+      w.byte(2);
+      limits(w, imported);
+    });
+    const added = this.params.slice(imports.length);
+    section(out, 3, added.length, (w) => {
+      for (const params of added) w.unsigned(typeOf(params));
     });
     const owned = memoryDecl?.owner === "export" ? memoryDecl : undefined;
     if (owned !== undefined) section(out, 5, 1, (w) => limits(w, owned));
-    section(out, 7, this.exports.length + (owned === undefined ? 0 : 1), (w) => {
+    section(out, 6, constants.length, (w) => {
+      for (const { value } of constants) {
+        w.byte(valueTypes.i32);
+        w.byte(immutable);
+        constantAddress(w, value);
+      }
+    });
+    section(out, 7, this.exports.length + constants.length + (owned === undefined ? 0 : 1), (w) => {
       if (owned !== undefined) {
         w.name("memory");
         w.byte(2);
         w.unsigned(0);
+      }
+      for (const [i, { name }] of constants.entries()) {
+        w.name(name);
+        w.byte(3);
+        w.unsigned(i);
       }
       for (const name of this.exports) {
         w.name(name);
@@ -70,7 +92,22 @@ export class Encoder extends TreeAssembler {
         w.unsigned(this.functions.get(name)!);
       }
     });
-    section(out, 10, this.params.length, (w) => w.raw(this.code.finish()));
+    const segments = memoryDecl?.data ?? [];
+    if (segments.length > 0) {
+      const count = new ByteWriter();
+      count.unsigned(segments.length);
+      out.byte(12);
+      out.sized(count);
+    }
+    section(out, 10, added.length, (w) => w.raw(this.code.finish()));
+    section(out, 11, segments.length, (w) => {
+      for (const { address, bytes } of segments) {
+        w.byte(0);
+        constantAddress(w, address);
+        w.unsigned(bytes.length);
+        w.raw(bytes);
+      }
+    });
     return out.finish();
   }
 
@@ -196,6 +233,13 @@ function declareLocals(w: ByteWriter, params: number, locals: readonly WasmType[
     numbers.push(number);
   }
   return numbers;
+}
+
+/** An initial value that is one number. */
+function constantAddress(w: ByteWriter, value: number): void {
+  w.byte(0x41);
+  w.signed(value);
+  w.byte(end);
 }
 
 /** A code as the table has it: the prefix and the number behind it, or one byte. */

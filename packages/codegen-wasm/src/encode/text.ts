@@ -18,12 +18,25 @@ export class TextWriter extends TreeAssembler {
       const params = types.length === 0 ? "" : ` (param ${types.join(" ")})`;
       return `(type $${i} (func${params}))`;
     });
+    for (const [name, number] of this.functions)
+      if (number < this.imports.length) {
+        const params = this.params[number]!.map((type) => ` ${type}`).join("");
+        head.push(
+          `(import "host" "${this.imports[number]}" (func $${name}${params === "" ? "" : ` (param${params})`}))`,
+        );
+      }
     if (memoryDecl !== undefined) {
       const { owner, shared, initialPages, maximumPages } = memoryDecl;
       const limits = [initialPages, maximumPages ?? "", shared ? "shared" : ""].filter((part) => part !== "").join(" ");
       head.push(owner === "import" ? `(import "env" "memory" (memory $0 ${limits}))` : `(memory $0 ${limits})`);
       if (owner === "export") head.push('(export "memory" (memory $0))');
     }
+    for (const { name, value } of this.constants) {
+      head.push(`(global $${name} i32 (i32.const ${value | 0}))`);
+      head.push(`(export "${name}" (global $${name}))`);
+    }
+    for (const { address, bytes } of memoryDecl?.data ?? [])
+      head.push(`(data (i32.const ${address | 0}) "${escaped(bytes)}")`);
     for (const name of this.exports) head.push(`(export "${name}" (func $${name}))`);
     return ["(module", ...head.map((line) => ` ${line}`), ...this.lines, ")", ""].join("\n");
   }
@@ -138,6 +151,10 @@ export class TextWriter extends TreeAssembler {
       if (otherwise.length > 0) this.form("else", () => this.all(otherwise));
     });
   }
+}
+
+function escaped(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => `\\${byte.toString(16).padStart(2, "0")}`).join("");
 }
 
 /** The shortest decimal; read back it is the same float, of either width. */

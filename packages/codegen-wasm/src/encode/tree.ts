@@ -2,7 +2,7 @@
  * The part that writing bytes and writing text share: code is kept as a tree until its function is complete, because
  * only then the function's locals are known.
  */
-import type { Assembler, Code, OpCode, WasmType } from "../asm.ts";
+import type { Assembler, Code, DataSegment, OpCode, WasmType } from "../asm.ts";
 import { type Instruction, instructionOf, own } from "./opcodes.ts";
 
 /** One expression or statement. `args` run first, in order. */
@@ -50,6 +50,7 @@ export interface MemoryDecl {
   readonly shared: boolean;
   readonly initialPages: number;
   readonly maximumPages: number | undefined;
+  readonly data: readonly DataSegment[];
 }
 
 const none: readonly number[] = [];
@@ -57,11 +58,14 @@ const none: readonly number[] = [];
 /** One wasm module under construction. */
 export abstract class TreeAssembler implements Assembler {
   private nodes: Node[] = [];
+  /** The functions of the module "host" by name; they have the first numbers. */
+  protected readonly imports: string[] = [];
   /** The number of each function. */
   protected readonly functions = new Map<string, number>();
-  /** The parameters of each function. */
+  /** The parameters of each function, imported ones first. */
   protected readonly params: (readonly WasmType[])[] = [];
   protected readonly exports: string[] = [];
+  protected readonly constants: { readonly name: string; readonly value: number }[] = [];
   protected memoryDecl: MemoryDecl | undefined;
 
   /** Writes a complete function. */
@@ -179,10 +183,25 @@ export abstract class TreeAssembler implements Assembler {
     return this.add({ kind: "call", name, args });
   }
 
-  memory(owner: "import" | "export", shared: boolean, initialPages: number, maximumPages: number | undefined): void {
-    this.memoryDecl = { owner, shared, initialPages, maximumPages };
+  memory(
+    owner: "import" | "export",
+    shared: boolean,
+    initialPages: number,
+    maximumPages: number | undefined,
+    data: readonly DataSegment[] = [],
+  ): void {
+    this.memoryDecl = { owner, shared, initialPages, maximumPages, data };
+  }
+  exportConstant(name: string, value: number): void {
+    this.constants.push({ name, value });
   }
 
+  importFunc(field: string, name: string, params: readonly WasmType[]): void {
+    if (this.params.length > this.imports.length) throw new Error(`${name} is imported after functions were added`);
+    this.functions.set(name, this.params.length);
+    this.params.push(params);
+    this.imports.push(field);
+  }
   func(name: string, params: readonly WasmType[], locals: readonly WasmType[], body: readonly Code[]): void {
     this.functions.set(name, this.params.length);
     this.params.push(params);
