@@ -1,6 +1,14 @@
 /** The stages from a graph to a wasm program, one readable list, each kept so that it can be looked at. */
 import { emit, emitWat, probeFeatures, schedule } from "@sinter/codegen-wasm";
-import { expressionScope, type Graph, type NestProgram, printGraph, printLoopKernel, printNests } from "@sinter/ir";
+import {
+  expressionScope,
+  type Graph,
+  type NestProgram,
+  printGraph,
+  printLoopKernel,
+  printNests,
+  type WasmFeatures,
+} from "@sinter/ir";
 import { findElementLoops, lower, normaliseRegions, planMemory, simplify, verifyPlan } from "@sinter/passes";
 import { type Cost, costOf, type Made } from "./cost.ts";
 import { printPlan } from "./print-plan.ts";
@@ -17,10 +25,19 @@ export interface CompileOptions {
 export type StageName = "trace" | "simplified" | "fused" | "nests" | "loops" | "plan" | "wat";
 export const stageNames: readonly StageName[] = ["trace", "simplified", "fused", "nests", "loops", "plan", "wat"];
 
+/** Scheduled loops in planned memory, and what they were made of. */
+export type LoopStages = Omit<Made, "program">;
+
 /** Compiles a graph for wasm. */
 export function compileToWasm(graph: Graph, options: CompileOptions): Made {
   const features = probeFeatures();
+  const made = lowerToLoops(graph, options, features);
   const memory = theMachine().heap.kind;
+  return { ...made, program: emit(made.loops, made.plan, { ...features, memory, owner: "import" }) };
+}
+
+/** All that comes before a module, for an engine with these features. */
+export function lowerToLoops(graph: Graph, options: CompileOptions, features: WasmFeatures): LoopStages {
   const algebra = { fastMath: options.fastMath ?? false };
   const simplified = findElementLoops(normaliseRegions(simplify(graph, algebra), algebra), algebra);
   return expressionScope(() => {
@@ -28,8 +45,7 @@ export function compileToWasm(graph: Graph, options: CompileOptions): Made {
     const loops = schedule(nests, features);
     const plan = planMemory(loops, { alignment: 64 });
     verifyPlan(loops, plan);
-    const program = emit(loops, plan, { ...features, memory, owner: "import" });
-    return { simplified, nests, loops, plan, program };
+    return { simplified, nests, loops, plan };
   });
 }
 
