@@ -35,6 +35,17 @@ export class AssertionError extends SinterError {
 export class DisposedError extends SinterError {
   override readonly name = "DisposedError";
 }
+/** What keeps functions from being exported: all of it, each with its line. */
+export class ExportError extends SinterError {
+  override readonly name = "ExportError";
+  readonly problems: readonly string[];
+
+  constructor(caller: string, problems: readonly string[]) {
+    const many = problems.length === 1 ? "" : `${problems.length} things cannot be exported\n  `;
+    super(`${caller}: ${many}${problems.join("\n  ")}`);
+    this.problems = problems;
+  }
+}
 /** A tensor, or the working memory of a program, that does not fit into what is left of the heap. */
 export class OutOfMemoryError extends SinterError {
   override readonly name = "OutOfMemoryError";

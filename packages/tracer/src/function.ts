@@ -125,7 +125,12 @@ export function compile<A extends readonly unknown[], R>(
         `compile: signature[${i}] must be a spec, such as spec([32, 784]), not ${describeValue(entry)}`,
       );
   });
-  const traced = new TracedFunction(fn as unknown as UserFunction, options, site, siteOf(compile));
+  const names = parameterNames(fn as unknown as UserFunction);
+  return callable(new TracedFunction(fn as unknown as UserFunction, options, names, { site, made: siteOf(compile) }));
+}
+
+/** The function that a user calls. */
+export function callable<A extends readonly unknown[], R>(traced: TracedFunction): CompiledFunction<A, R> {
   const call = (...args: A): R => {
     if (isEagerMode() || currentTrace() !== undefined) return traced.inline(args) as R;
     return traced.call(args, call) as R;
@@ -164,7 +169,12 @@ export class TracedFunction {
   private readonly site: TransformedSite | undefined;
   private readonly source: SourceKind;
 
-  constructor(fn: UserFunction, options: FunctionOptions, site: TransformedSite | undefined, made: Site | undefined) {
+  constructor(
+    fn: UserFunction,
+    options: FunctionOptions,
+    names: readonly string[],
+    { site, made }: { readonly site?: TransformedSite | undefined; readonly made?: Site | undefined } = {},
+  ) {
     this.fn = fn;
     this.site = site;
     this.made = made;
@@ -172,7 +182,7 @@ export class TracedFunction {
     const { signature } = options;
     this.options = { ...options, ...(signature === undefined ? {} : { signature: [...signature] }) };
     this.name = options.name ?? (fn.name || "anonymous");
-    this.names = parameterNames(fn);
+    this.names = names;
   }
 
   call(args: readonly unknown[], self: AnyFunction): unknown {

@@ -239,6 +239,14 @@ export function eachTensor(tree: Tree, visit: (leaf: Extract<Tree, { kind: "tens
   else if (tree.kind !== "static") for (const item of tree.items) eachTensor(item, visit);
 }
 
+/** Calls `visit` for each static value of the tree. */
+export function eachStatic(tree: Tree, path: string, visit: (value: unknown, path: string) => void): void {
+  if (tree.kind === "static") visit(tree.value, path);
+  else if (tree.kind === "array") for (const [i, item] of tree.items.entries()) eachStatic(item, `${path}[${i}]`, visit);
+  else if (tree.kind === "object")
+    for (const [i, item] of tree.items.entries()) eachStatic(item, `${path}.${tree.keys[i]}`, visit);
+}
+
 /** Handles in a value of any kind: tensors in arrays, plain objects, and as they are. */
 export function handlesIn(value: unknown): Set<object> {
   const handles = new Set<object>();
