@@ -1,0 +1,67 @@
+/** What several sections of the page are made with. */
+import type { Inspection, KernelPicture, StepPicture } from "@sinter/runtime";
+import { operationsIn } from "../graph/model.ts";
+import type { Excerpts } from "./excerpt.ts";
+import { type Html, html, type Part } from "./html.ts";
+
+/** What a section is made from. */
+export interface Context {
+  readonly inspection: Inspection;
+  readonly excerpts: Excerpts;
+  /** The machine that costs are drawn for. */
+  readonly machine: PeakRates;
+  /** Keeps a text for the page, which shows it when somebody looks; returns what to write where it goes. */
+  readonly later: (key: string, text: string) => Html;
+}
+
+/** The most a machine can do. */
+export interface PeakRates {
+  readonly gflops: number;
+  /** Gigabytes a second, from and to memory. */
+  readonly gbs: number;
+}
+
+export interface Section {
+  readonly id: string;
+  readonly title: string;
+  /** What one sees here, in a sentence. */
+  readonly lead: Part;
+  readonly body: Html;
+}
+
+/** A number in its kernel's colour, which leads to the kernel. */
+export function chip(kernel: number, title = ""): Html {
+  return html`<a class="chip k${kernel % 12}" href="#kernel-${kernel}" title="${title === "" ? `kernel ${kernel}` : title}">${kernel}</a>`;
+}
+
+export function chipOf(kernel: KernelPicture): Html {
+  return chip(kernel.index, `kernel ${kernel.index}: ${operationsIn(kernel)}`);
+}
+
+/** A value or node as a link to its place in the drawing. */
+export function nodeLink(path: string, text: string): Html {
+  return html`<a class="node-link" href="#node-${path}" data-select="${path}">${text}</a>`;
+}
+
+/** Seconds a kernel takes at the least: its arithmetic or its memory, whichever takes longer. */
+export function leastSeconds(kernel: KernelPicture, { gflops, gbs }: PeakRates): number {
+  return Math.max(kernel.flops / (gflops * 1e9), (kernel.bytesRead + kernel.bytesWritten) / (gbs * 1e9));
+}
+
+/** Of all its runs in one call; a kernel in a `while` counts once. */
+export function leastSecondsOfCall(kernel: KernelPicture, machine: PeakRates): number {
+  return leastSeconds(kernel, machine) * (kernel.runs ?? 1);
+}
+
+/** All steps, outer ones first. */
+export function* allSteps(steps: readonly StepPicture[]): Generator<StepPicture> {
+  for (const step of steps) {
+    yield step;
+    if (step.kind === "if") for (const branch of step.branches) yield* allSteps(branch);
+    else if (step.kind === "for") yield* allSteps(step.body);
+    else if (step.kind === "while") {
+      yield* allSteps(step.test);
+      yield* allSteps(step.body);
+    }
+  }
+}
