@@ -2,7 +2,16 @@
  * An exported `run(table)`: the control tree of a program as calls of kernels, ifs and loops. Buffers are pointers; those
  * that change places with others, and slices, have locals that follow them.
  */
-import { type BufferDecl, bytesOf, type LoopProgram, type LoopStep, type Plan, sizeOf, staticDim } from "@sinter/ir";
+import {
+  type BufferDecl,
+  bytesOf,
+  type LoopProgram,
+  type LoopStep,
+  type Plan,
+  sizeOf,
+  staticDim,
+  visitSteps,
+} from "@sinter/ir";
 import type { Assembler, Code, WasmType } from "../asm.ts";
 
 /** Bytes up to which a copy is loads and stores. */
@@ -45,7 +54,7 @@ export class RunFunction {
 
   emit(): void {
     const swapped = new Set<number>();
-    this.survey(this.program.steps, swapped);
+    this.survey(swapped);
     // From the outside in: what a slice is taken of may be a slice.
     for (const id of this.used) this.useSlice(id);
     for (const { id, slice } of this.program.buffers) {
@@ -64,22 +73,15 @@ export class RunFunction {
     this.asm.exportFunc(this.name);
   }
 
-  private survey(steps: readonly LoopStep[], swapped: Set<number>): void {
-    for (const s of steps) {
+  private survey(swapped: Set<number>): void {
+    visitSteps(this.program.steps, (s) => {
       if (s.kind === "kernel") for (const id of this.program.kernels[s.kernel]!.buffers) this.used.add(id);
       if (s.kind === "host") for (const id of [...s.operands, ...s.results]) this.used.add(id);
       if (s.kind === "copy") this.used.add(s.from).add(s.to);
       if (s.kind === "swap") swapped.add(s.a).add(s.b);
-      if (s.kind === "if") {
-        this.used.add(s.index);
-        for (const branch of s.branches) this.survey(branch, swapped);
-      }
-      if (s.kind === "while") {
-        this.used.add(s.predicate);
-        this.survey(s.test, swapped);
-      }
-      if (s.kind === "for" || s.kind === "while") this.survey(s.body, swapped);
-    }
+      if (s.kind === "if") this.used.add(s.index);
+      if (s.kind === "while") this.used.add(s.predicate);
+    });
   }
 
   private useSlice(id: number): void {

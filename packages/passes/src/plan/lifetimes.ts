@@ -2,7 +2,7 @@
  * When each buffer holds something: steps of the control tree numbered in the order of their text, loops keeping what
  * they carry alive for all their steps. Buffers that are exchanged hold each other's contents, so they live together.
  */
-import { type LoopProgram, type LoopStep, visitSteps } from "@sinter/ir";
+import { bodiesOf, type LoopProgram, type LoopStep, visitSteps } from "@sinter/ir";
 
 export interface Lifetime {
   first: number;
@@ -108,19 +108,11 @@ export function exchangeGroups(program: LoopProgram): ReadonlyMap<number, number
     const at = up.get(id);
     return at === undefined || at === id ? id : find(at);
   };
-  const visit = (steps: readonly LoopStep[]): void => {
-    for (const step of steps) {
-      if (step.kind === "swap") {
-        for (const id of [step.a, step.b]) if (!up.has(id)) up.set(id, id);
-        up.set(find(step.a), find(step.b));
-      } else if (step.kind === "if") step.branches.forEach(visit);
-      else if (step.kind === "for" || step.kind === "while") {
-        if (step.kind === "while") visit(step.test);
-        visit(step.body);
-      }
-    }
-  };
-  visit(program.steps);
+  visitSteps(program.steps, (step) => {
+    if (step.kind !== "swap") return;
+    for (const id of [step.a, step.b]) if (!up.has(id)) up.set(id, id);
+    up.set(find(step.a), find(step.b));
+  });
   return new Map([...up.keys()].map((id) => [id, find(id)]));
 }
 
@@ -145,8 +137,8 @@ export function stepNumbers(steps: readonly LoopStep[]): number[] {
 }
 
 function countSteps(step: LoopStep): number {
-  const all = (list: readonly LoopStep[]): number => list.reduce((n, s) => n + countSteps(s), 0);
-  if (step.kind === "if") return 1 + step.branches.reduce((n, b) => n + all(b), 0);
-  if (step.kind === "for") return 2 + all(step.body);
-  return step.kind === "while" ? 2 + all(step.test) + all(step.body) : 1;
+  const own = step.kind === "for" || step.kind === "while" ? 2 : 1;
+  return bodiesOf(step)
+    .flat()
+    .reduce((n, inner) => n + countSteps(inner), own);
 }

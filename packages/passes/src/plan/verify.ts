@@ -2,7 +2,15 @@
  * Checks a memory plan without knowing how it was made: walks the steps as they run and follows what each range of the
  * arena holds. Whatever is read must still be there.
  */
-import { type LoopKernel, type LoopProgram, type LoopStep, type Place, type Plan, staticDim } from "@sinter/ir";
+import {
+  type LoopKernel,
+  type LoopProgram,
+  type LoopStep,
+  type Place,
+  type Plan,
+  staticDim,
+  visitSteps,
+} from "@sinter/ir";
 
 /** A range of the arena, or of a buffer that has a slot of its own. */
 interface Range {
@@ -37,8 +45,7 @@ class PlanCheck {
   }
 
   check(): void {
-    const written = new Set<number>();
-    collectWritten(this.program, this.program.steps, written);
+    const written = writtenBy(this.program);
     const held = this.run(this.program.steps, new Set());
     for (const { id, kind, name } of this.program.buffers) {
       if (kind !== "result" && kind !== "stateOut") continue;
@@ -218,29 +225,24 @@ function settled(before: Held, round: (held: Held) => Held): Held {
 }
 
 /** Buffers that steps exchange, by each of them. */
-function groupsOf(
-  steps: readonly LoopStep[],
-  out: Map<number, readonly number[]> = new Map(),
-): Map<number, readonly number[]> {
-  for (const step of steps) {
-    if (step.kind === "swap") {
-      const group = [...new Set([...(out.get(step.a) ?? [step.a]), ...(out.get(step.b) ?? [step.b])])];
-      for (const b of group) out.set(b, group);
-    } else if (step.kind === "if") for (const branch of step.branches) groupsOf(branch, out);
-    else if (step.kind === "for" || step.kind === "while") groupsOf(step.body, out);
-  }
+function groupsOf(steps: readonly LoopStep[]): Map<number, readonly number[]> {
+  const out = new Map<number, readonly number[]>();
+  visitSteps(steps, (step) => {
+    if (step.kind !== "swap") return;
+    const group = [...new Set([...(out.get(step.a) ?? [step.a]), ...(out.get(step.b) ?? [step.b])])];
+    for (const b of group) out.set(b, group);
+  });
   return out;
 }
 
-function collectWritten(program: LoopProgram, steps: readonly LoopStep[], out: Set<number>): void {
-  for (const step of steps) {
-    if (step.kind === "kernel") for (const id of program.kernels[step.kernel]!.writes) out.add(id);
+function writtenBy({ kernels, steps }: LoopProgram): Set<number> {
+  const out = new Set<number>();
+  visitSteps(steps, (step) => {
+    if (step.kind === "kernel") for (const id of kernels[step.kernel]!.writes) out.add(id);
     if (step.kind === "host") for (const id of step.results) out.add(id);
     if (step.kind === "copy") out.add(step.to);
-    if (step.kind === "if") for (const branch of step.branches) collectWritten(program, branch, out);
-    if (step.kind === "for" || step.kind === "while") collectWritten(program, step.body, out);
-    if (step.kind === "while") collectWritten(program, step.test, out);
-  }
+  });
+  return out;
 }
 
 /** Two buffers of one kernel at one place: both only read, or a pair that its schedule allows. */
