@@ -9,6 +9,7 @@ import {
   type Graph,
   type GraphResult,
   getOp,
+  type Loc,
   type MaybeValue,
   type Node,
   scale,
@@ -99,7 +100,7 @@ export function vjpInto(
     const node = flat.nodes[i]!;
     const incoming = node.results.map((result) => cotangents.get(result.id) ?? null);
     if (incoming.every((cotangent) => cotangent === null)) continue;
-    moveTo(b, flat.debug.locs[i]);
+    moveTo(b, backward(flat.debug.locs[i]));
     const wanted = node.operands.map((operand) => varied[operand.id] === true);
     const pulled =
       forwards.get(node)?.pull(incoming, wanted) ??
@@ -117,6 +118,11 @@ export function vjpInto(
     return zeros(b, typeOf(value));
   });
   return { results, gradients };
+}
+
+/** The same places, on the way back. */
+function backward(locs: readonly Loc[] | undefined): readonly Loc[] | undefined {
+  return locs?.map((loc) => ({ ...loc, pass: "backward" }));
 }
 
 export interface GradOptions extends VjpOptions {

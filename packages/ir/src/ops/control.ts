@@ -8,6 +8,7 @@ import {
   type EvalRegions,
   type HostTensor,
   type NestRule,
+  noBounds,
   type OpDef,
   type SampledOp,
 } from "../define-op.ts";
@@ -88,6 +89,7 @@ function regionFields<A extends Attrs>(op: ControlForm) {
     batch: rebuilt(op, "batching"),
     nest,
     ulp: 0,
+    bounds: noBounds,
     sample: (): SampledOp<A> => {
       throw new Error(`${op} has regions: the graph fuzzer makes them`);
     },

@@ -1,5 +1,5 @@
 /** Ops that make elements out of nothing: const, iota. Random ones are in random.ts. */
-import { defineOp, type OpDef } from "../define-op.ts";
+import { defineOp, noBounds, type OpDef } from "../define-op.ts";
 import { allocate, type DType, dtypeOfArray, roundTo, type TypedArray } from "../dtype.ts";
 import { tensorType } from "../graph.ts";
 import type { Dim, IndexExpr, ScalarExpr } from "../nest/expr.ts";
@@ -38,6 +38,7 @@ const constOp = defineOp<ConstAttrs>({
     value: ({ attrs: { dtype, shape, data } }, index) => elementAt(dtype, shape, data, index, 0, 0),
   },
   ulp: 0,
+  bounds: noBounds,
   sample(rng) {
     const [dtype, shape] = [anyDType(rng), rng.shape(0, 2)];
     const data = allocate(dtype, staticDim(sizeOf(shape)));
@@ -86,6 +87,7 @@ const iotaOp = defineOp<IotaAttrs>({
   batch: (b, { attrs, size }) => [repeatBatch(b, b.emit("iota", [], attrs), size)],
   nest: { kind: "map", value: ({ attrs }, index) => scalarCast(scalarIndex(index[attrs.axis]!), attrs.dtype) },
   ulp: 0,
+  bounds: noBounds,
   sample(rng) {
     const shape = rng.shape(1, 4);
     return { operands: [], attrs: { dtype: numericDType(rng), shape, axis: rng.int(0, shape.length - 1) } };

@@ -1,5 +1,5 @@
 /** A window whose place comes out of data: dynamicSlice reads it, dynamicUpdateSlice replaces it. Starts clamp so that it fits. */
-import { type BatchContext, defineOp, type Emitter, type OpDef } from "../define-op.ts";
+import { type BatchContext, defineOp, type Emitter, type IndexBound, type OpDef } from "../define-op.ts";
 import {
   add,
   broadcastTo,
@@ -47,6 +47,16 @@ function checkWindow(op: string, x: TensorType, sizes: readonly Dim[], starts: r
     if (subIndex(x.shape[i]!, size).hi < 0)
       fail(op, `a window of ${describeDim(size)} elements does not fit into axis ${i} of ${describeType(x)}`);
   });
+}
+
+/** Starts from operand `first` on, one for each axis of operand 0: the window must lie inside. */
+function windowBounds(x: TensorType, sizes: readonly Dim[], first: number): IndexBound[] {
+  return sizes.map((size, axis) => ({
+    operand: first + axis,
+    axis,
+    of: 0,
+    last: toDim(subIndex(x.shape[axis]!, size)),
+  }));
 }
 
 /** Position in the whole of a position in the window. */
@@ -148,6 +158,7 @@ const dynamicSliceOp = defineOp<DynamicSliceAttrs>({
       ),
   },
   ulp: 0,
+  bounds: ({ attrs, operands: [x] }) => windowBounds(x!, attrs.sizes, 1),
   sample(rng) {
     const shape = rng.shape(0, 4);
     const starts = shape.map((size) => plain("i32", [], { lo: -2, hi: size + 1 }));
@@ -217,6 +228,7 @@ const dynamicUpdateSliceOp = defineOp<NoAttrs>({
     }),
   },
   ulp: 0,
+  bounds: ({ operands: [x, update] }) => windowBounds(x!, update!.shape, 2),
   sample(rng) {
     const [dtype, shape] = [anyDType(rng), rng.shape(0, 4)];
     const starts = shape.map((size) => plain("i32", [], { lo: -2, hi: size + 1 }));

@@ -6,6 +6,7 @@ import {
   type BatchContext,
   defineOp,
   type Emitter,
+  noBounds,
   type OpDef,
   type Rng,
   type SampledOp,
@@ -92,6 +93,7 @@ function defineElementwise(name: ScalarOpName): OpDef {
         ),
     },
     ulp: row.ulp,
+    bounds: noBounds,
     sample: (rng) => sampleRow(rng, name),
   });
 }
@@ -152,6 +154,7 @@ const castOp = defineOp<CastAttrs>({
   batch: (b, { operands, attrs }) => [b.emit("cast", operands, attrs)],
   nest: { kind: "map", value: ({ attrs }, index, read) => scalarCast(read(0, index), attrs.dtype) },
   ulp: 0,
+  bounds: noBounds,
   sample(rng) {
     const from = anyDType(rng);
     const range = isFloat(from) ? { lo: -1e3, hi: 1e3 } : {};
@@ -178,6 +181,7 @@ const bitcastOp = defineOp<CastAttrs>({
   batch: (b, { operands, attrs }) => [b.emit("bitcast", operands, attrs)],
   nest: { kind: "map", value: ({ attrs }, index, read) => scalarBitcast(read(0, index), attrs.dtype) },
   ulp: 0,
+  bounds: noBounds,
   sample(rng) {
     const four: readonly DType[] = ["f32", "i32", "u32"];
     return { operands: [plain(rng.pick(four), rng.shape(0, 4))], attrs: { dtype: rng.pick(four) } };

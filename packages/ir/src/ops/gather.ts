@@ -1,5 +1,13 @@
 /** Reading at positions that come out of data. Indices clamp into their axis, so there is no undefined element. */
-import { type BatchContext, defineOp, type Emitter, type OpDef, type Rng, type SampledOperand } from "../define-op.ts";
+import {
+  type BatchContext,
+  defineOp,
+  type Emitter,
+  type IndexBound,
+  type OpDef,
+  type Rng,
+  type SampledOperand,
+} from "../define-op.ts";
 import {
   broadcastTo,
   gather,
@@ -16,6 +24,7 @@ import {
 import { type Attrs, type TensorType, tensorType, type Value } from "../graph.ts";
 import { clampedIndex } from "../nest/dyn.ts";
 import type { Dim, IndexExpr } from "../nest/expr.ts";
+import { subIndex, toDim } from "../nest/index-algebra.ts";
 import { clamp, element, hostOf } from "./host.ts";
 import { behindBatch, checkAxes, describeType, fail, listed, mapMaybe, tensors } from "./rules.ts";
 import { anyDType, plain, shuffled } from "./sampling.ts";
@@ -41,6 +50,11 @@ export function checkIndices(
     if (x.shape[axis] === 0 && !indices[0]!.shape.includes(0))
       fail(op, `axis ${axis} of ${describeType(x)} has no elements to index`);
   return indices[0]!.shape;
+}
+
+/** Index operands from `first` on, one for each of the axes of operand 0. */
+export function indexBounds(x: TensorType, axes: readonly number[], first: number): IndexBound[] {
+  return axes.map((axis, k) => ({ operand: first + k, axis, of: 0, last: toDim(subIndex(x.shape[axis]!, 1)) }));
 }
 
 /** The shape of what is read: the indices' shape, then the axes that are not indexed. */
@@ -119,6 +133,7 @@ const gatherOp = defineOp<GatherAttrs>({
     },
   },
   ulp: 0,
+  bounds: ({ attrs, operands: [x] }) => indexBounds(x!, attrs.axes, 1),
   sample(rng) {
     const { shape, axes, indices } = sampleIndices(rng);
     return { operands: [plain(anyDType(rng), shape), ...indices], attrs: { axes } };

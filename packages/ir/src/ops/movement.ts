@@ -1,5 +1,5 @@
 /** Ops that only move elements by an index map: broadcast, reshape, transpose, reverse. Those that cut or join are in windows.ts. */
-import { defineOp, type FoldRule, type OpDef } from "../define-op.ts";
+import { defineOp, type FoldRule, noBounds, type OpDef } from "../define-op.ts";
 import {
   broadcastTo,
   expandScalar,
@@ -124,6 +124,7 @@ const broadcastOp = defineOp<BroadcastAttrs>({
       ),
   },
   ulp: 0,
+  bounds: noBounds,
   sample(rng) {
     const shape = rng.shape(0, 4);
     const dims = someAxes(rng, shape.length);
@@ -229,6 +230,7 @@ const reshapeOp = defineOp<ReshapeAttrs>({
     value: ({ attrs, operands }, index, read) => read(0, reshapeIndex(index, attrs.shape, operands[0]!.shape)),
   },
   ulp: 0,
+  bounds: noBounds,
   sample(rng) {
     const shape = rng.shape(0, 4);
     const count = shape.reduce((n, size) => n * size, 1);
@@ -307,6 +309,7 @@ const transposeOp = defineOp<TransposeAttrs>({
       ),
   },
   ulp: 0,
+  bounds: noBounds,
   sample(rng) {
     const shape = rng.shape(0, 4);
     return { operands: [plain(anyDType(rng), shape)], attrs: { perm: shuffled(rng, range(shape.length)) } };
@@ -372,6 +375,7 @@ const reverseOp = defineOp<ReverseAttrs>({
       ),
   },
   ulp: 0,
+  bounds: noBounds,
   sample(rng) {
     const shape = rng.shape(0, 4);
     return { operands: [plain(anyDType(rng), shape)], attrs: { axes: someAxes(rng, shape.length) } };

@@ -5,6 +5,7 @@ import {
   type Emitter,
   type HostTensor,
   type MaybeValue,
+  noBounds,
   type OpDef,
 } from "../define-op.ts";
 import { type DType, isFloat, roundTo } from "../dtype.ts";
@@ -209,6 +210,7 @@ const reduceOp = defineOp<ReduceAttrs>({
     },
   },
   ulp: 1,
+  bounds: noBounds,
   sample(rng) {
     const op = rng.pick<ReduceOp>(["add", "add", "mul", "max", "min", "and", "or"]);
     const dtype = op === "and" || op === "or" ? rng.pick<DType>(["bool", "i32", "u32"]) : numericDType(rng);
@@ -268,6 +270,7 @@ const argReduceOp = defineOp<ArgReduceAttrs>({
     value: (_, acc) => acc(0, 1),
   },
   ulp: 0,
+  bounds: noBounds,
   sample(rng) {
     const dtype = numericDType(rng);
     const shape = rng.shape(1, 4);

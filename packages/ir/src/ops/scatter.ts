@@ -27,7 +27,7 @@ import { clampedIndex } from "../nest/dyn.ts";
 import type { IndexExpr } from "../nest/expr.ts";
 import { sizeOf } from "../nest/index-algebra.ts";
 import { scalarOps } from "../scalar-ops.ts";
-import { batchedIndices, checkIndices, gatheredShape, sampleIndices, sourceIndex } from "./gather.ts";
+import { batchedIndices, checkIndices, gatheredShape, indexBounds, sampleIndices, sourceIndex } from "./gather.ts";
 import { clamp, eachIndex, element, offsetOf } from "./host.ts";
 import { behindBatch, checkName, describeShape, describeType, fail, tensors, withBatch } from "./rules.ts";
 import { anyDType, numericDType, plain } from "./sampling.ts";
@@ -207,6 +207,7 @@ const scatterOp = defineOp<ScatterAttrs>({
     },
   },
   ulp: 1,
+  bounds: ({ attrs, operands: [base] }) => indexBounds(base!, attrs.axes, 2),
   sample(rng) {
     const combine = rng.pick<ScatterCombine>(["set", "add", "mul", "max", "min"]);
     const dtype = combine === "set" ? anyDType(rng) : numericDType(rng);

@@ -1,5 +1,5 @@
 /** Ordering along an axis: sorted values, and the positions they come from. Stable, NaN last in either direction. */
-import { defineOp, type Emitter, type OpDef, type Rng, type SampledOp } from "../define-op.ts";
+import { defineOp, type Emitter, noBounds, type OpDef, type Rng, type SampledOp } from "../define-op.ts";
 import { isFloat } from "../dtype.ts";
 import { argSort, gather, iota, range, rankOf, scatter, shapeOf, zerosLike } from "../emit.ts";
 import { tensorType, type Value } from "../graph.ts";
@@ -87,6 +87,7 @@ const sortOp = defineOp<SortAttrs>({
     build: ({ operands: [x], attrs }, name) => sortLoops(name, x!.dtype, staticShape(x!.shape), attrs, "values"),
   },
   ulp: 0,
+  bounds: noBounds,
   sample,
 });
 
@@ -119,6 +120,7 @@ const argSortOp = defineOp<SortAttrs>({
     build: ({ operands: [x], attrs }, name) => sortLoops(name, x!.dtype, staticShape(x!.shape), attrs, "positions"),
   },
   ulp: 0,
+  bounds: noBounds,
   sample,
 });
 
