@@ -20,6 +20,18 @@ export function bodiesOf<S extends NestStep | LoopStep>(step: S): readonly (read
   }
 }
 
+/** A step that does work itself. */
+export type WorkStep<S extends NestStep | LoopStep> = Extract<S, { kind: "kernel" | "copy" | "host" }>;
+
+/** The steps that do work, in the order of the text. Instrumented programs name them by their places in this list. */
+export function workSteps<S extends NestStep | LoopStep>(steps: readonly S[]): readonly WorkStep<S>[] {
+  const out: WorkStep<S>[] = [];
+  visitSteps(steps, (step) => {
+    if (step.kind === "kernel" || step.kind === "copy" || step.kind === "host") out.push(step as WorkStep<S>);
+  });
+  return out;
+}
+
 /** All steps, those inside one behind it. */
 export function visitSteps<S extends NestStep | LoopStep>(steps: readonly S[], visit: (step: S) => void): void {
   for (const step of steps) {

@@ -16,13 +16,15 @@ import {
 import type { Assembler, DataSegment } from "../asm.ts";
 import { Encoder } from "../encode/encoder.ts";
 import { fingerprint } from "./fingerprint.ts";
-import { RunFunction } from "./run.ts";
+import { type Clock, RunFunction } from "./run.ts";
 import { emitFunc } from "./stmt.ts";
 
 export interface EmitOptions extends WasmFeatures {
   readonly memory: MemoryKind;
   /** `import`: the memory is "env"."memory". `export`: the module's own, exported as "memory", free from "heap_base" on. */
   readonly owner: "import" | "export";
+  /** Says to "host"."enter" and "host"."leave" which of its `workSteps` a program begins and has done. */
+  readonly instrument?: boolean;
 }
 
 /** One program of a module. */
@@ -62,13 +64,21 @@ export function emitModule(
   return { bytes: asm.bytes(), heapBase, addresses };
 }
 
+interface Assembled {
+  readonly heapBase: number;
+  /** By position in the data. */
+  readonly addresses: readonly number[];
+  /** By program and kernel: the names of its functions, its entry's last. */
+  readonly kernels: readonly (readonly (readonly string[])[])[];
+}
+
 /** Builds the module of some programs. */
 export function assemble(
   asm: Assembler,
   entries: readonly EntryPoint[],
   options: EmitOptions,
   data: readonly Uint8Array[] = [],
-): { readonly heapBase: number; readonly addresses: readonly number[] } {
+): Assembled {
   const addresses: number[] = [];
   let heapBase = alignment;
   for (const bytes of data) {
@@ -88,12 +98,15 @@ export function assemble(
   );
   if (options.owner === "export") asm.exportConstant("heap_base", heapBase);
   const calls = importCalls(asm, entries);
+  const clock = options.instrument === true ? importClock(asm) : undefined;
   const functions = new Functions(asm, options, new Set(entries.map(({ name }) => name)));
-  for (const [i, { name, loops, plan }] of entries.entries()) {
-    const kernels = loops.kernels.map((kernel) => functions.kernel(kernel));
-    new RunFunction(asm, name, loops, plan, kernels, calls[i]!).emit();
-  }
-  return { heapBase, addresses };
+  const kernels = entries.map(({ name, loops, plan }, i) => {
+    const mine = loops.kernels.map((kernel) => functions.kernel(kernel));
+    const names = { kernels: mine.map((list) => list.at(-1)!), calls: calls[i]!, clock };
+    new RunFunction(asm, name, loops, plan, names).emit();
+    return mine;
+  });
+  return { heapBase, addresses, kernels };
 }
 
 /** Declares what the programs call outside, as "host"."0", "host"."1", ... through all of them; names by program. */
@@ -112,6 +125,13 @@ function importCalls(asm: Assembler, entries: readonly EntryPoint[]): string[][]
       return name;
     }),
   );
+}
+
+function importClock(asm: Assembler): Clock {
+  const [enter, leave] = ["host.enter", "host.leave"];
+  asm.importFunc("enter", enter, ["i32"]);
+  asm.importFunc("leave", leave, ["i32"]);
+  return { enter, leave };
 }
 
 /** Memory begins as zeros: nothing is written of what is zero at the end, such as an optimiser's first moments. */
@@ -142,8 +162,8 @@ class Functions {
     this.names = taken;
   }
 
-  /** Adds a kernel's functions, called ones before their callers; returns the wasm name of the entry. */
-  kernel(kernel: LoopKernel): string {
+  /** Adds a kernel's functions, called ones before their callers; returns their names in the module, the entry's last. */
+  kernel(kernel: LoopKernel): readonly string[] {
     const byName = new Map(kernel.funcs.map((f) => [f.name, f]));
     const done = new Map<string, string>();
     const add = (func: LoopFunc): string => {
@@ -159,7 +179,8 @@ class Functions {
       done.set(func.name, name);
       return name;
     };
-    return add(kernel.funcs[0]!);
+    add(kernel.funcs[0]!);
+    return [...new Set(done.values())];
   }
 
   private func(func: LoopFunc, callee: (name: string) => string): string {

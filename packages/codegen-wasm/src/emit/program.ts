@@ -34,11 +34,39 @@ export function emit(program: LoopProgram, plan: Plan, options: EmitOptions): Wa
   };
 }
 
-/** The WebAssembly text of the same module. */
-export function emitWat(program: LoopProgram, plan: Plan, options: EmitOptions): string {
+export interface ProgramText {
+  readonly module: string;
+  /** Of each kernel: its functions, its entry's last. Kernels share equal ones. */
+  readonly kernels: readonly string[];
+  /** The function that runs the steps. */
+  readonly run: string;
+}
+
+/** The WebAssembly text of the same module, each kernel's entry under a comment. */
+export function emitText(
+  program: LoopProgram,
+  plan: Plan,
+  options: EmitOptions,
+  comments: readonly string[] = [],
+): ProgramText {
   const asm = new TextWriter();
-  assemble(asm, [{ name: "run", loops: program, plan }], options);
-  return asm.text();
+  const { kernels } = assemble(asm, [{ name: "run", loops: program, plan }], options);
+  const [names] = kernels as [readonly (readonly string[])[]];
+  const heads = new Map<string, string>();
+  names.forEach((list, k) => {
+    const [entry, comment] = [list.at(-1)!, comments[k] ?? ""];
+    const known = heads.get(entry);
+    if (comment !== "") heads.set(entry, known === undefined ? comment : `${known}; ${comment}`);
+  });
+  return {
+    module: asm.text(heads),
+    kernels: names.map((list) => list.map((name) => asm.funcText(name)).join("\n")),
+    run: asm.funcText("run"),
+  };
+}
+
+export function emitWat(program: LoopProgram, plan: Plan, options: EmitOptions): string {
+  return emitText(program, plan, options).module;
 }
 
 const slotKinds = ["const", "arg", "state", "stateOut", "result"] as const;

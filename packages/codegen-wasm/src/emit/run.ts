@@ -11,19 +11,34 @@ import {
   sizeOf,
   staticDim,
   visitSteps,
+  workSteps,
 } from "@sinter/ir";
 import type { Assembler, Code, WasmType } from "../asm.ts";
 
 /** Bytes up to which a copy is loads and stores. */
 const fewBytes = 16;
 
+/** Functions that take the number of a step that begins or is done. */
+export interface Clock {
+  readonly enter: string;
+  readonly leave: string;
+}
+
+/** The wasm functions of each kernel and of each call outside. */
+interface Names {
+  readonly kernels: readonly string[];
+  readonly calls: readonly string[];
+  readonly clock: Clock | undefined;
+}
+
 export class RunFunction {
   private readonly asm: Assembler;
   private readonly name: string;
   private readonly program: LoopProgram;
   private readonly plan: Plan;
-  private readonly entries: readonly string[];
-  private readonly calls: readonly string[];
+  private readonly names: Names;
+  /** Numbers of the steps that the clock is told of. */
+  private readonly timed: ReadonlyMap<LoopStep, number>;
   private readonly locals: WasmType[] = [];
   /** Locals that hold pointers, by slot. */
   private readonly slots = new Map<number, number>();
@@ -35,21 +50,14 @@ export class RunFunction {
   private readonly used = new Set<number>();
   private readonly prologue: Code[] = [];
 
-  /** `name`: what it is exported as. `entries`, `calls`: the wasm function of each kernel and of each call outside. */
-  constructor(
-    asm: Assembler,
-    name: string,
-    program: LoopProgram,
-    plan: Plan,
-    entries: readonly string[],
-    calls: readonly string[],
-  ) {
+  /** `name`: what it is exported as. */
+  constructor(asm: Assembler, name: string, program: LoopProgram, plan: Plan, names: Names) {
     this.asm = asm;
     this.name = name;
     this.program = program;
     this.plan = plan;
-    this.entries = entries;
-    this.calls = calls;
+    this.names = names;
+    this.timed = new Map(names.clock === undefined ? [] : workSteps(program.steps).map((step, i) => [step, i]));
   }
 
   emit(): void {
@@ -124,7 +132,15 @@ export class RunFunction {
   }
 
   private steps(list: readonly LoopStep[]): Code[] {
-    return list.flatMap((s) => this.step(s));
+    return list.flatMap((s) => this.clocked(s, this.step(s)));
+  }
+
+  private clocked(s: LoopStep, code: Code[]): Code[] {
+    const { asm, names, timed } = this;
+    const number = timed.get(s);
+    if (names.clock === undefined || number === undefined || code.length === 0) return code;
+    const tell = (name: string): Code => asm.call(name, [asm.i32(number)]);
+    return [tell(names.clock.enter), ...code, tell(names.clock.leave)];
   }
 
   private step(s: LoopStep): Code[] {
@@ -134,12 +150,12 @@ export class RunFunction {
         const kernel = this.program.kernels[s.kernel]!;
         const buffers = kernel.buffers.map((id) => this.buffer(id));
         const scratch = kernel.scratch.map((_, i) => this.arena(staticDim(this.plan.scratch[s.kernel]![i]!)));
-        return [asm.call(this.entries[s.kernel]!, [...buffers, ...scratch])];
+        return [asm.call(this.names.kernels[s.kernel]!, [...buffers, ...scratch])];
       }
       case "host":
         return [
           asm.call(
-            this.calls[s.call]!,
+            this.names.calls[s.call]!,
             [...s.operands, ...s.results].map((id) => this.buffer(id)),
           ),
         ];

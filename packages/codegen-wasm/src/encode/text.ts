@@ -7,11 +7,22 @@ import { type Node, TreeAssembler } from "./tree.ts";
 const byteAccess = /\.(load|store)8(_|$)/;
 
 export class TextWriter extends TreeAssembler {
-  private readonly lines: string[] = [];
+  private lines: string[] = [];
+  /** The lines of each function. */
+  private readonly texts = new Map<string, readonly string[]>();
   private depth = 0;
   private labels = 0;
 
-  text(): string {
+  /** One function, not indented. */
+  funcText(name: string): string {
+    return this.texts
+      .get(name)!
+      .map((line) => `${line.slice(1)}\n`)
+      .join("");
+  }
+
+  /** The module; `comments` stand above the functions of these names. */
+  text(comments: ReadonlyMap<string, string> = new Map()): string {
     const { memoryDecl } = this;
     // Types stand first only because their order is part of the module.
     const head = [...this.signatures().values()].map((types, i) => {
@@ -38,7 +49,11 @@ export class TextWriter extends TreeAssembler {
     for (const { address, bytes } of memoryDecl?.data ?? [])
       head.push(`(data (i32.const ${address | 0}) "${escaped(bytes)}")`);
     for (const name of this.exports) head.push(`(export "${name}" (func $${name}))`);
-    return ["(module", ...head.map((line) => ` ${line}`), ...this.lines, ")", ""].join("\n");
+    const functions = [...this.texts].flatMap(([name, lines]) => {
+      const comment = comments.get(name);
+      return comment === undefined ? lines : [` ;; ${comment}`, ...lines];
+    });
+    return ["(module", ...head.map((line) => ` ${line}`), ...functions, ")", ""].join("\n");
   }
 
   protected override finishFunc(
@@ -49,6 +64,8 @@ export class TextWriter extends TreeAssembler {
   ): void {
     this.depth = 1;
     this.labels = 0;
+    this.lines = [];
+    this.texts.set(name, this.lines);
     const heads = params.map((type, i) => ` (param $${i} ${type})`);
     this.form(`func $${name}${heads.join("")}`, () => {
       for (const [i, type] of locals.entries()) this.line(`(local $${params.length + i} ${type})`);
