@@ -3,7 +3,7 @@
  * and started without a network but this machine's own. Where there is none, the reason to print instead.
  */
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -21,6 +21,7 @@ const unpackScript = `
 interface Unpacked {
   readonly executable: string;
   readonly libraries: string;
+  /** Configuration of the fonts that came with it, and of this machine's. */
   readonly fonts: string;
 }
 
@@ -41,7 +42,7 @@ export async function launchChromium(args: readonly string[] = []): Promise<Brow
   return await chromium.launch({
     executablePath: executable,
     headless: true,
-    env: { ...process.env, LD_LIBRARY_PATH: libraries, FONTCONFIG_PATH: fonts },
+    env: { ...process.env, LD_LIBRARY_PATH: libraries, FONTCONFIG_FILE: fonts },
     args: [
       "--no-sandbox",
       "--disable-gpu",
@@ -77,5 +78,14 @@ function unpack(): Unpacked {
       rmSync(draft, { recursive: true, force: true });
     }
   }
-  return { executable: join(folder, "chromium"), libraries: join(folder, "al2023/lib"), fonts: join(folder, "fonts") };
+  // The package's own configuration names folders that only its first home has: without fonts no text is drawn.
+  const fonts = join(folder, "fonts", "browser.conf");
+  if (!existsSync(fonts)) writeFileSync(fonts, fontConfiguration(join(folder, "fonts")));
+  return { executable: join(folder, "chromium"), libraries: join(folder, "al2023/lib"), fonts };
+}
+
+function fontConfiguration(folder: string): string {
+  const folders = [folder, "/usr/share/fonts"].map((name) => `  <dir>${name}</dir>`).join("\n");
+  const head = '<?xml version="1.0"?>\n<!DOCTYPE fontconfig SYSTEM "fonts.dtd">\n';
+  return `${head}<fontconfig>\n${folders}\n  <cachedir>${join(folder, "cache")}</cachedir>\n</fontconfig>\n`;
 }
