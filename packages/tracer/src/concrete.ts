@@ -3,7 +3,9 @@
  * what comes out. Calling it does no work per operation.
  */
 import { bytesOf, type Graph, type GraphResult, type Value } from "@sinter/ir";
-import { type Backend, Buffer, type Compiled, compileGraph, theMachine } from "@sinter/runtime";
+import { Buffer, type Compiled, type CompileOptions, compileGraph, theMachine } from "@sinter/runtime";
+import { CallCheck } from "./debug/call-check.ts";
+import type { Checking } from "./debug/settings.ts";
 import { force } from "./eager.ts";
 import { type AnyFunction, SinterError, type Site, site } from "./errors.ts";
 import type { TraceFrame, VariableCell } from "./frame.ts";
@@ -46,6 +48,7 @@ export interface Wiring {
   readonly outTypes: readonly { readonly dtype: Lazy["dtype"]; readonly shape: readonly number[] }[];
   /** What the traced functions captured. */
   readonly guards: readonly Guard[];
+  readonly checking: Checking;
   /** The result that says which check failed. */
   readonly checked: { readonly result: number; readonly checks: readonly Error[] } | undefined;
 }
@@ -97,6 +100,7 @@ export function wire({ frame, args, outs }: TracedFunction): Wiring {
     outs: from,
     outTypes: checked ? [...outTypes, { dtype: "i32", shape: [] }] : outTypes,
     guards: frame.guards,
+    checking: frame.checking,
     checked: checked ? { result: outTypes.length, checks: frame.checks } : undefined,
   };
 }
@@ -123,6 +127,14 @@ export class Concrete {
   readonly result: Tree;
   readonly bytes: number;
   private readonly compiled: Compiled | undefined;
+  /** Looks at each call, where that was asked for. */
+  private readonly check: CallCheck | undefined;
+  /** What the program gives: what the call returns, the status, then what the check adds. */
+  private readonly resultTypes: Wiring["outTypes"];
+  /** How many of the results a call returns. */
+  private readonly returned: number;
+  /** Whether a call can fail when its program has run: nothing may be overwritten then. */
+  private readonly mayFail: boolean;
   private readonly pointerSources: readonly PointerSource[];
   private readonly pointers: number[];
   /** Captured tensors that it keeps alive; emptied when it lets go. */
@@ -135,18 +147,18 @@ export class Concrete {
   /** State positions by index of their state result. */
   private readonly stateOfOut: readonly number[];
 
-  constructor(
-    tree: Tree,
-    signature: string,
-    wiring: Wiring,
-    result: Tree,
-    options: { readonly backend: Backend; readonly fastMath: boolean },
-  ) {
+  constructor(tree: Tree, signature: string, wiring: Wiring, result: Tree, options: CompileOptions) {
     this.tree = tree;
     this.signature = signature;
     this.wiring = wiring;
     this.result = result;
-    this.compiled = wiring.graph.results.length === 0 ? undefined : compileGraph(wiring.graph, options);
+    const { graph, checking } = wiring;
+    const runs = graph.results.length > 0;
+    if (runs && (checking.debug || checking.verify)) this.check = new CallCheck(graph, options, checking);
+    this.compiled = runs ? compileGraph(this.check?.graph ?? graph, options) : undefined;
+    this.resultTypes = [...wiring.outTypes, ...(this.check?.added ?? [])];
+    this.returned = wiring.checked?.result ?? wiring.outTypes.length;
+    this.mayFail = wiring.checked !== undefined || this.check !== undefined;
     const slots = this.compiled?.executable.slots ?? [];
     this.pointerSources = slots.map((slot) =>
       // Constants of the code follow the captured ones; the executable knows where they are.
@@ -222,56 +234,33 @@ export class Concrete {
   }
 
   private execute(args: readonly Lazy[], entries: readonly Lazy[], where: Site | undefined): unknown {
-    const { wiring, stateOfOut, pointers, pointerSources } = this;
-    const { states, outTypes, checked } = wiring;
+    const { wiring, stateOfOut, resultTypes } = this;
+    const { states } = wiring;
     const { heap } = theMachine();
     const fresh: (Lazy | undefined)[] = new Array<Lazy | undefined>(stateOfOut.length);
-    const results: Lazy[] = new Array<Lazy>(outTypes.length);
+    const results: Lazy[] = new Array<Lazy>(resultTypes.length);
     let inPlace = false;
     try {
       for (let k = 0; k < stateOfOut.length; k++) {
         const at = stateOfOut[k]!;
         const entry = entries[at]!;
         // Nobody else sees the old value: the new one may take its place, unless a check may still call it back.
-        if (checked === undefined && !states[at]!.pinned && entry.uses === 1 && entry.buffer!.refs === 1) {
+        if (!this.mayFail && !states[at]!.pinned && entry.uses === 1 && entry.buffer!.refs === 1) {
           fresh[k] = undefined;
           inPlace = true;
         } else fresh[k] = withBuffer(heap, entry.dtype, entry.shape);
       }
-      for (let k = 0; k < outTypes.length; k++) results[k] = withBuffer(heap, outTypes[k]!.dtype, outTypes[k]!.shape);
+      for (let k = 0; k < resultTypes.length; k++)
+        results[k] = withBuffer(heap, resultTypes[k]!.dtype, resultTypes[k]!.shape);
     } catch (error) {
       for (const lazy of fresh) lazy?.buffer?.release();
       for (const lazy of results) lazy?.buffer?.release();
       throw error;
     }
     if (this.compiled !== undefined) {
-      for (let i = 0; i < pointerSources.length; i++) {
-        const source = pointerSources[i]!;
-        switch (source.kind) {
-          case "arg":
-            pointers[i] = args[source.index]!.buffer!.address;
-            break;
-          case "const":
-            pointers[i] = this.constant(source.index);
-            break;
-          case "state":
-            pointers[i] = entries[source.index]!.buffer!.address;
-            break;
-          case "stateOut":
-            pointers[i] = (fresh[source.index] ?? entries[stateOfOut[source.index]!]!).buffer!.address;
-            break;
-          case "result":
-            pointers[i] = results[source.index]!.buffer!.address;
-            break;
-          case "fixed":
-            pointers[i] = 0;
-            break;
-          default:
-            source satisfies never;
-        }
-      }
+      this.fill(args, entries, fresh, results);
       try {
-        this.compiled.executable.execute(pointers);
+        this.perform(this.compiled, results);
       } catch (error) {
         for (const lazy of fresh) lazy?.buffer?.release();
         for (const lazy of results) lazy.buffer!.release();
@@ -281,16 +270,7 @@ export class Concrete {
           });
         throw error;
       }
-      if (checked !== undefined) {
-        const { buffer } = results[checked.result]!;
-        const failure = failureOf(checked.checks, heap.view("i32", buffer!.address, 1)[0]!);
-        if (failure !== undefined) {
-          for (const lazy of fresh) lazy?.buffer?.release();
-          for (const lazy of results) lazy.buffer!.release();
-          throw failure;
-        }
-        buffer!.release();
-      }
+      for (let k = this.returned; k < results.length; k++) results[k]!.buffer!.release();
     }
     const read = (source: Source): Lazy => {
       switch (source.kind) {
@@ -319,6 +299,66 @@ export class Concrete {
       value.release();
     }
     return buildTree(this.result, (index) => handles[index]!);
+  }
+
+  /** Fills the call table. */
+  private fill(
+    args: readonly Lazy[],
+    entries: readonly Lazy[],
+    fresh: readonly (Lazy | undefined)[],
+    results: readonly Lazy[],
+  ): void {
+    const { pointers, pointerSources } = this;
+    for (let i = 0; i < pointerSources.length; i++) {
+      const source = pointerSources[i]!;
+      switch (source.kind) {
+        case "arg":
+          pointers[i] = args[source.index]!.buffer!.address;
+          break;
+        case "const":
+          pointers[i] = this.constant(source.index);
+          break;
+        case "state":
+          pointers[i] = entries[source.index]!.buffer!.address;
+          break;
+        case "stateOut":
+          pointers[i] = (fresh[source.index] ?? entries[this.stateOfOut[source.index]!]!).buffer!.address;
+          break;
+        case "result":
+          pointers[i] = results[source.index]!.buffer!.address;
+          break;
+        case "fixed":
+          pointers[i] = 0;
+          break;
+        default:
+          source satisfies never;
+      }
+    }
+  }
+
+  /** Runs the program; throws where a check says that the call failed. */
+  private perform({ executable }: Compiled, results: readonly Lazy[]): void {
+    const { pointers } = this;
+    if (this.check === undefined) executable.execute(pointers);
+    else {
+      const given = [...pointers];
+      this.check.run(() => executable.execute(pointers), {
+        input: (kind, index) =>
+          given[executable.slots.findIndex((slot) => slot.kind === kind && slot.index === index)]!,
+        added: results.slice(this.wiring.outTypes.length).map((lazy) => lazy.buffer!.address),
+        failed: () => this.failure(results),
+      });
+    }
+    const failure = this.failure(results);
+    if (failure !== undefined) throw failure;
+  }
+
+  /** Which check of the program's own did not hold. */
+  private failure(results: readonly Lazy[]): Error | undefined {
+    const { checked } = this.wiring;
+    if (checked === undefined) return undefined;
+    const { address } = results[checked.result]!.buffer!;
+    return failureOf(checked.checks, theMachine().heap.view("i32", address, 1)[0]!);
   }
 
   private constant(index: number): number {

@@ -15,6 +15,7 @@ import {
   typeOf,
   type Value,
 } from "@sinter/ir";
+import type { Checking } from "./debug/settings.ts";
 import { TraceError } from "./errors.ts";
 import type { Lazy, Ref, Traced } from "./lazy.ts";
 import type { Guard } from "./transformed.ts";
@@ -87,6 +88,8 @@ export class TraceFrame implements Frame {
   readonly checks: Error[] = [];
   /** What the functions being traced captured; kept by the outermost frame. */
   readonly guards: Guard[] = [];
+  /** What calls of the program are looked at for; kept by the outermost frame. */
+  checking: Checking = { debug: false, verify: false };
   /** Whether positions come from `tag`, so that no stack need be captured. */
   tagged: boolean;
   /** Whether variables may be made now, and if not, why. */

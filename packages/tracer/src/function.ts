@@ -6,6 +6,7 @@ import type { Loc } from "@sinter/ir";
 import { type Backend, ByteCache } from "@sinter/runtime";
 import { checkBackend, currentBackend } from "./backend.ts";
 import { Concrete } from "./concrete.ts";
+import { type Checking, checking, either } from "./debug/settings.ts";
 import { isEagerMode } from "./eager-mode.ts";
 import {
   type AnyFunction,
@@ -59,6 +60,14 @@ export interface FunctionOptions {
   readonly retraceLimit?: number;
   /** Makes any trace after the first an error. */
   readonly frozen?: boolean;
+  /**
+   * Looks for the first operation that makes NaN or an infinity and for indices out of range, in every call: such a call
+   * throws and changes nothing. Slow. A function called inside makes the whole program so. SINTER_DEBUG=1 is the default
+   * of all functions.
+   */
+  readonly debug?: boolean;
+  /** Compares every call with the reference evaluator, operation by operation. Very slow. SINTER_VERIFY=1 as above. */
+  readonly verify?: boolean;
 }
 
 /** A function that runs as a compiled program. */
@@ -98,6 +107,8 @@ const optionNames: readonly string[] = [
   "autograph",
   "retraceLimit",
   "frozen",
+  "debug",
+  "verify",
 ] satisfies readonly (keyof FunctionOptions)[];
 
 /**
@@ -162,25 +173,30 @@ export class TracedFunction {
   readonly options: FunctionOptions;
   private readonly fn: UserFunction;
   private readonly made: Site | undefined;
+  /** The arguments of a function that was loaded. */
+  private readonly known: Tree | undefined;
   private readonly cache = new ByteCache<Concrete>(cacheBytes);
   private last: Concrete | undefined;
   private lastBackend: Backend | undefined;
   private warned = false;
   private readonly site: TransformedSite | undefined;
   private readonly source: SourceKind;
+  private readonly checking: Checking;
 
   constructor(
     fn: UserFunction,
     options: FunctionOptions,
     names: readonly string[],
-    { site, made }: { readonly site?: TransformedSite | undefined; readonly made?: Site | undefined } = {},
+    { site, made, known }: { site?: TransformedSite | undefined; made?: Site | undefined; known?: Tree } = {},
   ) {
     this.fn = fn;
     this.site = site;
     this.made = made;
+    this.known = known;
     this.source = sourceKind(Function.prototype.toString.call(fn), site);
     const { signature } = options;
     this.options = { ...options, ...(signature === undefined ? {} : { signature: [...signature] }) };
+    this.checking = checking(options);
     this.name = options.name ?? (fn.name || "anonymous");
     this.names = names;
   }
@@ -201,10 +217,12 @@ export class TracedFunction {
     const fn = this.fn as (...given: readonly unknown[]) => unknown;
     if (this.source === "plain" && this.options.autograph !== false) this.refuseBranches(this.treeOf(args, []));
     const guard = this.site === undefined ? undefined : guardOf(this.name, this.site);
+    const trace = currentTrace()?.root();
+    if (trace !== undefined) trace.checking = either(trace.checking, this.checking);
     const result = this.inlined(fn, args);
     if (guard !== undefined) {
       settleGuard(guard);
-      currentTrace()?.root().guards.push(guard);
+      trace?.guards.push(guard);
     }
     return result;
   }
@@ -285,6 +303,7 @@ export class TracedFunction {
   signatures(): readonly (readonly unknown[])[] {
     // The same arguments may have been traced for several backends.
     const traced = new Map(this.cache.values().map(({ signature, tree }) => [signature, tree]));
+    if (traced.size === 0 && this.known !== undefined) return [specsOf(this.known) as readonly unknown[]];
     if (traced.size === 0) return this.options.signature === undefined ? [] : [this.options.signature];
     return [...traced.keys()].sort().map((signature) => specsOf(traced.get(signature)!) as readonly unknown[]);
   }
@@ -328,7 +347,8 @@ export class TracedFunction {
     const { fastMath = false } = this.options;
     const guards = this.site === undefined ? [] : [guardOf(this.name, this.site)];
     const tagged = this.source === "tagged";
-    return traceFunction(this.fn, this.name, tree, this.names, { fastMath, creation, guards, tagged });
+    const { checking } = this;
+    return traceFunction(this.fn, this.name, tree, this.names, { fastMath, creation, guards, tagged, checking });
   }
 
   /** Throws where source that was not transformed branches on what may be a tensor: not on what is static in this call. */

@@ -2,6 +2,7 @@
 import type { HostTensor } from "@sinter/ir";
 import { theMachine } from "@sinter/runtime";
 import { type Wiring, wire } from "./concrete.ts";
+import type { Checking } from "./debug/settings.ts";
 import { force } from "./eager.ts";
 import { describeValue, locText, SinterError, TraceError, userLocIn } from "./errors.ts";
 import { currentFrame, inFrame, TraceFrame, VariableCell } from "./frame.ts";
@@ -29,6 +30,7 @@ export interface TraceOptions {
   readonly guards?: readonly Guard[];
   /** Whether positions come from the transformed source. */
   readonly tagged?: boolean;
+  readonly checking?: Checking;
 }
 
 export interface TraceResult {
@@ -46,10 +48,11 @@ export function traceFunction(
   names: readonly string[],
   options: TraceOptions,
 ): TraceResult {
-  const { fastMath = false, creation, guards = [], tagged = false } = options;
+  const { fastMath = false, creation, guards = [], tagged = false, checking } = options;
   const frame = new TraceFrame(name, currentFrame(), { fastMath, creation, adopt });
   frame.guards.push(...guards);
   frame.tagged = tagged;
+  if (checking !== undefined) frame.checking = checking;
   const args: Traced[] = [];
   eachTensor(tree, ({ index, dtype, shape, path }) => {
     args[index] = frame.argument(dtype, shape, pathName(path, names));

@@ -1,0 +1,3 @@
+/** Debug builds: which node first made NaN or an infinity or read out of range. */
+export type { WatchSite } from "./sites.ts";
+export { atSite, type Watched, watch } from "./watch.ts";

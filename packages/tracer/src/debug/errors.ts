@@ -1,0 +1,41 @@
+/** Errors of debug builds, of verified calls, and of programs that trap. */
+import type { HostTensor } from "@sinter/ir";
+import { SinterError } from "../errors.ts";
+
+/** What was found where a debug build failed. Values are copies. */
+export interface FailureDetails {
+  /** The public function that made the operation, as far as it is known, and the operation. */
+  readonly name: string;
+  readonly op: string;
+  /** Reverse mode made it from what was written at the line. */
+  readonly backward: boolean;
+  /** Rounds of the loops around it, from the outside in. */
+  readonly rounds: readonly number[];
+  /** The first element at fault; of an index operand where that is out of range. */
+  readonly element: readonly number[];
+  readonly operands: readonly HostTensor[];
+  readonly results: readonly HostTensor[];
+}
+
+/** An operation made NaN or an infinity. Only where `debug: true`. */
+export class NonFiniteError extends SinterError {
+  override readonly name = "NonFiniteError";
+  /** Absent where it could not be found out. */
+  readonly details: FailureDetails | undefined;
+
+  constructor(message: string, where: string | undefined, details: FailureDetails | undefined) {
+    super(message, where ?? { place: "" });
+    this.details = details;
+  }
+}
+
+/** A position out of data lies outside its axis. Only where `debug: true`; elsewhere it clamps. */
+export class BoundsError extends SinterError {
+  override readonly name = "BoundsError";
+  readonly details: FailureDetails | undefined;
+
+  constructor(message: string, where: string | undefined, details: FailureDetails | undefined) {
+    super(message, where ?? { place: "" });
+    this.details = details;
+  }
+}
