@@ -39,7 +39,8 @@ export interface NamedTensor {
 
 /** A copy of a tensor's elements. */
 export function dataOf({ dtype, shape, bytes }: StoredTensor): TypedArray {
-  return viewOf(dtype, bytes.slice().buffer, 0, sizeOf(shape));
+  // Not slice(): that of a Node Buffer copies nothing.
+  return viewOf(dtype, new Uint8Array(bytes).buffer, 0, sizeOf(shape));
 }
 
 /**
