@@ -19,12 +19,20 @@ export {
   AssertionError,
   DisposedError,
   DTypeError,
+  ExportError,
   OutOfMemoryError,
   ShapeError,
   SinterError,
   TraceError,
 } from "./errors.ts";
 export { evalShape } from "./eval-shape.ts";
+export {
+  type LoadedWeights,
+  type LoadWeightsOptions,
+  loadWeights,
+  saveWeights,
+  weightsToBytes,
+} from "./export/weights.ts";
 export { VariableCell } from "./frame.ts";
 export { type CompiledFunction, compile, type FunctionOptions } from "./function.ts";
 export * from "./lib/index.ts";
