@@ -41,7 +41,7 @@ const exactLayers = 250;
 /** Beyond that, layers are filled from left to right. */
 const layoutLimit = 700;
 
-export const longestText = 40;
+export const longestText = 30;
 
 export function place(drawing: Drawing): Placed {
   const sized = drawing.boxes.map(measure);
@@ -93,7 +93,7 @@ interface Layout {
 function byDagre(sized: readonly Sized[], arrows: readonly { readonly from: string; readonly to: string }[]): Layout {
   const graph = new Graph();
   const ranker = sized.length > exactLayers ? "longest-path" : "network-simplex";
-  graph.setGraph({ rankdir: "TB", nodesep: 22, edgesep: 12, ranksep: 34, marginx: margin, marginy: margin, ranker });
+  graph.setGraph({ rankdir: "TB", nodesep: 18, edgesep: 10, ranksep: 40, marginx: margin, marginy: margin, ranker });
   graph.setDefaultEdgeLabel(() => ({}));
   for (const { box, width, height } of sized) graph.setNode(box.id, { width, height });
   for (const { from, to } of arrows) graph.setEdge(from, to);
@@ -106,7 +106,12 @@ function byDagre(sized: readonly Sized[], arrows: readonly { readonly from: stri
       const { x, y } = graph.node(box.id) as unknown as Point;
       return { x: x - width / 2, y: y - height / 2 };
     }),
-    paths: arrows.map(({ from, to }) => (graph.edge(from, to) as unknown as { points: Point[] }).points),
+    paths: arrows.map(({ from, to }) => {
+      // From the middle of the one's foot to the middle of the other's head, by way of the layers between them.
+      const [a, b] = [graph.node(from), graph.node(to)] as unknown as readonly (Point & { readonly height: number })[];
+      const between = (graph.edge(from, to) as unknown as { readonly points: readonly Point[] }).points.slice(1, -1);
+      return [{ x: a!.x, y: a!.y + a!.height / 2 }, ...between, { x: b!.x, y: b!.y - b!.height / 2 }];
+    }),
   };
 }
 

@@ -3,7 +3,7 @@
  * has the drawings of its blocks inside.
  */
 import type { Inspection, KernelPicture, StepPicture } from "@sinter/runtime";
-import { bytes, count, plural } from "../page/format.ts";
+import { bytes, flops, plural } from "../page/format.ts";
 
 export interface Box {
   readonly id: string;
@@ -72,7 +72,7 @@ export function operations(inspection: Inspection): Drawing {
         subtitle: node.type,
         kernel: node.kernels[0],
         node: node.path,
-        blocks: regions.map((region) => draw(region, `block ${region.slice(node.path.length + 1)}`)),
+        blocks: regions.map((region) => draw(region, blockName(node.op, Number(region.slice(node.path.length + 1))))),
       };
     });
     const ends = parent === "" ? resultsOf(inspection) : [];
@@ -80,6 +80,12 @@ export function operations(inspection: Inspection): Drawing {
     return { label, boxes: [...params.values(), ...boxes, ...ends.map((end) => end.box)], arrows };
   };
   return draw("", "");
+}
+
+function blockName(op: string, region: number): string {
+  if (op === "while") return region === 0 ? "test" : "each round";
+  if (op === "scan") return "each round";
+  return op === "cond" ? `branch ${region}` : `block ${region}`;
 }
 
 function resultsOf(inspection: Inspection): { readonly box: Box; readonly value: string }[] {
@@ -194,13 +200,13 @@ function kernelBox(id: string, kernel: KernelPicture, { buffers }: Inspection): 
     const { place, name } = buffers[buffer]!;
     return writes && place === "stateOut" ? [name.replace(/_next$/, "")] : [];
   });
-  const updates = states.length === 0 ? "" : `updates ${listed(states, 3)} · `;
   const moved = bytes(kernel.bytesRead + kernel.bytesWritten);
+  const updates = states.length === 0 ? "" : ` · updates ${states.join(", ")}`;
   return {
     id,
     kind: "kernel",
     title: `${kernel.index} ${operationsIn(kernel)}`,
-    subtitle: `${updates}${count(kernel.flops)}flop · ${moved}`,
+    subtitle: `${flops(kernel.flops)} · ${moved}${updates}`,
     kernel: kernel.index,
     node: undefined,
     blocks: [],
@@ -210,11 +216,6 @@ function kernelBox(id: string, kernel: KernelPicture, { buffers }: Inspection): 
 /** What a kernel holds, from its name: `k3_dot_relu` is `dot relu`. */
 export function operationsIn(kernel: { readonly name: string }): string {
   return kernel.name.replace(/^k\d+_/, "").replaceAll("_", " ");
-}
-
-function listed(names: readonly string[], most: number): string {
-  const rest = names.length - most;
-  return rest > 0 ? `${names.slice(0, most).join(", ")} and ${rest} more` : names.join(", ");
 }
 
 type Control = Exclude<StepPicture, { readonly kind: "kernel" | "copy" | "swap" }>;

@@ -14,16 +14,18 @@ function content(placed: Placed, marker: string): Html {
     ({ from, to, points }) =>
       html`<path class="arrow" data-from="${from}" data-to="${to}" d="${curve(points)}" marker-end="${marker}"/>`,
   );
-  return html`<g>${arrows}</g>${placed.boxes.map((box) => boxSvg(box, marker))}`;
+  const top = placed.boxes.reduce<PlacedBox | undefined>((a, b) => (a === undefined || b.y < a.y ? b : a), undefined);
+  return html`<g>${arrows}</g>${placed.boxes.map((box) => boxSvg(box, marker, box === top))}`;
 }
 
-function boxSvg({ box, x, y, width, height, blocks }: PlacedBox, marker: string): Html {
+/** `top`: the drawing begins with it. */
+function boxSvg({ box, x, y, width, height, blocks }: PlacedBox, marker: string, top: boolean): Html {
   const pill = box.kind === "param" || box.kind === "result";
   const inner = blocks.map(
-    ({ x: left, y: top, drawing }) =>
-      html`<g transform="translate(${fixed(left)} ${fixed(top)})"><rect class="block" width="${fixed(Math.max(drawing.width, width - 24))}" height="${fixed(drawing.height)}" rx="6"/><text class="sub" x="8" y="-3">${drawing.label}</text>${content(drawing, marker)}</g>`,
+    ({ x: left, y: under, drawing }) =>
+      html`<g transform="translate(${fixed(left)} ${fixed(under)})"><rect class="block" width="${fixed(Math.max(drawing.width, width - 24))}" height="${fixed(drawing.height)}" rx="6"/><text class="sub" x="8" y="-3">${drawing.label}</text>${content(drawing, marker)}</g>`,
   );
-  const top = box.subtitle === "" ? 17 : 16;
+  const line = box.subtitle === "" ? 17 : 16;
   const colour = box.kernel === undefined ? "" : ` k${box.kernel % 12}`;
   const target =
     box.kind === "operation"
@@ -31,15 +33,15 @@ function boxSvg({ box, x, y, width, height, blocks }: PlacedBox, marker: string)
       : box.kind === "kernel"
         ? html` data-kernel="${box.kernel}" tabindex="0" role="button"`
         : "";
-  return html`<g class="box ${box.kind}${colour}" data-id="${box.id}" transform="translate(${fixed(x)} ${fixed(y)})"${target}><title>${box.title}  ${box.subtitle}</title><rect width="${fixed(width)}" height="${fixed(height)}" rx="${pill ? Math.min(height, 34) / 2 : 6}"/>
-<text class="title" x="13" y="${top}">${cut(box.title)}</text>${box.subtitle === "" ? "" : html`<text class="sub" x="13" y="${top + 14}">${cut(box.subtitle)}</text>`}${inner}</g>`;
+  return html`<g class="box ${box.kind}${colour}${top ? " top" : ""}" data-id="${box.id}" transform="translate(${fixed(x)} ${fixed(y)})"${target}><title>${box.title}  ${box.subtitle}</title><rect width="${fixed(width)}" height="${fixed(height)}" rx="${pill ? Math.min(height, 34) / 2 : 6}"/>
+<text class="title" x="13" y="${line}">${cut(box.title)}</text>${box.subtitle === "" ? "" : html`<text class="sub" x="13" y="${line + 14}">${cut(box.subtitle)}</text>`}${inner}</g>`;
 }
 
 function cut(text: string): string {
   return text.length > longestText ? `${text.slice(0, longestText - 1)}…` : text;
 }
 
-/** A smooth line: straight from and to its ends, bending half way between the points that dagre gives. */
+/** A smooth line through the points, upright in each of them. */
 function curve(points: readonly Point[]): string {
   const [first, ...rest] = points;
   if (first === undefined) return "";

@@ -45,8 +45,9 @@ export function behave(): void {
     return typeof text === "string" ? text : textOf(text[0]).slice(text[1], text[2]);
   };
   const fill = (): void => {
-    for (const pre of document.querySelectorAll<HTMLElement>("pre[data-text]")) {
-      if (pre.offsetParent === null) continue;
+    // All are looked at before one is changed: each look behind a change would lay the page out anew.
+    const empty = [...document.querySelectorAll<HTMLElement>("pre[data-text]")];
+    for (const pre of empty.filter((one) => one.offsetParent !== null)) {
       pre.textContent = textOf(pre.dataset["text"]!);
       pre.removeAttribute("data-text");
     }
@@ -93,6 +94,7 @@ export function behave(): void {
   const showNode = (path: string): void => {
     const node = data.nodes[path];
     if (node === undefined) return;
+    detail.hidden = false;
     detail.replaceChildren(make("h3", node.op), make("pre", node.text.trim(), "text line"));
     row("type", make("code", node.type));
     row("kernel", ...(node.kernels.length > 0 ? node.kernels.map(chip) : ["none: it needs no work of its own"]));
@@ -134,9 +136,14 @@ export function behave(): void {
     if (started.has(svg) || svg.clientWidth === 0) return;
     started.add(svg);
     const [, , w, h] = whole.get(svg)! as [number, number, number, number];
-    const scale = Math.min(1.15, Math.max(svg.clientWidth / w, 0.62));
+    const fits = Math.min(svg.clientWidth / w, svg.clientHeight / h);
+    const scale = fits > 0.6 ? Math.min(fits, 1.1) : Math.min(Math.max(svg.clientWidth / w, 0.6), 1);
     const [vw, vh] = [svg.clientWidth / scale, svg.clientHeight / scale];
-    setBox(svg, [(w - vw) / 2, h <= vh ? (h - vh) / 2 : 0, vw, vh]);
+    const top = svg.querySelector<SVGGElement>(":scope > .box.top")?.getBBox();
+    const [, x = "0"] =
+      /translate\(([\d.-]+)/.exec(svg.querySelector(":scope > .box.top")?.getAttribute("transform") ?? "") ?? [];
+    const middle = w <= vw ? w / 2 : Number(x) + (top?.width ?? 0) / 2;
+    setBox(svg, [middle - vw / 2, h <= vh ? (h - vh) / 2 : 0, vw, vh]);
   };
   const zoom = (svg: SVGSVGElement, factor: number, at?: { readonly x: number; readonly y: number }): void => {
     const [x, y, w, h] = boxOf(svg) as [number, number, number, number];
@@ -187,6 +194,7 @@ export function behave(): void {
   }
   const pick = (box: Element | null): void => {
     choose(box);
+    detail.hidden = box === null;
     const [node, kernel] = [box?.getAttribute("data-node"), box?.getAttribute("data-kernel")];
     if (node != null) {
       history.replaceState(null, "", `#node-${node}`);

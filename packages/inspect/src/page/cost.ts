@@ -80,8 +80,7 @@ function roofline(
   });
   return html`<div class="scroll chart"><svg viewBox="0 0 ${width} ${height}" role="img" aria-label="roofline of the kernels">
 ${vertical}${horizontal}<path class="under" d="${roof}V${height - bottom}H${left}z"/><path class="roof" d="${roof}"/>
-<text class="axis" x="${px(x(ridge) + 10)}" y="${px(y(gflops) - 7)}">${short(gflops)} GFLOP/s</text>
-<text class="axis" text-anchor="end" x="${width - right}" y="${height - 8}">flop per byte</text><text class="axis" x="8" y="${top - 3}">GFLOP/s</text>
+<text class="axis" text-anchor="end" x="${width - right}" y="${height - 8}">flop per byte</text><text class="axis" x="${left + 6}" y="${top + 12}">GFLOP/s, as many as the line allows</text>
 ${dots}</svg></div>`;
 }
 

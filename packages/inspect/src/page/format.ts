@@ -9,6 +9,12 @@ export function count(value: number): string {
   return i === 0 ? short(n) : `${short(n)} ${steps[i]}`;
 }
 
+/** `1.2 Mflop` */
+export function flops(value: number): string {
+  const [n, unit] = count(value).split(" ");
+  return `${n} ${unit === "K" ? "k" : (unit ?? "")}flop`;
+}
+
 /** `1.2 MiB` */
 export function bytes(value: number): string {
   let [n, i] = [value, 0];

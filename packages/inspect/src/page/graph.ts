@@ -30,6 +30,6 @@ export function graph({ inspection }: Context): Section {
     title: "Graph",
     lead: html`Values flow downwards. A colour is a kernel: boxes of one colour run as one loop over memory. Click a box to see its line, its type and where it was written.${all ? "" : html` With ${plural(inspection.nodes.length, "operation")}, only kernels are drawn.`}`,
     body: html`<div class="graph tabs"><div class="bar-of-tools"><div role="tablist">${tabs}</div><span class="grow"></span><span class="muted hint">drag to move, ctrl and wheel to zoom</span><button type="button" data-zoom="out" title="smaller">−</button><button type="button" data-zoom="fit" title="the whole drawing">fit</button><button type="button" data-zoom="in" title="larger">+</button></div>
-<div class="stage">${panels}<aside class="detail" id="detail" aria-live="polite" tabindex="-1"><p class="none">Nothing chosen yet.</p></aside></div></div>`,
+<div class="stage">${panels}<aside class="detail" id="detail" aria-live="polite" tabindex="-1" hidden></aside></div></div>`,
   };
 }

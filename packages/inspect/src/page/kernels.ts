@@ -1,7 +1,7 @@
 /** Each kernel beside the TypeScript that it came from: its nest, its loops, its WebAssembly. */
 import type { KernelPicture } from "@sinter/runtime";
 import { operationsIn } from "../graph/model.ts";
-import { bytes, count, plural } from "./format.ts";
+import { bytes, flops, plural } from "./format.ts";
 import { type Html, html } from "./html.ts";
 import { type Context, chipOf, nodeLink, type Section } from "./parts.ts";
 
@@ -13,7 +13,7 @@ export function kernels(context: Context): Section {
     title: "Kernels",
     lead: html`Left the lines that a kernel came from, right what became of them: its nest says what is computed, its loops how, its WebAssembly what runs.`,
     body: html`
-${list.length > 8 ? html`<p class="jump">${list.map(chipOf)}</p>` : ""}
+${list.length > 8 && list.length <= 120 ? html`<p class="jump">${list.map(chipOf)}</p>` : ""}
 <div class="kernels">${list.map((kernel) => kernelItem(kernel, context, list.length <= 6 || kernel.index === 0))}</div>
 <h3 id="run">The function that calls them</h3>
 <p class="lead">The program’s only export: it loads the pointers and calls the kernels in order.</p>
@@ -23,9 +23,9 @@ ${list.length > 8 ? html`<p class="jump">${list.map(chipOf)}</p>` : ""}
 
 function kernelItem(kernel: KernelPicture, context: Context, open: boolean): Html {
   const { excerpts, inspection } = context;
-  const { index, name, schedule, flops, runs } = kernel;
+  const { index, name, schedule, runs } = kernel;
   const facts = [
-    `${count(flops)}flop`,
+    flops(kernel.flops),
     `${bytes(kernel.bytesRead)} read`,
     `${bytes(kernel.bytesWritten)} written`,
     ...(runs === 1 ? [] : [runs === null ? "runs as often as its loop" : `runs ${runs} times`]),

@@ -1,7 +1,7 @@
 /** What was compiled, what became of it in numbers, and which kernels compute each line of the source. */
 import type { Loc } from "@sinter/ir";
 import { paint } from "./excerpt.ts";
-import { bytes, count, percent, plural, seconds } from "./format.ts";
+import { bytes, flops, percent, plural, seconds } from "./format.ts";
 import { type Html, html } from "./html.ts";
 import { type Context, chipOf, leastSecondsOfCall, type Section } from "./parts.ts";
 
@@ -12,8 +12,8 @@ export function overview(context: Context): Section {
   const tiles: readonly (readonly [string, string, string])[] = [
     [String(nodes.length), nodes.length === 1 ? "operation" : "operations", "graph"],
     [String(kernels.length), kernels.length === 1 ? "kernel" : "kernels", "kernels"],
-    [`${count(cost.flops)}`, "flop a call", "cost"],
-    [bytes(cost.bytesRead + cost.bytesWritten), "read and written a call", "cost"],
+    [flops(cost.flops), "of arithmetic a call", "cost"],
+    [bytes(cost.bytesRead + cost.bytesWritten), "of traffic a call", "cost"],
     [bytes(inspection.arenaBytes), "arena", "memory"],
     [bytes(cost.codeBytes), "of WebAssembly", "kernels"],
     [seconds(spent / 1000), "to compile", "passes"],

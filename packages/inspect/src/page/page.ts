@@ -5,7 +5,7 @@ import { operationsIn } from "../graph/model.ts";
 import { behave, type PageData } from "./client.ts";
 import { cost } from "./cost.ts";
 import { Excerpts, type Sources } from "./excerpt.ts";
-import { bytes, count } from "./format.ts";
+import { bytes, flops } from "./format.ts";
 import { fusion } from "./fusion.ts";
 import { graph } from "./graph.ts";
 import { Html, html, jsonForScript } from "./html.ts";
@@ -42,7 +42,7 @@ export function page(inspection: Inspection, sources: Sources, options: PageOpti
   );
   const document = html`<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'">
 <title>${inspection.name} · Sinter</title><link rel="icon" href="data:,">
 <style>${new Html(style)}</style></head>
 <body><header><span class="brand">Sinter inspect</span><h1>${inspection.name}</h1><p class="target">${inspection.target}</p><nav aria-label="sections">${links}</nav>
@@ -77,7 +77,7 @@ function pageData(inspection: Inspection, excerpts: Excerpts, texts: ReadonlyMap
     ),
     kernels: inspection.kernels.map((kernel) => ({
       title: operationsIn(kernel),
-      facts: `${kernel.schedule} · ${count(kernel.flops)}flop · ${bytes(kernel.bytesRead)} read · ${bytes(kernel.bytesWritten)} written`,
+      facts: `${kernel.schedule} · ${flops(kernel.flops)} · ${bytes(kernel.bytesRead)} read · ${bytes(kernel.bytesWritten)} written`,
       nodes: kernel.nodes,
       locs: locsOf(kernel.locs),
     })),

@@ -26,7 +26,6 @@ const levelNames: Readonly<Record<PassDump["level"], string>> = {
 };
 
 export function passes({ inspection, later }: Context): Section {
-  const total = inspection.passes.reduce((n, pass) => n + pass.milliseconds, 0) || 1;
   const items = inspection.passes.map((pass, i) => {
     const before = inspection.passes[i - 1];
     const change = before?.level === pass.level ? difference(before.text, pass.text) : undefined;
@@ -41,9 +40,10 @@ export function passes({ inspection, later }: Context): Section {
       change === undefined
         ? text
         : html`${change.body}<details class="whole"><summary>The whole text after this pass</summary>${text}</details>`;
-    const open = change !== undefined && change.added + change.removed > 0 && change.added + change.removed < 200;
+    const changes = change === undefined ? 0 : change.added + change.removed;
+    const open = i === 0 || (changes > 0 && changes < 200);
     return html`<details class="pass" id="pass-${i}"${open ? html` open` : ""}>
-<summary><span class="ordinal">${i}</span><b>${pass.name}</b><span class="grow">${summary}</span><span class="time" style="--part:${(pass.milliseconds / total).toFixed(3)}">${seconds(pass.milliseconds / 1000)}</span></summary>
+<summary><span class="ordinal">${i}</span><b>${pass.name}</b><span class="grow">${summary}</span><span class="time">${seconds(pass.milliseconds / 1000)}</span></summary>
 <p class="lead">${meanings[pass.name] ?? ""}</p>${body}</details>`;
   });
   return {

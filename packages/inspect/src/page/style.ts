@@ -36,6 +36,7 @@ header footer{margin-top:auto;padding:14px 10px 0;color:var(--muted);font-size:1
 button{font:inherit;color:inherit;background:var(--card);border:1px solid var(--line);border-radius:7px;padding:3px 10px;cursor:pointer}
 button:hover{border-color:var(--muted)}
 main{padding:30px 38px 80px;max-width:1360px;width:100%}
+main>section{scroll-margin-top:30px}
 section>h2{font-size:23px;line-height:1.25;margin:0 0 4px;font-weight:650;letter-spacing:-.01em}
 h3{font-size:15px;margin:34px 0 2px;font-weight:650}
 .lead{color:var(--muted);margin:0 0 14px;max-width:82ch}section>.lead{font-size:15px;margin-bottom:22px}
@@ -65,10 +66,11 @@ details>summary::-webkit-details-marker{display:none}
 details>summary::before{content:"";flex:none;width:6px;height:6px;border:solid var(--muted);border-width:0 1.5px 1.5px 0;transform:rotate(-45deg);transition:transform .12s}
 details[open]>summary::before{transform:rotate(45deg)}
 .grow{flex:1}
+.kernel{content-visibility:auto;contain-intrinsic-size:auto 46px}
 .pass,.kernel{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:10px 14px;margin-bottom:10px}
 .pass .ordinal{color:var(--muted);font-variant-numeric:tabular-nums;width:14px;text-align:right}
 .pass b{min-width:138px}.pass>.lead{margin:6px 0 10px 30px}
-.pass .time{font-size:12px;color:var(--muted);width:96px;text-align:right;font-variant-numeric:tabular-nums;border-radius:4px;padding:0 6px;background:linear-gradient(270deg,light-dark(#ececea,#2a2c31) calc(var(--part)*100%),transparent 0)}
+.pass .time{font-size:12px;color:var(--muted);width:96px;text-align:right;font-variant-numeric:tabular-nums}
 .plus{color:var(--plus-ink);font-weight:600}.minus{color:var(--minus-ink);font-weight:600}
 pre{margin:0}
 pre.text,pre.diff{background:var(--sunk);border:1px solid var(--line);border-radius:8px;padding:10px 12px;overflow:auto;max-height:70vh;line-height:1.5;tab-size:2}
@@ -99,7 +101,8 @@ td.to{color:var(--muted)}td.why{color:var(--muted);font-size:12.5px}
 .tabs>[role=tablist]{margin-bottom:8px}.pair pre.text{max-height:34em}
 [hidden]{display:none!important}
 .bar-of-tools{display:flex;align-items:center;gap:8px;margin-bottom:10px}.hint{font-size:12px}
-.stage{display:grid;grid-template-columns:minmax(0,1fr) 340px;border:1px solid var(--line);border-radius:10px;background:var(--card);overflow:hidden}
+.stage{display:grid;grid-template-columns:minmax(0,1fr);border:1px solid var(--line);border-radius:10px;background:var(--card);overflow:hidden}
+.stage:has(.detail:not([hidden])){grid-template-columns:minmax(0,1fr) 340px}
 .canvas{height:calc(100vh - 236px);min-height:440px;overflow:hidden;background:var(--card) radial-gradient(light-dark(#ececea,#24262a) 1px,transparent 1px) 0 0/18px 18px}
 svg.drawing{width:100%;height:100%;display:block;cursor:grab;touch-action:none;user-select:none}svg.drawing:active{cursor:grabbing}
 .detail{border-left:1px solid var(--line);padding:14px 16px;overflow:auto;height:calc(100vh - 236px);min-height:440px;font-size:13px}.detail h3{margin:0 0 8px}
@@ -121,7 +124,8 @@ svg.drawing{width:100%;height:100%;display:block;cursor:grab;touch-action:none;u
 .roof{fill:none;stroke:var(--text);stroke-width:1.6}.under{fill:light-dark(#f2f5fa,#1e2329)}
 .dot circle{fill:var(--solid);fill-opacity:.82;stroke:var(--card);stroke-width:1.2}.dot:hover circle{fill-opacity:1}.dot .inside{font-size:11px;font-weight:650;fill:#fff}.dot .beside{font-size:10.5px;fill:var(--muted)}
 .ready main>section[hidden]{display:none}
-@media (max-width:980px){body{display:block}header{position:static;height:auto;border-right:0;border-bottom:1px solid var(--line);padding:16px}header footer,header kbd{display:none}nav{flex-direction:row;flex-wrap:wrap}main{padding:20px 16px 60px}.pair,.columns,.stage{grid-template-columns:minmax(0,1fr)}.detail{border-left:0;border-top:1px solid var(--line);height:auto;min-height:0}.canvas{height:60vh}}
+@media (max-width:980px){body{display:block}header{position:static;height:auto;border-right:0;border-bottom:1px solid var(--line);padding:16px}header footer,header kbd{display:none}nav{flex-direction:row;flex-wrap:wrap}main{padding:20px 16px 60px}.pair,.columns,.stage{grid-template-columns:minmax(0,1fr)}.detail{border-left:0;border-top:1px solid var(--line);height:auto;min-height:0}.stage:has(.detail:not([hidden])){grid-template-columns:minmax(0,1fr) 340px}
+.canvas{height:60vh}}
 @media print{header{display:none}body{display:block}main>section{display:block!important}}
 ${kernelColours}
 `;
