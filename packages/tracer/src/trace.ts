@@ -10,7 +10,7 @@ import { toRef } from "./kit.ts";
 import { type Lazy, type Ref, readLazy, type Traced } from "./lazy.ts";
 import { Tensor } from "./tensor.ts";
 import { type Guard, settleGuard } from "./transformed.ts";
-import { buildTree, checkResult, eachTensor, type Leaf, type Tree, treeOf } from "./trees.ts";
+import { buildTree, checkResult, eachTensor, isPlainObject, type Leaf, type Tree, treeOf } from "./trees.ts";
 
 /** Captured tensors of at most this many bytes become part of the program. */
 const foldedBytes = 64;
@@ -134,6 +134,8 @@ export function traceBody(
 function variablesRead(value: unknown): unknown {
   if (value instanceof VariableCell) return new Tensor(toRef("the result", "variable", value));
   if (Array.isArray(value)) return value.map(variablesRead);
+  if (isPlainObject(value))
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, variablesRead(item)]));
   return value;
 }
 

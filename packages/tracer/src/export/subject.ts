@@ -32,9 +32,10 @@ export class Problems {
     this.caller = caller;
   }
 
-  /** `where`: a line, unless the text tells it. */
+  /** `where`: a line, for a text that tells none. */
   add(what: string, why: string, where?: string): void {
-    this.found.push(`${what}: ${why}${where === undefined ? "" : `\n    at ${where}`}`);
+    const told = where === undefined || /\n\s+at \S/.test(why);
+    this.found.push(`${what}: ${why}${told ? "" : `\n    at ${where}`}`);
   }
 
   throwIfAny(): void {
