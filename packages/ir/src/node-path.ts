@@ -38,7 +38,13 @@ export function visitNodes(graph: Graph, visit: (node: Node, path: NodePath, gra
   inside(graph, []);
 }
 
+/** The graph or region that a node is in. */
+export function regionAt(graph: Graph, path: NodePath): Graph {
+  return along(graph, path).at(-1)!.region;
+}
+
 interface Place {
+  readonly region: Graph;
   readonly node: Node;
   readonly locs: readonly Loc[];
 }
@@ -50,7 +56,7 @@ function along(graph: Graph, path: NodePath): Place[] {
   for (let i = 0; i < path.length; i += 2) {
     const node: Node | undefined = region?.nodes[path[i]!];
     if (region === undefined || node === undefined) break;
-    out.push({ node, locs: region.debug.locs[path[i]!] ?? [] });
+    out.push({ region, node, locs: region.debug.locs[path[i]!] ?? [] });
     region = node.regions[path[i + 1]!];
   }
   if (2 * out.length - 1 !== path.length)

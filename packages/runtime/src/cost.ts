@@ -1,15 +1,17 @@
 /** What a program costs, from its loops and its plan: no measurement. */
 import {
-  type BufferDecl,
-  bytesOf,
+  bodiesOf,
+  bytesOfBuffer,
   type Graph,
-  type LoopKernel,
+  type KernelWork,
   type LoopProgram,
   type LoopStep,
   type NestProgram,
   type Plan,
   staticDim,
+  visitSteps,
   type WasmProgram,
+  workOfKernel,
 } from "@sinter/ir";
 
 /** Everything that was made on the way. */
@@ -21,26 +23,24 @@ export interface Made {
   readonly program: WasmProgram;
 }
 
-/** One kernel of a program, in the order of execution. */
-export interface KernelCost {
+/** One kernel of a program: what one run of it does. */
+export interface KernelCost extends KernelWork {
   /** Made of the names of the operations that it holds. */
   readonly name: string;
   /** How its loops were arranged. */
   readonly schedule: string;
-  readonly flops: number;
-  readonly bytesRead: number;
-  readonly bytesWritten: number;
+  /** Flops for each byte that it reads or writes; 0 where it moves none. */
+  readonly intensity: number;
+  /** How often it runs in one call; null inside a `while`, where only data says. Branches count as if taken. */
+  readonly runs: number | null;
 }
 
 /**
  * Work and bytes of a loop are those of one round, times its rounds where their number is known (`scan`); a `while` counts
- * once. Of branches all count. Kernels count once, however often they run.
+ * once. Of branches all count.
  */
-export interface Cost {
-  readonly flops: number;
-  readonly bytesRead: number;
-  readonly bytesWritten: number;
-  /** Kernels that read or write a buffer of more than 64 elements. */
+export interface Cost extends KernelWork {
+  /** Kernels that read or write a buffer of more than 64 elements; each once, however often it runs. */
   readonly kernels: number;
   /** Kernels that touch no more than that. */
   readonly scalarKernels: number;
@@ -48,67 +48,49 @@ export interface Cost {
   /** Arena, arguments, constants, states and results together. */
   readonly peakBytes: number;
   readonly codeBytes: number;
-  /** Each kernel that `kernels` and `scalarKernels` count. */
+  /** Each kernel that `kernels` and `scalarKernels` count, in the order of execution. */
   readonly byKernel: readonly KernelCost[];
 }
 
 const scalarElements = 64;
 
-export function costOf({ loops, plan, program }: Made): Cost {
-  let flops = 0;
-  let bytesRead = 0;
-  let bytesWritten = 0;
-  let kernels = 0;
+export function costOf({ nests, loops, plan, program }: Made): Cost {
+  const total = { flops: 0, bytesRead: 0, bytesWritten: 0 };
   const byKernel: KernelCost[] = [];
-  const visit = (steps: readonly LoopStep[], times: number): void => {
+  const works = kernelWorks(nests, loops);
+  const add = (work: KernelWork, times: number): void => {
+    total.flops += work.flops * times;
+    total.bytesRead += work.bytesRead * times;
+    total.bytesWritten += work.bytesWritten * times;
+  };
+  /** `times`: rounds of the loops around whose number is known. `counted`: all loops around are such. */
+  const visit = (steps: readonly LoopStep[], times: number, counted: boolean): void => {
     for (const step of steps) {
-      switch (step.kind) {
-        case "kernel": {
-          const kernel = loops.kernels[step.kernel]!;
-          const cost = kernelCost(kernel, loops.buffers);
-          byKernel.push(cost);
-          flops += cost.flops * times;
-          bytesRead += cost.bytesRead * times;
-          bytesWritten += cost.bytesWritten * times;
-          if (kernel.buffers.some((id) => elements(loops.buffers[id]!) > scalarElements)) kernels++;
-          break;
-        }
-        case "copy": {
-          const bytes = bytesOfDecl(loops.buffers[step.to]!);
-          bytesRead += bytes * times;
-          bytesWritten += bytes * times;
-          break;
-        }
-        case "host":
-        case "swap":
-          break;
-        case "if":
-          for (const branch of step.branches) visit(branch, times);
-          break;
-        case "for":
-          visit(step.body, times * staticDim(step.count));
-          break;
-        case "while":
-          visit(step.test, times);
-          visit(step.body, times);
-          break;
-        default:
-          step satisfies never;
-      }
+      if (step.kind === "kernel") {
+        const { name, schedule } = loops.kernels[step.kernel]!;
+        const work = works[step.kernel]!;
+        add(work, times);
+        byKernel.push({ name, schedule, ...work, intensity: intensityOf(work), runs: counted ? times : null });
+      } else if (step.kind === "copy") add(copyWork(loops, step), times);
+      const rounds = step.kind === "for" ? staticDim(step.count) : 1;
+      for (const body of bodiesOf(step)) visit(body, times * rounds, counted && step.kind !== "while");
     }
   };
-  visit(loops.steps, 1);
+  visit(loops.steps, 1, true);
+  const isLarge = (id: number): boolean => {
+    const { shape } = loops.buffers[id]!;
+    return shape.reduce<number>((n, d) => n * (typeof d === "number" ? d : d.hi), 1) > scalarElements;
+  };
+  const kernels = loops.kernels.filter((kernel) => kernel.buffers.some(isLarge)).length;
   const outside = program.slots.reduce(
     (n, slot) => (slot.kind === "arena" || slot.kind === "stateOut" ? n : n + slot.bytes),
     0,
   );
   const arenaBytes = staticDim(plan.arenaBytes);
   return {
-    flops,
-    bytesRead,
-    bytesWritten,
+    ...total,
     kernels,
-    scalarKernels: byKernel.length - kernels,
+    scalarKernels: loops.kernels.length - kernels,
     arenaBytes,
     peakBytes: arenaBytes + outside,
     codeBytes: program.bytes.length,
@@ -116,18 +98,22 @@ export function costOf({ loops, plan, program }: Made): Cost {
   };
 }
 
-function kernelCost(kernel: LoopKernel, buffers: readonly BufferDecl[]): KernelCost {
-  const writes = new Set(kernel.writes);
-  const moved = (written: boolean): number =>
-    [...new Set(kernel.buffers)].reduce((n, id) => (writes.has(id) === written ? n + bytesOfDecl(buffers[id]!) : n), 0);
-  const { name, schedule, flops } = kernel;
-  return { name, schedule, flops, bytesRead: moved(false), bytesWritten: moved(true) };
+/** What one run of each kernel does, by its number. */
+function kernelWorks(nests: NestProgram, { buffers }: LoopProgram): KernelWork[] {
+  const out: KernelWork[] = [];
+  visitSteps(nests.steps, (step) => {
+    if (step.kind === "kernel") out.push(workOfKernel(step.kernel, buffers));
+  });
+  return out;
 }
 
-function elements(decl: BufferDecl): number {
-  return decl.shape.reduce<number>((n, d) => n * (typeof d === "number" ? d : d.hi), 1);
+/** What a copy of one buffer to another moves. */
+export function copyWork({ buffers }: LoopProgram, { to }: { readonly to: number }): KernelWork {
+  const bytes = bytesOfBuffer(buffers[to]!);
+  return { flops: 0, bytesRead: bytes, bytesWritten: bytes };
 }
 
-function bytesOfDecl(decl: BufferDecl): number {
-  return elements(decl) * bytesOf(decl.dtype);
+function intensityOf({ flops, bytesRead, bytesWritten }: KernelWork): number {
+  const bytes = bytesRead + bytesWritten;
+  return bytes === 0 ? 0 : flops / bytes;
 }

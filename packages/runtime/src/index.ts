@@ -28,5 +28,7 @@ export { hostImports } from "./exec/host.ts";
 export { type Executable, instantiate, Machine } from "./exec/program.ts";
 export type * from "./inspection-types.ts";
 export { slotsOf } from "./reference.ts";
+export { type Bound, type Peaks, roofline } from "./roofline.ts";
 export { configureHeap, theMachine } from "./session.ts";
-export { type StageName, type Stages, stageNames, stagesOf } from "./stages.ts";
+export { type StageName, stageNames } from "./stage-text.ts";
+export { type PassRecord, type Stages, stagesOf } from "./stages.ts";

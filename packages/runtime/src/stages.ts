@@ -1,18 +1,18 @@
 /** The stages from a graph to a wasm program, one readable list, each kept so that it can be looked at. */
-import { emit, emitWat, probeFeatures, schedule } from "@sinter/codegen-wasm";
+import { emit, probeFeatures, schedule } from "@sinter/codegen-wasm";
 import {
   expressionScope,
   type Graph,
+  type LoopProgram,
   type NestProgram,
-  printGraph,
-  printLoopKernel,
-  printNests,
+  type Plan,
   type WasmFeatures,
+  type WasmProgram,
 } from "@sinter/ir";
 import { findElementLoops, lower, normaliseRegions, planMemory, simplify, verifyPlan } from "@sinter/passes";
 import { type Cost, costOf, type Made } from "./cost.ts";
-import { printPlan } from "./print-plan.ts";
 import { theMachine } from "./session.ts";
+import { type StageName, stageText } from "./stage-text.ts";
 
 export type Backend = "wasm" | "reference";
 
@@ -22,31 +22,65 @@ export interface CompileOptions {
   readonly fastMath?: boolean;
 }
 
-export type StageName = "trace" | "simplified" | "fused" | "nests" | "loops" | "plan" | "wat";
-export const stageNames: readonly StageName[] = ["trace", "simplified", "fused", "nests", "loops", "plan", "wat"];
-
 /** Scheduled loops in planned memory, and what they were made of. */
 export type LoopStages = Omit<Made, "program">;
 
+/** What each pass makes. */
+export interface PassResults {
+  /** Not a pass: what was given. */
+  readonly trace: Graph;
+  readonly simplify: Graph;
+  readonly regions: Graph;
+  readonly "loops-of-elements": Graph;
+  readonly fuse: NestProgram;
+  readonly schedule: LoopProgram;
+  readonly plan: Plan;
+  readonly emit: WasmProgram;
+}
+export type PassName = keyof PassResults;
+
+/** One pass that ran. */
+export type PassRecord = {
+  readonly [P in PassName]: { readonly name: P; readonly made: PassResults[P]; readonly milliseconds: number };
+}[PassName];
+/** Called after each pass, while the expressions of its compilation are still at hand. */
+export type Observe = (pass: PassRecord) => void;
+
 /** Compiles a graph for wasm. */
-export function compileToWasm(graph: Graph, options: CompileOptions): Made {
+export function compileToWasm(graph: Graph, options: CompileOptions, observe?: Observe): Made {
   const features = probeFeatures();
-  const made = lowerToLoops(graph, options, features);
-  const memory = theMachine().heap.kind;
-  return { ...made, program: emit(made.loops, made.plan, { ...features, memory, owner: "import" }) };
+  const made = lowerToLoops(graph, options, features, observe);
+  const target = { ...features, memory: theMachine().heap.kind, owner: "import" } as const;
+  return { ...made, program: pass("emit", observe, () => emit(made.loops, made.plan, target)) };
 }
 
 /** All that comes before a module, for an engine with these features. */
-export function lowerToLoops(graph: Graph, options: CompileOptions, features: WasmFeatures): LoopStages {
+export function lowerToLoops(
+  graph: Graph,
+  options: CompileOptions,
+  features: WasmFeatures,
+  observe?: Observe,
+): LoopStages {
   const algebra = { fastMath: options.fastMath ?? false };
-  const simplified = findElementLoops(normaliseRegions(simplify(graph, algebra), algebra), algebra);
+  pass("trace", observe, () => graph);
+  const smaller = pass("simplify", observe, () => simplify(graph, algebra));
+  const normal = pass("regions", observe, () => normaliseRegions(smaller, algebra));
+  const simplified = pass("loops-of-elements", observe, () => findElementLoops(normal, algebra));
   return expressionScope(() => {
-    const nests = lower(simplified, {});
-    const loops = schedule(nests, features);
-    const plan = planMemory(loops, { alignment: 64 });
+    const nests = pass("fuse", observe, () => lower(simplified, {}));
+    const loops = pass("schedule", observe, () => schedule(nests, features));
+    const plan = pass("plan", observe, () => planMemory(loops, { alignment: 64 }));
     verifyPlan(loops, plan);
     return { simplified, nests, loops, plan };
   });
+}
+
+function pass<P extends PassName>(name: P, observe: Observe | undefined, run: () => PassResults[P]): PassResults[P] {
+  if (observe === undefined) return run();
+  const started = performance.now();
+  const made = run();
+  observe({ name, made, milliseconds: performance.now() - started } as PassRecord);
+  return made;
 }
 
 /** The stages of one compilation as text and numbers, made when first asked for. */
@@ -59,55 +93,16 @@ export interface Stages {
 export function stagesOf(graph: Graph, options: CompileOptions): Stages {
   let made: Made | undefined;
   const all = (): Made => {
-    made ??= compileToWasm(graph, options);
+    made ??= compileToWasm(graph, options, readNotes);
     return made;
   };
   return {
-    text(stage) {
-      switch (stage) {
-        case "trace":
-          return printGraph(graph, { locs: true });
-        case "simplified":
-          return printGraph(all().simplified, { locs: true });
-        case "fused":
-          return fusionText(all().nests);
-        case "nests":
-          return printNests(all().nests, { notes: false });
-        case "loops":
-          return all()
-            .loops.kernels.map((kernel) => printLoopKernel(kernel))
-            .join("\n");
-        case "plan":
-          return printPlan(all().loops, all().plan);
-        case "wat": {
-          const { loops, plan } = all();
-          return emitWat(loops, plan, { ...probeFeatures(), memory: theMachine().heap.kind, owner: "import" });
-        }
-        default:
-          throw new RangeError(
-            `there is no stage ${JSON.stringify(stage satisfies never)}; there are ${stageNames.join(", ")}`,
-          );
-      }
-    },
+    text: (stage) => stageText(stage, graph, all),
     cost: () => costOf(all()),
   };
 }
 
-/** Which operations share a kernel, and why others do not. */
-function fusionText(nests: NestProgram): string {
-  const kernels: string[] = [];
-  const visit = (steps: NestProgram["steps"]): void => {
-    for (const step of steps) {
-      if (step.kind === "kernel") kernels.push(step.kernel.name);
-      else if (step.kind === "if") for (const branch of step.branches) visit(branch);
-      else if (step.kind === "for") visit(step.body);
-      else if (step.kind === "while") {
-        visit(step.test);
-        visit(step.body);
-      }
-    }
-  };
-  visit(nests.steps);
-  const notes = nests.notes.map((n) => `  ${n.fused ? "fused" : "kept "} ${n.producer} -> ${n.consumer}: ${n.reason}`);
-  return `${kernels.length} kernels: ${kernels.join(", ")}\n${notes.join("\n")}\n`;
+/** Notes are made of the compilation's own expressions, when they are read first. */
+export function readNotes(record: PassRecord): void {
+  if (record.name === "fuse") record.made.notes.at(0);
 }

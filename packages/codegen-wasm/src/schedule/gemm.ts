@@ -15,7 +15,7 @@ import type {
   ScalarExpr,
   ScratchDecl,
 } from "@sinter/ir";
-import { bytesOf, loop, scalarCost, staticDim } from "@sinter/ir";
+import { bytesOf, flopsOf, loop, scalarCost, staticDim } from "@sinter/ir";
 import { aliasablePairs } from "./alias.ts";
 import { strideOf } from "./flat.ts";
 import { type KernelBuffers, KernelFunc, kernelBuffers } from "./kernel-func.ts";
@@ -63,7 +63,6 @@ export function scheduleProduct(kernel: NestKernel, p: Product, decls: readonly 
   const plan: ProductPlan = { kernel, p, decls, used, m, n, k, direct: directOperand(p), block: rowBlock(p, m, k) };
   const entry = openFunc(plan, kernel.name);
   const funcs: LoopFunc[] = [];
-  const batches = p.batch.reduce((b, a) => b * staticDim(a.extent), 1);
   eachBatch(entry, p.batch, (batchArgs) => {
     if (!plan.direct) callPar(entry, funcs, packRows(plan), Math.ceil(m / tileRows), batchArgs);
     panels.forEach((panel, i) => {
@@ -71,7 +70,6 @@ export function scheduleProduct(kernel: NestKernel, p: Product, decls: readonly 
       callPar(entry, funcs, tiles(plan, panel, i), panel.count * Math.ceil(m / plan.block), batchArgs);
     });
   });
-  const work = p.nest.stores.reduce((sum, s) => sum + scalarCost(s.value), 0);
   return {
     name: kernel.name,
     funcs: [entry.of.func.finish(), ...funcs],
@@ -79,7 +77,7 @@ export function scheduleProduct(kernel: NestKernel, p: Product, decls: readonly 
     scratch: entry.scratch,
     writes: used.writes,
     aliasable: aliasablePairs(kernel, decls),
-    flops: batches * m * n * (2 * k + work),
+    flops: flopsOf(kernel),
     schedule: `matmul ${tileRows}x${tileVectors(p) * vectorLanes}${plan.direct ? "" : ", rows packed"}`,
   };
 }

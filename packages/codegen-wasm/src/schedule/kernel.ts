@@ -3,7 +3,7 @@
  * call, since engines replace code only between calls) and leaves the loops to nests.ts.
  */
 import type { Axis, BufferDecl, LoopKernel, LoopPointer, NestKernel, ScratchDecl } from "@sinter/ir";
-import { bytesOf, loop, sizeOf, staticDim } from "@sinter/ir";
+import { bytesOf, flopsOf, loop, sizeOf, staticDim } from "@sinter/ir";
 import { currentValues, foldIn, isPair, type Running, startRunning } from "./accumulate.ts";
 import { aliasablePairs } from "./alias.ts";
 import { isScalarRow, type KernelBuffers, KernelFunc, kernelBuffers, overwrites } from "./kernel-func.ts";
@@ -26,7 +26,7 @@ export function scheduleNests(kernel: NestKernel, decls: readonly BufferDecl[], 
     buffers: used.buffers,
     writes: used.writes,
     aliasable: aliasablePairs(kernel, decls),
-    flops: work,
+    flops: flopsOf(kernel),
   };
   const only = prepared.length === 1 && kernel.outer.length === 0 ? prepared[0] : undefined;
   const long = only && !options.generic ? longReduction(only, chunkWork) : undefined;

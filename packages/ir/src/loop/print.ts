@@ -21,11 +21,11 @@ export function printLoopFunc(func: LoopFunc, options: PrintLoopOptions = {}): s
   return `func${name}(${[...pointers, ...params].join(", ")}) {\n${printer.lines.join("\n")}\n}\n`;
 }
 
-/** For people: a kernel's functions under a line that says what the kernel is. Not parsed. */
-export function printLoopKernel(kernel: LoopKernel): string {
+/** For people: a kernel's functions under lines that say what the kernel is, and where it was written. Not parsed. */
+export function printLoopKernel(kernel: LoopKernel, where = ""): string {
   const scratch = kernel.scratch.map((s) => `, scratch ${s.pointer.name} ${s.bytes} bytes`).join("");
   const head = `// kernel ${kernel.name}: ${kernel.schedule}, buffers ${kernel.buffers.join(" ")}${scratch}, ${kernel.flops} flops\n`;
-  return head + kernel.funcs.map((f) => printLoopFunc(f)).join("");
+  return head + (where === "" ? "" : `// ${where}\n`) + kernel.funcs.map((f) => printLoopFunc(f)).join("");
 }
 
 /** For messages: one expression, shared parts written out. */

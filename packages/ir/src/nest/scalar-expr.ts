@@ -335,16 +335,18 @@ function addData(e: IndexExpr, into: ScalarExpr[]): void {
 export const assumedRounds = 16;
 
 /** Work of a DAG, shared nodes once, in units of one multiplication; what loops repeat counts `assumedRounds` times. */
-export function scalarCost(root: ScalarExpr): number {
+export function scalarCost(...roots: readonly ScalarExpr[]): number {
   let cost = 0;
   const repeated = new Set<ScalarExpr>();
-  visitScalar(root, (node) => {
+  const visit = (node: ScalarExpr): void => {
     const again =
       node.kind === "loopVar" ||
       (repeated.size > 0 && node.kind !== "loop" && scalarChildren(node).some((child) => repeated.has(child)));
     if (again) repeated.add(node);
     cost += ownCost(node) * (again ? assumedRounds : 1);
-  });
+  };
+  const seen = new Set<ScalarExpr>();
+  for (const root of roots) visitScalar(root, visit, seen);
   return cost;
 }
 
