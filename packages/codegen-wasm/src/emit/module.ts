@@ -25,6 +25,8 @@ export interface EmitOptions extends WasmFeatures {
   readonly owner: "import" | "export";
   /** Says to "host"."enter" and "host"."leave" which of its `workSteps` a program begins and has done. */
   readonly instrument?: boolean;
+  /** Writes the names of functions into the module: stacks of traps show them. */
+  readonly names?: boolean;
 }
 
 /** One program of a module. */

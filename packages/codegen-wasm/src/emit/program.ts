@@ -20,7 +20,7 @@ export function emit(program: LoopProgram, plan: Plan, options: EmitOptions): Wa
   return {
     kind: "wasm",
     name: program.name,
-    bytes: asm.bytes(),
+    bytes: asm.bytes(options.names),
     memory: options.memory,
     slots,
     arenaBytes: staticDim(plan.arenaBytes),
@@ -63,6 +63,12 @@ export function emitText(
     kernels: names.map((list) => list.map((name) => asm.funcText(name)).join("\n")),
     run: asm.funcText("run"),
   };
+}
+
+/** The functions of each kernel in that module, its entry last. Kernels share equal ones. */
+export function functionNames(program: LoopProgram, plan: Plan, options: EmitOptions): readonly (readonly string[])[] {
+  const { kernels } = assemble(new Encoder(), [{ name: "run", loops: program, plan }], options);
+  return kernels[0]!;
 }
 
 export function emitWat(program: LoopProgram, plan: Plan, options: EmitOptions): string {

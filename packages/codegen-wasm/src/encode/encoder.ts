@@ -33,7 +33,8 @@ export class Encoder extends TreeAssembler {
     this.code.sized(writer);
   }
 
-  bytes(): Uint8Array {
+  /** The module. `names`: with the names of its functions, which stacks show. */
+  bytes(names = false): Uint8Array {
     const out = new ByteWriter();
     out.raw(Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0));
     const signatures = this.signatures();
@@ -108,7 +109,23 @@ export class Encoder extends TreeAssembler {
         w.raw(bytes);
       }
     });
+    if (names) this.writeNames(out);
     return out.finish();
+  }
+
+  private writeNames(out: ByteWriter): void {
+    const list = new ByteWriter();
+    list.unsigned(this.functions.size);
+    for (const [name, number] of this.functions) {
+      list.unsigned(number);
+      list.name(name);
+    }
+    const content = new ByteWriter();
+    content.name("name");
+    content.byte(1);
+    content.sized(list);
+    out.byte(0);
+    out.sized(content);
   }
 
   private write(w: ByteWriter, locals: readonly number[], code: Code): void {
