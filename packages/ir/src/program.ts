@@ -12,6 +12,7 @@ export type { DType, TypedArray } from "./dtype.ts";
 export { allocate, bytesOf } from "./dtype.ts";
 export type { HostCall, HostFunction, HostType, HostValue } from "./host-call.ts";
 export { answerCall } from "./host-call.ts";
+export { printedText } from "./host-text.ts";
 
 export interface LoopProgram {
   readonly name: string;

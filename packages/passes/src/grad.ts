@@ -33,6 +33,7 @@ import { controlForm } from "./control/region-op.ts";
 import { forwardRegion } from "./control/reverse.ts";
 import type { Forward } from "./control/transforms.ts";
 import { forwardCustom } from "./custom.ts";
+import { hostAgain, refuseDerivative, regionsAgain } from "./effects.ts";
 import { inlineCalls, isCustom } from "./inline.ts";
 
 export interface VjpOptions {
@@ -40,6 +41,8 @@ export interface VjpOptions {
   readonly unused?: "zero" | "error";
   /** Values of the graph, which has no calls then, that are known already and need not be computed. */
   readonly known?: ReadonlyMap<Value, Value>;
+  /** The graph has been computed before: it acts on nobody again. */
+  readonly again?: boolean;
 }
 
 export interface VjpResult {
@@ -74,12 +77,15 @@ export function vjpInto(
     const operands = node.operands.map(read);
     const known = node.results.map((result) => options.known?.get(result)).filter((value) => value !== undefined);
     let made: readonly Value[];
-    if (known.length === node.results.length) made = known;
+    const again = options.again === true ? regionsAgain(node) : node;
+    const silent = options.again === true ? hostAgain(node, operands, flat.debug.locs[i], options.known) : undefined;
+    if (silent !== undefined) made = silent;
+    else if (known.length === node.results.length) made = known;
     else if (controlForm(node) !== undefined && node.results.some((result) => varied[result.id] === true)) {
-      const forward = isCustom(node) ? forwardCustom(b, node, operands) : forwardRegion(b, node, operands, vjpInto);
+      const forward = isCustom(node) ? forwardCustom(b, again, operands) : forwardRegion(b, again, operands, vjpInto);
       forwards.set(node, forward);
       made = forward.results;
-    } else made = b.emitNode(node.op, operands, node.attrs, node.regions, node.groups);
+    } else made = b.emitNode(node.op, operands, node.attrs, again.regions, node.groups);
     node.results.forEach((result, k) => {
       values[result.id] = made[k]!;
     });
@@ -102,6 +108,7 @@ export function vjpInto(
     if (incoming.every((cotangent) => cotangent === null)) continue;
     moveTo(b, backward(flat.debug.locs[i]));
     const wanted = node.operands.map((operand) => varied[operand.id] === true);
+    refuseDerivative(node, flat.debug.locs[i]);
     const pulled =
       forwards.get(node)?.pull(incoming, wanted) ??
       pullBack(b, node, node.operands.map(read), node.results.map(read), incoming, wanted);

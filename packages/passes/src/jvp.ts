@@ -22,6 +22,7 @@ import {
 } from "./calculus.ts";
 import { jvpRegion } from "./control/forward.ts";
 import { controlForm } from "./control/region-op.ts";
+import { refuseDerivative } from "./effects.ts";
 import { inlineCalls, isCustom } from "./inline.ts";
 
 export interface JvpResult {
@@ -58,6 +59,7 @@ export function jvpInto(b: Builder, graph: Graph, args: readonly Value[], tangen
     if (controlForm(node) !== undefined && incoming.some((tangent) => tangent !== null)) {
       ({ results: made, tangents: moved } = jvpRegion(b, node, operands, incoming, jvpInto));
     } else {
+      if (incoming.some((tangent) => tangent !== null)) refuseDerivative(node, flat.debug.locs[i]);
       made = b.emitNode(node.op, operands, node.attrs, node.regions, node.groups);
       moved = pushForward(b, node, operands, made, incoming);
     }

@@ -1,9 +1,20 @@
 /** Batching: a graph on one example becomes the same graph on many, each op by its own `batch` rule. */
-import { type Builder, type Dim, dimText, type Graph, getOp, typeOf, typeText, type Value } from "@sinter/ir";
+import {
+  type Builder,
+  type Dim,
+  dimText,
+  type Graph,
+  getOp,
+  staticDim,
+  typeOf,
+  typeText,
+  type Value,
+} from "@sinter/ir";
 import { moveTo } from "./calculus.ts";
 import { batchRegion } from "./control/batch.ts";
 import { controlForm } from "./control/region-op.ts";
 import { batchCustom } from "./custom.ts";
+import { callsHost, isHostNode, oneByOne } from "./effects.ts";
 import { inlineCalls, isCustom } from "./inline.ts";
 
 /** A function cannot be batched as asked: says which parameter, variable or op, and why. */
@@ -52,11 +63,14 @@ export function vmapInto(
     moveTo(b, flat.debug.locs[i]);
     const operands = node.operands.map((operand) => values[operand.id]!);
     const which = node.operands.map((operand) => batched[operand.id] === true);
-    const made = which.includes(true)
-      ? controlForm(node) !== undefined
-        ? (isCustom(node) ? batchCustom : batchRegion)(b, { node, operands, batched: which, size }, vmapInto)
-        : alike(getOp(node.op).batch(b, { operands, batched: which, size, attrs: node.attrs }), true)
-      : alike(b.emitNode(node.op, operands, node.attrs, node.regions, node.groups), false);
+    const acts = callsHost(node);
+    const made = isHostNode(node)
+      ? oneByOne(b, node, operands, which, staticDim(size))
+      : which.includes(true) || acts
+        ? controlForm(node) !== undefined
+          ? (isCustom(node) ? batchCustom : batchRegion)(b, { node, operands, batched: which, size }, vmapInto)
+          : alike(getOp(node.op).batch(b, { operands, batched: which, size, attrs: node.attrs }), true)
+        : alike(b.emitNode(node.op, operands, node.attrs, node.regions, node.groups), false);
     node.results.forEach((result, k) => {
       values[result.id] = made.results[k]!;
       batched[result.id] = made.batched[k]!;

@@ -37,7 +37,7 @@ export function referenceProgram(machine: Machine, graph: Graph): Executable {
     arenaSlot: -1,
     embedded: [],
     bytes: 0,
-    execute(pointers) {
+    execute(pointers, host) {
       const { heap } = machine;
       const args: HostTensor[] = [];
       const length = (slot: Slot): number => slot.bytes / bytesOf(slot.dtype);
@@ -46,7 +46,7 @@ export function referenceProgram(machine: Machine, graph: Graph): Executable {
         const { dtype, shape } = slot;
         args[values[i]!] = { dtype, shape, data: heap.copy(dtype, pointers[i]!, length(slot)) };
       });
-      const results = evalGraph(graph, args, { host: machine.host });
+      const results = evalGraph(graph, args, { host });
       slots.forEach((slot, i) => {
         if (slot.kind !== "result" && slot.kind !== "stateOut") return;
         heap.view(slot.dtype, pointers[i]!, length(slot)).set(results[values[i]!]!.data);

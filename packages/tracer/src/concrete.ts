@@ -3,10 +3,12 @@
  * what comes out. Calling it does no work per operation.
  */
 import { bytesOf, type Graph, type GraphResult, type Value } from "@sinter/ir";
+import { callsHost } from "@sinter/passes";
 import { Buffer, type Compiled, type CompileOptions, compileGraph, theMachine } from "@sinter/runtime";
 import { CallCheck } from "./debug/call-check.ts";
 import type { Checking } from "./debug/settings.ts";
 import { force } from "./eager.ts";
+import { type Callback, HostRun } from "./effects/run.ts";
 import { type AnyFunction, SinterError, type Site, site } from "./errors.ts";
 import type { TraceFrame, VariableCell } from "./frame.ts";
 import { Lazy, lazyFromData, type Ref, sizeOf, type Traced } from "./lazy.ts";
@@ -49,6 +51,8 @@ export interface Wiring {
   /** What the traced functions captured. */
   readonly guards: readonly Guard[];
   readonly checking: Checking;
+  /** The functions that the program calls; undefined where it calls nothing outside, prints included. */
+  readonly calls: readonly Callback[] | undefined;
   /** The result that says which check failed. */
   readonly checked: { readonly result: number; readonly checks: readonly Error[] } | undefined;
 }
@@ -93,8 +97,10 @@ export function wire({ frame, args, outs }: TracedFunction): Wiring {
   const leaving = new Set(
     [...from, ...slots.map((s) => s.from)].flatMap((s) => (s?.kind === "state" ? [s.index] : [])),
   );
+  const graph = frame.finish(results);
   return {
-    graph: frame.finish(results),
+    graph,
+    calls: graph.nodes.some(callsHost) ? frame.calls : undefined,
     consts: frame.captures.map((capture) => capture.ref as Lazy),
     states: slots.map((slot, i) => ({ ...slot, pinned: leaving.has(i) })),
     outs: from,
@@ -116,6 +122,7 @@ function releaseAll(held: Lazy[]): void {
   for (const lazy of held.splice(0)) lazy.release();
 }
 
+const none: readonly Lazy[] = [];
 const siteInterval = 64;
 const exactSiteBytes = 1 << 20;
 
@@ -155,7 +162,7 @@ export class Concrete {
     const { graph, checking } = wiring;
     const runs = graph.results.length > 0;
     if (runs && (checking.debug || checking.verify)) this.check = new CallCheck(graph, options, checking);
-    this.compiled = runs ? compileGraph(this.check?.graph ?? graph, options) : undefined;
+    this.compiled = runs ? compileGraph(this.check?.graph ?? graph, { ...options, poison: checking.debug }) : undefined;
     this.resultTypes = [...wiring.outTypes, ...(this.check?.added ?? [])];
     this.returned = wiring.checked?.result ?? wiring.outTypes.length;
     this.mayFail = wiring.checked !== undefined || this.check !== undefined;
@@ -240,6 +247,7 @@ export class Concrete {
     const fresh: (Lazy | undefined)[] = new Array<Lazy | undefined>(stateOfOut.length);
     const results: Lazy[] = new Array<Lazy>(resultTypes.length);
     let inPlace = false;
+    let used: readonly Lazy[] = none;
     try {
       for (let k = 0; k < stateOfOut.length; k++) {
         const at = stateOfOut[k]!;
@@ -259,8 +267,12 @@ export class Concrete {
     }
     if (this.compiled !== undefined) {
       this.fill(args, entries, fresh, results);
+      const host = wiring.calls === undefined ? undefined : new HostRun(wiring.calls);
+      // Whatever a call outside lets go of, the program reads on.
+      if (host !== undefined) used = [...args, ...entries, ...wiring.consts];
+      for (const lazy of used) lazy.retain();
       try {
-        this.perform(this.compiled, results);
+        this.perform(this.compiled, results, host);
       } catch (error) {
         for (const lazy of fresh) lazy?.buffer?.release();
         for (const lazy of results) lazy.buffer!.release();
@@ -268,6 +280,7 @@ export class Concrete {
           stateOfOut.forEach((at, k) => {
             if (fresh[k] === undefined) entries[at]!.lost = true;
           });
+        for (const lazy of used) lazy.release();
         throw error;
       }
       for (let k = this.returned; k < results.length; k++) results[k]!.buffer!.release();
@@ -298,6 +311,7 @@ export class Concrete {
       variable.rebind(value);
       value.release();
     }
+    for (const lazy of used) lazy.release();
     return buildTree(this.result, (index) => handles[index]!);
   }
 
@@ -337,28 +351,31 @@ export class Concrete {
   }
 
   /** Runs the program; throws where a check says that the call failed. */
-  private perform({ executable }: Compiled, results: readonly Lazy[]): void {
+  private perform({ executable }: Compiled, results: readonly Lazy[], host: HostRun | undefined): void {
     const { pointers } = this;
-    if (this.check === undefined) executable.execute(pointers);
+    if (this.check === undefined) executable.execute(pointers, host?.answer);
     else {
       const given = [...pointers];
-      this.check.run(() => executable.execute(pointers), {
+      this.check.run(() => executable.execute(pointers, host?.answer), {
         input: (kind, index) =>
           given[executable.slots.findIndex((slot) => slot.kind === kind && slot.index === index)]!,
         added: results.slice(this.wiring.outTypes.length).map((lazy) => lazy.buffer!.address),
-        failed: () => this.failure(results),
+        failed: () => {
+          const failure = this.failure(results, host);
+          return failure === undefined || failure instanceof Error ? failure : new Error(String(failure));
+        },
       });
     }
-    const failure = this.failure(results);
+    const failure = this.failure(results, host);
     if (failure !== undefined) throw failure;
   }
 
   /** Which check of the program's own did not hold. */
-  private failure(results: readonly Lazy[]): Error | undefined {
+  private failure(results: readonly Lazy[], host: HostRun | undefined): unknown {
     const { checked } = this.wiring;
     if (checked === undefined) return undefined;
     const { address } = results[checked.result]!.buffer!;
-    return failureOf(checked.checks, theMachine().heap.view("i32", address, 1)[0]!);
+    return failureOf(checked.checks, theMachine().heap.view("i32", address, 1)[0]!, host);
   }
 
   private constant(index: number): number {

@@ -3,7 +3,7 @@
  * and `hessian` apply them to every direction at once.
  */
 import { Builder, type Graph, type GraphResult, type MaybeValue, rebuild, type Value } from "@sinter/ir";
-import { DifferentiationError, jvpInto, vjpInto } from "@sinter/passes";
+import { computedAgain, DifferentiationError, jvpInto, vjpInto } from "@sinter/passes";
 import { DTypeError, describe, describeValue, ShapeError, SinterError, site } from "./errors.ts";
 import { currentFrame, VariableCell } from "./frame.ts";
 import { readVariable, run, toRef } from "./kit.ts";
@@ -136,7 +136,7 @@ export function vjp<A extends readonly unknown[], R>(
       (param) => param >= params.length,
       (result) => result < results.length,
     )!;
-    const first = emitGraph(currentFrame(), early, subject.inputs);
+    const first = emitGraph(currentFrame(), early, subject.inputs, subject.frame);
     written.assign(first.slice(outs.length, results.length));
     const kept = new Kept(first.slice(first.length - needed));
     const pull = (cotangent: R) =>
@@ -169,7 +169,7 @@ export function jvp<A extends readonly unknown[], R>(
     const subject = subjectOf("jvp", fn as unknown as UserFunction, primals);
     const { whole, given } = pushed(subject, tangents);
     const { outs, graph } = subject;
-    const emitted = emitGraph(currentFrame(), whole, [...subject.inputs, ...given]);
+    const emitted = emitGraph(currentFrame(), whole, [...subject.inputs, ...given], subject.frame);
     subject.written.assign(emitted.slice(outs.length, graph.results.length));
     return [
       tensorsAt(subject.build, emitted, jvp),
@@ -190,11 +190,11 @@ export function linearize<A extends readonly unknown[], R>(
     const { whole } = pushed(subject, undefined);
     const isLate = (param: number): boolean => param >= graph.params.length;
     const halves = splitGraph(whole, isLate, (result) => result < graph.results.length);
-    const first = emitGraph(currentFrame(), halves?.early ?? graph, subject.inputs);
+    const first = emitGraph(currentFrame(), halves?.early ?? graph, subject.inputs, subject.frame);
     subject.written.assign(first.slice(outs.length, graph.results.length));
     // Loops and branches compute tangents beside their values: there nothing is kept but the arguments.
     const kept = new Kept(halves === undefined ? subject.inputs : first.slice(first.length - halves.needed));
-    const late = halves?.late ?? tangentsOnly(whole, graph.results.length);
+    const late = halves?.late ?? differentiating("linearize", () => tangentsOnly(whole, graph.results.length));
     const push = (...tangents: { [K in keyof A]: Derivative<A[K]> | A[K] }): R => {
       checkLists("linearize", primals, tangents);
       return run("linearize: push", () => {
@@ -233,9 +233,9 @@ function pushed(subject: Subject, tangents: readonly unknown[] | undefined) {
   return { whole: b.finish(results.map((value) => ({ kind: "out", value }))), given };
 }
 
-/** The graph without its first results. */
+/** The graph without its first results, which have been computed. */
 function tangentsOnly(whole: Graph, count: number): Graph {
-  return rebuild({ ...whole, results: whole.results.slice(count) });
+  return rebuild(computedAgain({ ...whole, results: whole.results.slice(count) }));
 }
 
 function zerosOf(b: Builder, { dtype, shape }: { readonly dtype: Lazy["dtype"]; readonly shape: readonly number[] }) {

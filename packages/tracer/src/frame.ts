@@ -16,6 +16,7 @@ import {
   type Value,
 } from "@sinter/ir";
 import type { Checking } from "./debug/settings.ts";
+import { type Callback, HostRun } from "./effects/run.ts";
 import { TraceError } from "./errors.ts";
 import type { Lazy, Ref, Traced } from "./lazy.ts";
 import type { Guard } from "./transformed.ts";
@@ -86,6 +87,10 @@ export class TraceFrame implements Frame {
   readonly block: boolean;
   /** What each check fails with; kept by the outermost frame. */
   readonly checks: Error[] = [];
+  /** The functions of the host that the program calls, by number; kept by the outermost frame. */
+  readonly calls: Callback[] = [];
+  /** Answers them where the trace runs as soon as it is finished. */
+  readonly host = new HostRun(this.calls);
   /** What the functions being traced captured; kept by the outermost frame. */
   readonly guards: Guard[] = [];
   /** What calls of the program are looked at for; kept by the outermost frame. */

@@ -15,6 +15,9 @@ export { BoundsError, type FailureDetails, NonFiniteError } from "./debug/errors
 export { type Derivative, hessian, jacfwd, jacrev, jvp, linearize, vjp } from "./derivatives.ts";
 export { eagerStats } from "./eager.ts";
 export { withEager } from "./eager-mode.ts";
+export { type HostResult, type HostTensors, hostCall } from "./effects/host-call.ts";
+export { print } from "./effects/print.ts";
+export { setPrintSink } from "./effects/run.ts";
 export {
   AssertionError,
   DisposedError,

@@ -1,5 +1,6 @@
 /** Takes a traced value out of its trace: what a variable starts with, computed before the program exists. */
 import { Builder, type HostTensor, type Node, type TypedArray, type Value } from "@sinter/ir";
+import { callsHost } from "@sinter/passes";
 import { eager } from "./eager.ts";
 import { TraceError } from "./errors.ts";
 import type { TraceFrame } from "./frame.ts";
@@ -30,6 +31,10 @@ export function lift(frame: TraceFrame, ref: Traced, what: string): Lazy {
         ...(value.type as { dtype: HostTensor["dtype"]; shape: readonly number[] }),
         data: node.attrs["data"] as TypedArray,
       });
+    if (callsHost(node))
+      throw new TraceError(
+        `${what} depends on what a hostCall gives, which has no value while ${frame.name} is traced`,
+      );
     if (node.regions.length === 0) return eager.emit(node.op, node.operands.map(go), node.attrs);
     return runNode(node, node.operands.map(go))[node.results.indexOf(value)]!;
   };

@@ -2,10 +2,12 @@
  * Functions that are traced into a graph of their own which is then emitted, changed, where the caller is: into the trace
  * that is going on, or eagerly. What goes in, how it runs, and what happens to the variables that it assigns.
  */
-import { type Graph, type GraphResult, inlineGraph, type Value } from "@sinter/ir";
+import { type Graph, type GraphResult, inlineGraph, type Node, type Value } from "@sinter/ir";
+import { callsHost } from "@sinter/passes";
 import { Buffer, compileGraph, theMachine } from "@sinter/runtime";
 import { currentBackend } from "./backend.ts";
 import { eager, force, nodeBudget } from "./eager.ts";
+import type { HostRun } from "./effects/run.ts";
 import { currentFrame, currentTrace, type Frame, inFrame, TraceFrame } from "./frame.ts";
 import { readVariable, toRef } from "./kit.ts";
 import { Lazy, type Ref, type Traced } from "./lazy.ts";
@@ -24,7 +26,7 @@ export function staged(name: string, body: () => Ref[]): Ref[] {
     const written = writtenStates(frame);
     const results = outs.map((out): GraphResult => ({ kind: "out", value: out.value }));
     const graph = frame.finish([...results, ...written.results]);
-    const emitted = emitGraph(outer, graph, graphInputs(frame, graph, []));
+    const emitted = emitGraph(outer, graph, graphInputs(frame, graph, []), frame);
     written.assign(emitted.slice(outs.length));
     return emitted.slice(0, outs.length);
   } finally {
@@ -90,8 +92,11 @@ export function writtenStates(frame: TraceFrame): {
   };
 }
 
-/** Emits a graph where the caller is. A large one runs at once when there is no trace to be part of. */
-export function emitGraph(frame: Frame, graph: Graph, inputs: readonly Ref[]): Ref[] {
+/**
+ * Emits a graph where the caller is. A large one, and one that calls the host, runs at once when there is no trace to be part
+ * of. `traced` is the frame that it was traced in, which knows what it calls.
+ */
+export function emitGraph(frame: Frame, graph: Graph, inputs: readonly Ref[], traced?: TraceFrame): Ref[] {
   if (frame instanceof TraceFrame) {
     const values = inlineGraph(
       frame.builder,
@@ -101,8 +106,8 @@ export function emitGraph(frame: Frame, graph: Graph, inputs: readonly Ref[]): R
     return values.map((value) => frame.own(value));
   }
   const lazies = inputs.map((ref) => ref as Lazy);
-  if (graph.nodes.length > nodeBudget / 2 || graph.nodes.some((n) => n.regions.length > 0 || n.results.length !== 1))
-    return runGraph(graph, lazies);
+  const isPlain = (node: Node): boolean => node.regions.length === 0 && node.results.length === 1 && !callsHost(node);
+  if (graph.nodes.length > nodeBudget / 2 || !graph.nodes.every(isPlain)) return runGraph(graph, lazies, traced?.host);
   eager.reserve(graph.nodes.length);
   const values = new Map<Value, Ref>();
   graph.params.forEach((param, i) => {
@@ -124,18 +129,18 @@ export function emitGraph(frame: Frame, graph: Graph, inputs: readonly Ref[]): R
 }
 
 /** Runs a graph at once. */
-export function runGraph(graph: Graph, inputs: readonly Lazy[]): Lazy[] {
+export function runGraph(graph: Graph, inputs: readonly Lazy[], host?: HostRun): Lazy[] {
   // Constants that nobody else holds would be dropped as soon as they are computed.
   for (const input of inputs) input.retain();
   try {
     force(...inputs);
-    return runOn(graph, inputs);
+    return runOn(graph, inputs, host);
   } finally {
     for (const input of inputs) input.release();
   }
 }
 
-function runOn(graph: Graph, inputs: readonly Lazy[]): Lazy[] {
+function runOn(graph: Graph, inputs: readonly Lazy[], host: HostRun | undefined): Lazy[] {
   const wanted = [...new Set(graph.results.map((result) => result.value))];
   const plain: Graph = {
     ...graph,
@@ -159,6 +164,7 @@ function runOn(graph: Graph, inputs: readonly Lazy[]): Lazy[] {
           ? outputs.get(wanted[slot.index]!)!.buffer!.address
           : 0,
     ),
+    host?.answer,
   );
   return graph.results.map((result) => outputs.get(result.value)!);
 }

@@ -1,10 +1,11 @@
 /**
- * Checks as data: a hidden number that is 0 while all is well, and else says which check failed first. It is threaded
- * through a program like a variable; after a call whoever ran the program looks at it.
+ * Checks as data: a hidden number that is 0 while all is well, and else says which check failed first, or that a call of the
+ * host did. It is threaded through a program like a variable; after a call whoever ran the program looks at it.
  */
 import type { DType } from "@sinter/ir";
 import { theMachine } from "@sinter/runtime";
 import { eager, force } from "./eager.ts";
+import type { HostRun } from "./effects/run.ts";
 import { type TraceFrame, VariableCell } from "./frame.ts";
 import { type Lazy, readLazy } from "./lazy.ts";
 
@@ -27,14 +28,14 @@ class StatusCell extends VariableCell {
 /** The status of whatever program is being traced. */
 export const status: VariableCell = new StatusCell();
 
-/** What a status means; undefined where all is well. */
-export function failureOf(checks: readonly Error[], code: number): Error | undefined {
-  return code === 0 ? undefined : (checks[code - 1] ?? new Error(`check ${code} failed`));
+/** What a status means: a check that failed, or below 0 what a call of the host threw; undefined where all is well. */
+export function failureOf(checks: readonly Error[], code: number, host: HostRun | undefined): unknown {
+  return code === 0 ? undefined : (host?.failure(code) ?? checks[code - 1] ?? new Error(`check ${code} failed`));
 }
 
-/** Throws where a program that ran eagerly says that a check failed. */
+/** Throws where a program that ran eagerly says that something failed. */
 export function throwFailure(frame: TraceFrame, code: Lazy): void {
   force(code);
-  const failure = failureOf(frame.checks, readLazy(theMachine().heap, code)[0]!);
+  const failure = failureOf(frame.checks, readLazy(theMachine().heap, code)[0]!, frame.host);
   if (failure !== undefined) throw failure;
 }

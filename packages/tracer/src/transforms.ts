@@ -98,7 +98,7 @@ function differentiate(
     if (error instanceof DifferentiationError) throw new DTypeError(`${caller}: ${error.message}`);
     throw error;
   }
-  const emitted = emitGraph(outer, derived, graphInputs(frame, graph, refs));
+  const emitted = emitGraph(outer, derived, graphInputs(frame, graph, refs), frame);
   written.assign(emitted.slice(1 + body.outs.length));
   const first = results.length;
   let next = first;

@@ -1,9 +1,21 @@
 /**
  * Batching of ops with regions. A scan stays one scan over batched steps, and what it carries is batched where it comes
  * to differ between examples; a while whose test differs runs until every example is done, and examples that are done
- * keep their carry; a cond whose index differs computes every branch and selects.
+ * keep their carry; a cond whose index differs computes every branch and selects. Where examples part and the host is called
+ * inside, each example goes its way alone, one after the other.
  */
-import { Builder, type Dim, emit, type Graph, type Node, typeOf, type Value, type ValueType } from "@sinter/ir";
+import {
+  Builder,
+  type Dim,
+  emit,
+  type Graph,
+  type Node,
+  staticDim,
+  typeOf,
+  type Value,
+  type ValueType,
+} from "@sinter/ir";
+import { callsHost, oneByOne } from "../effects.ts";
 import { inlineCalls } from "../inline.ts";
 import { guardLoops, mayNotEnd } from "./guard.ts";
 import { addParam, bodyOf, buildRegion, byGroup, controlForm } from "./region-op.ts";
@@ -34,7 +46,9 @@ export function batchRegion(b: Builder, batch: RegionBatch, vmap: Vmap): Batched
   const form = controlForm(batch.node);
   switch (form) {
     case "cond":
-      return batch.batched[0] === true ? selectBranches(b, batch, vmap) : batchCond(b, batch, vmap);
+      if (batch.batched[0] !== true) return batchCond(b, batch, vmap);
+      // An example must not act in a branch that it does not take.
+      return callsHost(batch.node) ? apart(b, batch) : selectBranches(b, batch, vmap);
     case "while":
       return batchWhile(b, batch, vmap);
     case "scan":
@@ -46,6 +60,9 @@ export function batchRegion(b: Builder, batch: RegionBatch, vmap: Vmap): Batched
       return form satisfies never;
   }
 }
+
+const apart = (b: Builder, { node, operands, batched, size }: RegionBatch): Batched =>
+  oneByOne(b, node, operands, batched, staticDim(size));
 
 const axesOf = (batched: readonly boolean[]): (number | null)[] => batched.map((is) => (is ? 0 : null));
 
@@ -158,6 +175,7 @@ function batchWhile(b: Builder, { node, operands, batched, size }: RegionBatch, 
   const carried = batchedCarries(body, batched, first, init.length, size, vmap);
   const parted = batchedResults(test, carried.params, size, vmap)[0]!;
   // Where examples end at different rounds, everything carried belongs to an example.
+  if (parted && callsHost(node)) return apart(b, { node, operands, batched, size });
   const params = parted ? carried.params.map((is, i) => is || i >= first) : carried.params;
   const axis = params.slice(first);
   const start = init.map((value, i) => (axis[i] ? withBatchAxis(b, value, batched[first + i]!, size) : value));

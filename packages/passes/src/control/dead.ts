@@ -43,9 +43,10 @@ interface Kept {
 function keptOf(node: Node, live: ReadonlySet<number>): Kept | undefined {
   const used = node.results.map((result) => live.has(result.id));
   const form = controlForm(node);
-  if (hasEffect(node)) return { operands: node.operands.map(() => true), results: node.results.map(() => true) };
-  if (!used.includes(true)) return undefined;
-  if (form === undefined || form === "call")
+  const acts = hasEffect(node);
+  if (!used.includes(true) && !acts) return undefined;
+  // What an op acts on is what it takes; of a branch or a loop that is what the regions' own ops take.
+  if (form === undefined || form === "call" || (acts && !used.includes(true)))
     return { operands: node.operands.map(() => true), results: node.results.map(() => true) };
   const { index, captures, init } = byGroup(node, node.operands);
   const results = [...used];
@@ -92,7 +93,7 @@ function emitLive(
 
 function emitKept(b: Builder, node: Node, operands: readonly Value[], kept: Kept): readonly Value[] {
   const form = controlForm(node);
-  if (form === undefined || form === "call" || hasEffect(node))
+  if (form === undefined || form === "call")
     return b.emitNode(node.op, operands, node.attrs, node.regions, node.groups);
   const flags = byGroup(node, kept.operands);
   const groups = node.groups.map(({ name }) => ({

@@ -1,10 +1,12 @@
 /**
  * What a forward loop keeps of each round for the way back besides its carry: of the values that the way back reads,
  * those that depend on a contraction, a reduction or the like, and are no larger than a few carries. All else is made
- * again from the carry. So of tanh(h W + b) the result is kept, and the product is neither kept nor done again.
+ * again from the carry. So of tanh(h W + b) the result is kept, and the product is neither kept nor done again. What the
+ * host gave is kept always, since nobody asks it again.
  */
 import { Builder, type Graph, type GraphResult, inlineGraph, type Node, type Value } from "@sinter/ir";
 import { isDifferentiable } from "../calculus.ts";
+import { isHostNode } from "../effects.ts";
 import { elementsOf, isFree, workPerElement } from "./free.ts";
 import { addParam, controlForm } from "./region-op.ts";
 import { positions, type Vjp } from "./transforms.ts";
@@ -21,10 +23,11 @@ export function residualsOf(body: Graph, carry: readonly Value[], vjp: Vjp): rea
   for (const node of body.nodes)
     if (isDear(node) || node.operands.some((operand) => dear.has(operand)))
       for (const result of node.results) dear.add(result);
-  if (dear.size === 0) return [];
+  const given = body.nodes.flatMap((node) => (isHostNode(node) ? node.results.slice(1) : []));
+  if (dear.size === 0) return given;
 
   const most = keptSize * carry.reduce((sum, value) => sum + elementsOf(value), 0);
-  const kept = new Set<Value>();
+  const kept = new Set<Value>(given);
   const seen = new Set<Value>();
   const want = (value: Value): void => {
     const node = maker.get(value);
@@ -54,7 +57,7 @@ function readByWayBack(body: Graph, vjp: Vjp): readonly Value[] {
     isDifferentiable(value.type) ? addParam(c, value.type, "cotangent") : null,
   );
   const wrt = positions(body.params, (param) => isDifferentiable(param.value.type));
-  const { gradients } = vjp(c, body, args, () => seeds, wrt, { known });
+  const { gradients } = vjp(c, body, args, () => seeds, wrt, { known, again: true });
   const trial = c.finish(gradients.map((value): GraphResult => ({ kind: "out", value })));
   const read = new Set([...trial.nodes.flatMap((node) => node.operands), ...trial.results.map((r) => r.value)]);
   return given.filter((_, i) => read.has(trial.params[args.length + i]!.value));

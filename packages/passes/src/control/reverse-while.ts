@@ -9,6 +9,7 @@
  */
 import { type Builder, emit, inlineGraph, type Node, typeOf, type Value } from "@sinter/ir";
 import { accumulate, isDifferentiable, zeros } from "../calculus.ts";
+import { computedAgain } from "../effects.ts";
 import { inlineCalls } from "../inline.ts";
 import { buildRegion, byGroup } from "./region-op.ts";
 import { inlineKeeping, residualsOf } from "./residuals.ts";
@@ -29,7 +30,8 @@ export function forwardWhile(b: Builder, node: Node, operands: readonly Value[],
       const wantedCaptures = positions(captures, (_, i) => wanted[i] === true);
       const carried = positions(init, (value) => isDifferentiable(value.type));
       const places = [...carried.map((i) => captures.length + i), ...wantedCaptures];
-      const source = stacks === undefined ? startSnapshots(b, loop) : stackSource(stacks);
+      const source =
+        stacks === undefined ? startSnapshots(b, { ...loop, body: computedAgain(body) }) : stackSource(stacks);
       const start = [
         ...carried.map((i) => cotangents[i] ?? zeros(b, typeOf(init[i]!))),
         ...wantedCaptures.map((i) => zeros(b, typeOf(captures[i]!))),
@@ -59,7 +61,7 @@ export function forwardWhile(b: Builder, node: Node, operands: readonly Value[],
         const seeds = scatterTo(body.results, carried, sums.slice(0, carried.length));
         const known = new Map(residuals.map((value, i) => [value, before.carry[init.length + i]!]));
         const args = [...own, ...before.carry.slice(0, init.length)];
-        const { gradients } = vjp(c, body, args, () => seeds, places, { known });
+        const { gradients } = vjp(c, body, args, () => seeds, places, { known, again: true });
         return [
           round,
           ...before.kept,

@@ -4,7 +4,7 @@
  * recomputes the rest of one step at a time. A branch of cond is recomputed. What the way back does not read is stacked
  * only until normal form drops it. Memory: the length times what it does read.
  */
-import { type Builder, type Node, typeOf, type Value } from "@sinter/ir";
+import { type Builder, type MaybeValue, type Node, typeOf, type Value } from "@sinter/ir";
 import { accumulate, isDifferentiable, zeros } from "../calculus.ts";
 import { inlineCalls } from "../inline.ts";
 import { buildRegion, byGroup, controlForm } from "./region-op.ts";
@@ -43,8 +43,8 @@ function forwardCond(b: Builder, node: Node, operands: readonly Value[], vjp: Vj
           const args = addParams(c, captures, namesOf(region));
           const seeds = addParams(c, given, "ct");
           let next = 0;
-          return vjp(c, region, args, () => cotangents.map((ct) => (ct === null ? null : seeds[next++]!)), wrt)
-            .gradients;
+          const seedsOf = (): MaybeValue[] => cotangents.map((ct) => (ct === null ? null : seeds[next++]!));
+          return vjp(c, region, args, seedsOf, wrt, { again: true }).gradients;
         }),
       );
       const gradients = b.emitRegion(node.op, { index, captures: [...captures, ...given] }, node.attrs, branches);
@@ -106,7 +106,10 @@ function forwardScan(b: Builder, node: Node, operands: readonly Value[], vjp: Vj
           "ct",
         );
         const seeds = scatterTo(body.results, [...carried, ...outputs], [...carryCotangents, ...outputCotangents]);
-        const { gradients } = vjp(c, body, [...fixed, ...before, ...slices], () => seeds, places, { known });
+        const { gradients } = vjp(c, body, [...fixed, ...before, ...slices], () => seeds, places, {
+          known,
+          again: true,
+        });
         return [
           ...gradients.slice(0, carryCount),
           ...sums.map((sum, i) => accumulate(c, sum, gradients[carryCount + i]!)!),

@@ -11,8 +11,8 @@ export type Vjp = (
   args: readonly Value[],
   cotangentsOf: (results: readonly Value[]) => readonly MaybeValue[],
   wrt: readonly number[],
-  /** `known`: values of the graph that need not be computed. */
-  options?: { readonly known?: ReadonlyMap<Value, Value> },
+  /** `known`: values of the graph that need not be computed. `again`: all of it has been computed before. */
+  options?: { readonly known?: ReadonlyMap<Value, Value>; readonly again?: boolean },
 ) => { readonly gradients: readonly Value[] };
 
 export type Jvp = (

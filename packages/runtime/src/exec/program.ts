@@ -15,7 +15,7 @@ export class Machine {
   private tableSlots: number;
   private tableUsed = 0;
   private words: Uint32Array;
-  /** Answers the calls of programs. Without it what they print goes nowhere, and other calls fail. */
+  /** Answers the calls of the program that runs. */
   host: HostFunction | undefined;
 
   constructor(options: HeapOptions = {}) {
@@ -28,13 +28,22 @@ export class Machine {
 
   /**
    * Calls `run` with a table of `pointers`, one per slot; the slot `arenaSlot` (if not negative) gets the arena. The
-   * table is a stack too: a program may run inside a call of another.
+   * table is a stack too: a program may run inside a call of another. `host` answers the calls of this one: without it what
+   * it prints goes nowhere, and other calls fail.
    */
-  run(run: (table: number) => void, pointers: ArrayLike<number>, arenaSlot: number, arenaBytes: number): void {
+  run(
+    run: (table: number) => void,
+    pointers: ArrayLike<number>,
+    arenaSlot: number,
+    arenaBytes: number,
+    host?: HostFunction,
+  ): void {
     const count = pointers.length;
     if (this.tableUsed + count > this.tableSlots) this.growTable(count);
     const arena = this.arena.enter(arenaBytes);
     const start = this.table.address + this.tableUsed * 4;
+    const outer = this.host;
+    this.host = host;
     // The only view that is kept: it is replaced as soon as the memory's buffer is another one.
     if (this.words.buffer !== this.heap.memory.buffer) this.words = new Uint32Array(this.heap.memory.buffer);
     const { words } = this;
@@ -45,6 +54,7 @@ export class Machine {
     try {
       run(start | 0);
     } finally {
+      this.host = outer;
       this.tableUsed -= count;
       this.arena.leave(arenaBytes);
     }
@@ -67,8 +77,8 @@ export interface Executable {
   readonly embedded: readonly { readonly slot: number; readonly address: number }[];
   /** Bytes it holds: code and embedded constants. */
   readonly bytes: number;
-  /** Runs with one pointer per slot; embedded constants and the arena are filled in. */
-  execute(pointers: number[]): void;
+  /** Runs with one pointer per slot; embedded constants and the arena are filled in. `host` answers the program's calls. */
+  execute(pointers: number[], host?: HostFunction): void;
   /** Gives back its constants. It must not run any more. */
   dispose(): void;
 }
@@ -103,9 +113,9 @@ export function instantiate(machine: Machine, program: WasmProgram): Executable 
     arenaSlot,
     embedded,
     bytes: program.bytes.length + constantBytes,
-    execute(pointers) {
+    execute(pointers, host) {
       for (let i = 0; i < embedded.length; i++) pointers[embedded[i]!.slot] = embedded[i]!.address;
-      machine.run(run, pointers, arenaSlot, program.arenaBytes);
+      machine.run(run, pointers, arenaSlot, program.arenaBytes, host);
     },
     dispose: free,
   };
