@@ -23,12 +23,15 @@ export {
   compilerStats,
 } from "./compile.ts";
 export type { Cost, KernelCost } from "./cost.ts";
+export type * from "./dump-types.ts";
 export { type Block, Heap, HeapFullError, type HeapOptions } from "./exec/heap.ts";
 export { hostImports } from "./exec/host.ts";
 export { type Executable, instantiate, Machine } from "./exec/program.ts";
+export { inspect } from "./inspection.ts";
 export type * from "./inspection-types.ts";
 export { slotsOf } from "./reference.ts";
 export { type Bound, type Peaks, roofline } from "./roofline.ts";
 export { configureHeap, theMachine } from "./session.ts";
 export { type StageName, stageNames } from "./stage-text.ts";
 export { type PassRecord, type Stages, stagesOf } from "./stages.ts";
+export { isTrap, type TrappedKernel, trappedKernels } from "./trap.ts";

@@ -93,6 +93,14 @@ export interface KernelPicture {
 /** `number`: as lifetimes of buffers count them. The end of a loop counts too. */
 export type StepPicture =
   | { readonly kind: "kernel"; readonly number: number; readonly kernel: number }
+  /** A call of whoever runs the program: `print`, or a function of the user's. */
+  | {
+      readonly kind: "host";
+      readonly number: number;
+      readonly text: string;
+      readonly operands: readonly number[];
+      readonly results: readonly number[];
+    }
   | { readonly kind: "copy"; readonly number: number; readonly from: number; readonly to: number }
   | { readonly kind: "swap"; readonly number: number; readonly a: number; readonly b: number }
   | {

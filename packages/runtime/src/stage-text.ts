@@ -69,10 +69,15 @@ function fusionText({ nests, simplified }: Made): string {
   return `${nests.name}: ${count(kernelNodes(nests).length)}\n${steps}${notes.join("")}`;
 }
 
-function loopsText({ loops, simplified }: Made): string {
+export function loopsText(made: Made): string {
+  const kernels = kernelTexts(made);
+  return kernels.length === 0 ? `// ${made.loops.name}: no kernels\n` : kernels.join("\n");
+}
+
+/** The loops of each kernel. */
+export function kernelTexts({ loops, simplified }: Made): string[] {
   const places = placesOfKernels(loops, simplified);
-  const kernels = loops.kernels.map((kernel, k) => printLoopKernel(kernel, places[k]));
-  return kernels.length === 0 ? `// ${loops.name}: no kernels\n` : kernels.join("\n");
+  return loops.kernels.map((kernel, k) => printLoopKernel(kernel, places[k]));
 }
 
 const count = (kernels: number): string =>
@@ -100,7 +105,7 @@ function placesOfKernels(loops: LoopProgram, graph: Graph): string[] {
 }
 
 /** Where nodes of a graph were written, as text. */
-function whereIn(graph: Graph): (nodes: readonly NodePath[]) => string {
+export function whereIn(graph: Graph): (nodes: readonly NodePath[]) => string {
   return (nodes) => placesText(locsOfNodes(graph, nodes));
 }
 

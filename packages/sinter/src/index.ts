@@ -1,6 +1,15 @@
 /** Sinter: eager TypeScript functions, traced and compiled to one WebAssembly program. */
 export type { DType, Loc, TypedArray } from "@sinter/ir";
-export { type Cost, configureHeap, type KernelCost, type StageName } from "@sinter/runtime";
+export {
+  type Bound,
+  type Cost,
+  configureHeap,
+  type Inspection,
+  type KernelCost,
+  type Peaks,
+  roofline,
+  type StageName,
+} from "@sinter/runtime";
 export * from "@sinter/tracer";
 
 /**

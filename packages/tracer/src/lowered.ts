@@ -1,6 +1,15 @@
 /** The stages of compilation of one traced function, as text and numbers. */
 import type { Graph } from "@sinter/ir";
-import { type CompileOptions, type Cost, type StageName, type Stages, stageNames, stagesOf } from "@sinter/runtime";
+import {
+  type CompileOptions,
+  type Cost,
+  type Inspection,
+  inspect,
+  type StageName,
+  type Stages,
+  stageNames,
+  stagesOf,
+} from "@sinter/runtime";
 import { describeValue, SinterError } from "./errors.ts";
 
 export class Lowered {
@@ -27,6 +36,11 @@ export class Lowered {
   /** Work, memory and size of the program. */
   cost(): Cost {
     return this.stages().cost();
+  }
+
+  /** All that the compilation for wasm did, as plain data: passes, nodes, decisions, kernels, memory. */
+  inspect(): Inspection {
+    return inspect(this.graph, this.options);
   }
 
   /** A function that runs this very program and never traces. */

@@ -160,6 +160,14 @@ export function kernels(inspection: Inspection): Drawing {
         case "copy":
           use(plain(id, "control", "copy", bytes(buffers[step.from]?.bytes ?? 0)), [step.from], [step.to]);
           break;
+        case "host":
+          use(plain(id, "control", "call outside", step.text), step.operands, step.results);
+          break;
+        case "host": {
+          const [title, ...rest] = step.text.split(" ");
+          use(plain(id, "control", title!, rest.join(" ")), step.operands, step.results);
+          break;
+        }
         case "swap": {
           const [a, b] = [writer.get(step.a), writer.get(step.b)];
           if (b !== undefined) writer.set(step.a, b);
@@ -218,7 +226,7 @@ export function operationsIn(kernel: { readonly name: string }): string {
   return kernel.name.replace(/^k\d+_/, "").replaceAll("_", " ");
 }
 
-type Control = Exclude<StepPicture, { readonly kind: "kernel" | "copy" | "swap" }>;
+type Control = Exclude<StepPicture, { readonly kind: "kernel" | "host" | "copy" | "swap" }>;
 
 function blocksOf(step: Control): [string, readonly StepPicture[]][] {
   switch (step.kind) {
