@@ -80,9 +80,9 @@ function compileAs(graph: Graph, options: CompileOptions): { readonly key: strin
 }
 
 /** All that decides about a program, apart from its graph. */
-function settingsText({ backend, fastMath = false }: CompileOptions): string {
+function settingsText({ backend, fastMath = false, poison = false }: CompileOptions): string {
   const features = backend === "wasm" ? JSON.stringify(probeFeatures()) : "";
-  return `${backend} ${fastMath} ${theMachine().heap.kind} ${features}`;
+  return `${backend} ${fastMath} ${poison} ${theMachine().heap.kind} ${features}`;
 }
 
 function compileNow(graph: Graph, options: CompileOptions): Executable {

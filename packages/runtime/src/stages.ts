@@ -9,7 +9,15 @@ import {
   type WasmFeatures,
   type WasmProgram,
 } from "@sinter/ir";
-import { findElementLoops, lower, normaliseRegions, planMemory, simplify, verifyPlan } from "@sinter/passes";
+import {
+  findElementLoops,
+  lower,
+  normaliseRegions,
+  planMemory,
+  poisonDead,
+  simplify,
+  verifyPlan,
+} from "@sinter/passes";
 import { type Cost, costOf, type Made } from "./cost.ts";
 import { theMachine } from "./session.ts";
 import { type StageName, stageText } from "./stage-text.ts";
@@ -20,6 +28,8 @@ export interface CompileOptions {
   readonly backend: Backend;
   /** Allows rewrites that can change a float result. */
   readonly fastMath?: boolean;
+  /** Fills memory that nobody should read with NaN. */
+  readonly poison?: boolean;
 }
 
 /** Scheduled loops in planned memory, and what they were made of. */
@@ -50,8 +60,14 @@ export type Observe = (pass: PassRecord) => void;
 export function compileToWasm(graph: Graph, options: CompileOptions, observe?: Observe): Made {
   const features = probeFeatures();
   const made = lowerToLoops(graph, options, features, observe);
-  const target = { ...features, memory: theMachine().heap.kind, owner: "import" } as const;
-  return { ...made, program: pass("emit", observe, () => emit(made.loops, made.plan, target)) };
+  const target = { ...features, memory: theMachine().heap.kind, owner: "import", names: true } as const;
+  const { program, plan } = loopsThatRun(made, options);
+  return { ...made, program: pass("emit", observe, () => emit(program, plan, target)) };
+}
+
+/** What a module is made of. */
+export function loopsThatRun({ loops, plan }: LoopStages, { poison = false }: CompileOptions) {
+  return poison ? poisonDead(loops, plan) : { program: loops, plan };
 }
 
 /** All that comes before a module, for an engine with these features. */

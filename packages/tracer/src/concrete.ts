@@ -4,9 +4,10 @@
  */
 import { bytesOf, type Graph, type GraphResult, type Value } from "@sinter/ir";
 import { callsHost } from "@sinter/passes";
-import { Buffer, type Compiled, type CompileOptions, compileGraph, theMachine } from "@sinter/runtime";
+import { Buffer, type Compiled, type CompileOptions, compileGraph, isTrap, theMachine } from "@sinter/runtime";
 import { CallCheck } from "./debug/call-check.ts";
 import type { Checking } from "./debug/settings.ts";
+import { trapError } from "./debug/trap.ts";
 import { force } from "./eager.ts";
 import { type Callback, HostRun } from "./effects/run.ts";
 import { type AnyFunction, SinterError, type Site, site } from "./errors.ts";
@@ -133,6 +134,9 @@ export class Concrete {
   /** What a call returns, with its tensors by their place in the wiring's `outs`. */
   readonly result: Tree;
   readonly bytes: number;
+  /** What runs, and how it is compiled. */
+  private readonly graph: Graph;
+  private readonly settings: CompileOptions;
   private readonly compiled: Compiled | undefined;
   /** Looks at each call, where that was asked for. */
   private readonly check: CallCheck | undefined;
@@ -162,7 +166,9 @@ export class Concrete {
     const { graph, checking } = wiring;
     const runs = graph.results.length > 0;
     if (runs && (checking.debug || checking.verify)) this.check = new CallCheck(graph, options, checking);
-    this.compiled = runs ? compileGraph(this.check?.graph ?? graph, { ...options, poison: checking.debug }) : undefined;
+    this.graph = this.check?.graph ?? graph;
+    this.settings = { ...options, poison: checking.debug };
+    this.compiled = runs ? compileGraph(this.graph, this.settings) : undefined;
     this.resultTypes = [...wiring.outTypes, ...(this.check?.added ?? [])];
     this.returned = wiring.checked?.result ?? wiring.outTypes.length;
     this.mayFail = wiring.checked !== undefined || this.check !== undefined;
@@ -276,12 +282,11 @@ export class Concrete {
       } catch (error) {
         for (const lazy of fresh) lazy?.buffer?.release();
         for (const lazy of results) lazy.buffer!.release();
-        if (inPlace && error instanceof WebAssembly.RuntimeError)
-          stateOfOut.forEach((at, k) => {
-            if (fresh[k] === undefined) entries[at]!.lost = true;
-          });
+        const trap = isTrap(error);
+        const lost = inPlace && trap ? stateOfOut.filter((_, k) => fresh[k] === undefined) : [];
+        for (const at of lost) entries[at]!.lost = true;
         for (const lazy of used) lazy.release();
-        throw error;
+        throw trap ? this.trapped(error, lost) : error;
       }
       for (let k = this.returned; k < results.length; k++) results[k]!.buffer!.release();
     }
@@ -376,6 +381,11 @@ export class Concrete {
     if (checked === undefined) return undefined;
     const { address } = results[checked.result]!.buffer!;
     return failureOf(checked.checks, theMachine().heap.view("i32", address, 1)[0]!, host);
+  }
+
+  private trapped(error: Error, lost: readonly number[]): Error {
+    const names = lost.map((at) => this.wiring.states[at]!.variable.name);
+    return trapError(error, this.graph, this.settings, names);
   }
 
   private constant(index: number): number {

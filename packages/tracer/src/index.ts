@@ -11,7 +11,7 @@ export { Range, range } from "./control/range.ts";
 export { type ScanOptions, scan } from "./control/scan.ts";
 export type { Like, Tensors } from "./control/values.ts";
 export { type CheckpointOptions, checkpoint, customVjp } from "./custom.ts";
-export { BoundsError, type FailureDetails, NonFiniteError } from "./debug/errors.ts";
+export { BoundsError, type FailureDetails, NonFiniteError, TrapError } from "./debug/errors.ts";
 export { type Derivative, hessian, jacfwd, jacrev, jvp, linearize, vjp } from "./derivatives.ts";
 export { eagerStats } from "./eager.ts";
 export { withEager } from "./eager-mode.ts";

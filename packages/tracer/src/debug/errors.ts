@@ -39,3 +39,18 @@ export class BoundsError extends SinterError {
     this.details = details;
   }
 }
+
+/** A program stopped inside WebAssembly: a fault of the compiler or the machine, not of the function. */
+export class TrapError extends SinterError {
+  override readonly name = "TrapError";
+  /** The kernel that was running; several where equal ones share code. */
+  readonly kernels: readonly string[];
+  /** Names of the variables whose values are lost. */
+  readonly lost: readonly string[];
+
+  constructor(message: string, details: { readonly kernels: readonly string[]; readonly lost: readonly string[] }) {
+    super(message);
+    this.kernels = details.kernels;
+    this.lost = details.lost;
+  }
+}
