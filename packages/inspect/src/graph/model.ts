@@ -163,11 +163,6 @@ export function kernels(inspection: Inspection): Drawing {
         case "host":
           use(plain(id, "control", "call outside", step.text), step.operands, step.results);
           break;
-        case "host": {
-          const [title, ...rest] = step.text.split(" ");
-          use(plain(id, "control", title!, rest.join(" ")), step.operands, step.results);
-          break;
-        }
         case "swap": {
           const [a, b] = [writer.get(step.a), writer.get(step.b)];
           if (b !== undefined) writer.set(step.a, b);
