@@ -1,4 +1,6 @@
 /** What the compiler did with one function: dumps as numbered files, and one offline page. */
+export { dumpFiles, writeDump } from "./dump.ts";
 export type { Sources } from "./page/excerpt.ts";
+export * as format from "./page/format.ts";
 export { type PageOptions, page } from "./page/page.ts";
-export type { PeakRates } from "./page/parts.ts";
+export { readSources } from "./sources.ts";

@@ -1,19 +1,19 @@
 /** Work and traffic of each kernel, and where a machine's arithmetic or its memory bounds them: a roofline. */
-import type { KernelPicture } from "@sinter/runtime";
+import { type KernelPicture, type Peaks, roofline } from "@sinter/runtime";
 import { operationsIn } from "../graph/model.ts";
 import { bytes, count, percent, seconds, short } from "./format.ts";
 import { type Html, html } from "./html.ts";
-import { type Context, chipOf, leastSeconds, leastSecondsOfCall, type PeakRates, type Section } from "./parts.ts";
+import { type Context, chipOf, leastSecondsOfCall, type Section } from "./parts.ts";
 
 export function cost({ inspection, machine }: Context): Section {
   const { kernels } = inspection;
   const times = kernels.map((kernel) => leastSecondsOfCall(kernel, machine));
   const total = times.reduce((n, t) => n + t, 0) || 1;
-  const ridge = machine.gflops / machine.gbs;
   const order = [...kernels].sort((a, b) => times[b.index]! - times[a.index]! || a.index - b.index);
   const rows = order.map((kernel) => {
     const moved = kernel.bytesRead + kernel.bytesWritten;
-    const bound = moved === 0 && kernel.flops === 0 ? "" : kernel.intensity >= ridge ? "arithmetic" : "memory";
+    const bound =
+      moved === 0 && kernel.flops === 0 ? "" : roofline(kernel, machine).by === "compute" ? "arithmetic" : "memory";
     const share = times[kernel.index]! / total;
     return html`<tr><td>${chipOf(kernel)}</td><td class="name"><a href="#kernel-${kernel.index}">${operationsIn(kernel)}</a></td><td>${kernel.schedule}</td><td class="num">${count(kernel.flops)}</td><td class="num">${bytes(kernel.bytesRead)}</td><td class="num">${bytes(kernel.bytesWritten)}</td><td class="num">${short(kernel.intensity)}</td><td class="num">${kernel.runs ?? "?"}</td><td>${bound}</td><td class="share"><span class="bar" style="--part:${share.toFixed(3)}">${percent(share)}</span></td></tr>`;
   });
@@ -26,7 +26,7 @@ export function cost({ inspection, machine }: Context): Section {
     body: html`
 <h3>Roofline</h3>
 <p class="lead">To the right more arithmetic per byte, upwards more speed. No kernel gets above the line of a machine with ${short(machine.gflops)} GFLOP/s and ${short(machine.gbs)} GB/s (one core; an assumption, not a measurement); left of the bend memory is the limit, right of it arithmetic. A point stands for a kernel at that limit; the larger, the more of the call’s least time is in it.</p>
-${roofline(kernels, times, total, machine)}
+${drawing(kernels, times, total, machine)}
 <h3>Kernels, the most expensive first</h3>
 <p class="lead">Each of one run; the share is of the least time of all runs in a call${unknown ? ", where a ? stands for as often as data says, and counts once" : ""}.</p>
 <div class="scroll"><table class="sums"><thead><tr><th></th><th>kernel</th><th>loops</th><th class="num">flop</th><th class="num">read</th><th class="num">written</th><th class="num">flop/byte</th><th class="num">runs</th><th>bound by</th><th>share</th></tr></thead><tbody>${rows}</tbody>
@@ -37,14 +37,10 @@ ${roofline(kernels, times, total, machine)}
 const [width, height] = [880, 380];
 const [left, right, top, bottom] = [64, 20, 16, 46];
 
-function roofline(
-  kernels: readonly KernelPicture[],
-  times: readonly number[],
-  total: number,
-  { gflops, gbs }: PeakRates,
-): Html {
+function drawing(kernels: readonly KernelPicture[], times: readonly number[], total: number, machine: Peaks): Html {
   const points = kernels.filter((kernel) => kernel.flops > 0 && kernel.intensity > 0);
   if (points.length === 0) return html`<p class="none">No kernel does arithmetic.</p>`;
+  const { gflops, gbs } = machine;
   const ridge = gflops / gbs;
   const low = Math.floor(Math.log10(Math.min(ridge / 20, ...points.map((kernel) => kernel.intensity))));
   const high = Math.ceil(Math.log10(Math.max(ridge * 10, ...points.map((kernel) => kernel.intensity))));
@@ -65,7 +61,7 @@ function roofline(
   const shown = [...points].sort((a, b) => times[b.index]! - times[a.index]!);
   const taken: { x: number; y: number }[] = [];
   const dots = shown.map((kernel) => {
-    const speed = kernel.flops / leastSeconds(kernel, { gflops, gbs }) / 1e9;
+    const speed = kernel.flops / roofline(kernel, machine).milliseconds / 1e6;
     const [cx, cy] = [x(kernel.intensity), y(speed)];
     const radius = 4 + 14 * Math.sqrt(times[kernel.index]! / total);
     const free = radius >= 8 || !taken.some((other) => Math.hypot(other.x - cx, other.y - cy) < 18);

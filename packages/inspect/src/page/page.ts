@@ -1,6 +1,6 @@
 /** The page of one compilation: a single HTML file that needs no network and works from a folder. */
 import type { Loc } from "@sinter/ir";
-import type { Inspection } from "@sinter/runtime";
+import type { Inspection, Peaks } from "@sinter/runtime";
 import { operationsIn } from "../graph/model.ts";
 import { behave, type PageData } from "./client.ts";
 import { cost } from "./cost.ts";
@@ -12,13 +12,13 @@ import { Html, html, jsonForScript } from "./html.ts";
 import { kernels } from "./kernels.ts";
 import { memory } from "./memory.ts";
 import { overview } from "./overview.ts";
-import type { Context, PeakRates } from "./parts.ts";
+import type { Context } from "./parts.ts";
 import { passes } from "./passes.ts";
 import { style } from "./style.ts";
 
 export interface PageOptions {
   /** What the roofline is drawn for. Default: one core, with 128-bit fused multiply-add at 3.2 GHz and common memory. */
-  readonly machine?: PeakRates;
+  readonly machine?: Peaks;
 }
 
 /**

@@ -1,5 +1,5 @@
 /** What several sections of the page are made with. */
-import type { Inspection, KernelPicture, StepPicture } from "@sinter/runtime";
+import { type Inspection, type KernelPicture, type Peaks, roofline, type StepPicture } from "@sinter/runtime";
 import { operationsIn } from "../graph/model.ts";
 import type { Excerpts } from "./excerpt.ts";
 import { type Html, html, type Part } from "./html.ts";
@@ -9,16 +9,9 @@ export interface Context {
   readonly inspection: Inspection;
   readonly excerpts: Excerpts;
   /** The machine that costs are drawn for. */
-  readonly machine: PeakRates;
+  readonly machine: Peaks;
   /** Keeps a text for the page, which shows it when somebody looks; returns what to write where it goes. */
   readonly later: (key: string, text: string) => Html;
-}
-
-/** The most a machine can do. */
-export interface PeakRates {
-  readonly gflops: number;
-  /** Gigabytes a second, from and to memory. */
-  readonly gbs: number;
 }
 
 export interface Section {
@@ -43,14 +36,9 @@ export function nodeLink(path: string, text: string): Html {
   return html`<a class="node-link" href="#node-${path}" data-select="${path}">${text}</a>`;
 }
 
-/** Seconds a kernel takes at the least: its arithmetic or its memory, whichever takes longer. */
-export function leastSeconds(kernel: KernelPicture, { gflops, gbs }: PeakRates): number {
-  return Math.max(kernel.flops / (gflops * 1e9), (kernel.bytesRead + kernel.bytesWritten) / (gbs * 1e9));
-}
-
-/** Of all its runs in one call; a kernel in a `while` counts once. */
-export function leastSecondsOfCall(kernel: KernelPicture, machine: PeakRates): number {
-  return leastSeconds(kernel, machine) * (kernel.runs ?? 1);
+/** Seconds that all runs of a kernel in one call take at the least; a kernel in a `while` counts once. */
+export function leastSecondsOfCall(kernel: KernelPicture, machine: Peaks): number {
+  return (roofline(kernel, machine).milliseconds * (kernel.runs ?? 1)) / 1000;
 }
 
 /** All steps, outer ones first. */
