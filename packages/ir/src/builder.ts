@@ -34,17 +34,23 @@ export interface BuilderOptions {
 
 interface Made {
   readonly node: Node;
-  readonly effectful: boolean;
+  /** It stays though nothing uses its results. */
+  readonly held: boolean;
   readonly locs: Loc[];
 }
 
-/** Ordered by tokens, or marked so by its op: neither merged nor removed. */
+/** Ordered by tokens: what it does stays, whether or not its results are used. */
+export function isHeld(operands: readonly Value[], results: readonly ValueType[]): boolean {
+  return operands.some((v) => v.type.kind === "token") || results.some((t) => t.kind === "token");
+}
+
+/** Ordered by tokens, or acting by its op: neither folded nor merged. */
 export function isEffectful(
   def: Pick<OpDef, "effect">,
   operands: readonly Value[],
   results: readonly ValueType[],
 ): boolean {
-  return def.effect || operands.some((v) => v.type.kind === "token") || results.some((t) => t.kind === "token");
+  return def.effect || isHeld(operands, results);
 }
 
 export class Builder implements Emitter {
@@ -187,8 +193,8 @@ export class Builder implements Emitter {
       regions,
       groups,
     );
-    const effectful = isEffectful(def, operands, types);
-    if (this.raw || effectful) return this.append(op, operands, attrs, regions, groups, types, effectful).node.results;
+    if (this.raw || isEffectful(def, operands, types))
+      return this.append(op, operands, attrs, regions, groups, types).node.results;
 
     const folded = this.foldConstants(def, operands, attrs, regions, types) ?? this.applyRules(def, operands, attrs);
     if (folded !== undefined) {
@@ -204,7 +210,7 @@ export class Builder implements Emitter {
       for (const loc of this.locs) if (!known.locs.some((l) => sameLoc(l, loc))) known.locs.push(loc);
       return known.node.results;
     }
-    const made = this.append(op, operands, attrs, regions, groups, types, false);
+    const made = this.append(op, operands, attrs, regions, groups, types);
     this.merged.set(key, made);
     return made.node.results;
   }
@@ -219,7 +225,7 @@ export class Builder implements Emitter {
     }
     const kept: Made[] = [];
     for (const made of [...this.made].reverse()) {
-      if (!made.effectful && !made.node.results.some((v) => needed.has(v.id))) continue;
+      if (!made.held && !made.node.results.some((v) => needed.has(v.id))) continue;
       for (const v of made.node.operands) needed.add(v.id);
       kept.push(made);
     }
@@ -309,12 +315,11 @@ export class Builder implements Emitter {
     regions: readonly Graph[],
     groups: readonly OperandGroup[],
     types: readonly ValueType[],
-    effectful: boolean,
   ): Made {
     const results: Value[] = [];
     const made: Made = {
       node: { op, operands, groups, attrs, regions, results },
-      effectful,
+      held: isHeld(operands, types),
       locs: [...this.locs],
     };
     for (const type of types) results.push(this.newValue(type, made));

@@ -218,7 +218,7 @@ export interface OpDef<A extends Attrs = Attrs> {
   readonly attrs: { readonly [K in keyof A]-?: AttrKind };
   /** Names of operand groups, for region ops. */
   readonly groups: readonly string[];
-  /** Ordered by tokens or a status, and neither merged nor removed. */
+  /** It acts: neither folded, merged nor moved. What keeps it is its status, which all that comes after it takes. */
   readonly effect: boolean;
   /** Scalar work per element of the result, in units of one multiplication (movement 0, add 1, exp about 12). */
   cost(ctx: NestContext<A>): number;

@@ -3,7 +3,6 @@
  * gets values of the first as parameters. This is how `vjp` and `linearize` compute a function once and apply it often.
  */
 import { Builder, type Graph, type Node, type Value } from "@sinter/ir";
-import { callsHost } from "@sinter/passes";
 
 export interface Halves {
   /** All parameters but the late ones; the results that need no late one, in order, then what `late` needs. */
@@ -53,8 +52,6 @@ export function splitGraph(
     graph,
     (value, i) => (isLate(i) ? second.param("arg", value.type, graph.params[i]!.name) : given.get(value.id)),
     given,
-    // What the first half did is done.
-    (node) => callsHost(node) && !node.results.some(({ id }) => late.has(id)),
   );
   const results = graph.results.map(({ value }) => value);
   const out = (value: Value | undefined) => ({ kind: "out", value: value! }) as const;
@@ -80,17 +77,12 @@ function copyNodes(
   graph: Graph,
   param: (value: Value, position: number) => Value | undefined,
   known: ReadonlyMap<number, Value> = new Map(),
-  isDone: (node: Node) => boolean = () => false,
 ): (Value | undefined)[] {
   const values: (Value | undefined)[] = graph.params.map(({ value }, i) => param(value, i));
   graph.nodes.forEach((node, i) => {
     const operands = node.operands.map(({ id }) => values[id]);
     const given = node.results.map(({ id }) => known.get(id));
-    if (
-      isDone(node) ||
-      operands.some((operand) => operand === undefined) ||
-      given.every((value) => value !== undefined)
-    ) {
+    if (operands.some((operand) => operand === undefined) || given.every((value) => value !== undefined)) {
       node.results.forEach(({ id }, k) => {
         values[id] = given[k];
       });

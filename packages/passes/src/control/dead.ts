@@ -2,8 +2,8 @@
  * Drops what no result needs: unused results of cond and scan, carries that feed only themselves and others like them,
  * and captures and inputs that nothing reads any more, at all depths in one pass.
  */
-import { Builder, type Graph, type GraphResult, type Node, type Value } from "@sinter/ir";
-import { addParam, buildRegion, byGroup, controlForm, hasEffect, isTest, keepWhere } from "./region-op.ts";
+import { Builder, type Graph, type GraphResult, isHeld, type Node, type Value } from "@sinter/ir";
+import { addParam, buildRegion, byGroup, controlForm, isTest, keepWhere } from "./region-op.ts";
 
 /** The graph without what its results do not need. Parameters and results stay as they are. */
 export function dropDead(graph: Graph, options: { readonly fastMath: boolean }): Graph {
@@ -16,6 +16,12 @@ export function dropDead(graph: Graph, options: { readonly fastMath: boolean }):
     graph.results.map(() => true),
   );
   return b.finish(graph.results.map((result): GraphResult => ({ ...result, value: values[result.value.id]! })));
+}
+
+/** Ordered by tokens, or with such a node inside. */
+function isHeldInside(node: Node): boolean {
+  const types = node.results.map((result) => result.type);
+  return isHeld(node.operands, types) || node.regions.some((region) => region.nodes.some(isHeldInside));
 }
 
 /** The values, by id, that the wanted results need. */
@@ -43,10 +49,8 @@ interface Kept {
 function keptOf(node: Node, live: ReadonlySet<number>): Kept | undefined {
   const used = node.results.map((result) => live.has(result.id));
   const form = controlForm(node);
-  const acts = hasEffect(node);
-  if (!used.includes(true) && !acts) return undefined;
-  // What an op acts on is what it takes; of a branch or a loop that is what the regions' own ops take.
-  if (form === undefined || form === "call" || (acts && !used.includes(true)))
+  if (!used.includes(true) && !isHeldInside(node)) return undefined;
+  if (form === undefined || form === "call" || isHeldInside(node))
     return { operands: node.operands.map(() => true), results: node.results.map(() => true) };
   const { index, captures, init } = byGroup(node, node.operands);
   const results = [...used];
@@ -93,7 +97,7 @@ function emitLive(
 
 function emitKept(b: Builder, node: Node, operands: readonly Value[], kept: Kept): readonly Value[] {
   const form = controlForm(node);
-  if (form === undefined || form === "call")
+  if (form === undefined || form === "call" || isHeldInside(node))
     return b.emitNode(node.op, operands, node.attrs, node.regions, node.groups);
   const flags = byGroup(node, kept.operands);
   const groups = node.groups.map(({ name }) => ({

@@ -53,7 +53,7 @@ export function controlForm(node: Node): ControlForm | undefined {
   return nest.kind === "control" ? nest.form : undefined;
 }
 
-/** Ordered by tokens, or with such a node inside: it stays whether or not its results are used. */
+/** It acts, or has such a node inside: it stays where it is. */
 export function hasEffect(node: Node): boolean {
   return (
     isEffectful(

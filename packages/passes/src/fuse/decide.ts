@@ -89,7 +89,7 @@ function decide(model: GraphModel, rule: Rule, sinks: ReadonlyMap<number, number
     const info = model.values[id];
     if (info === undefined || isLeaf(info) || materialised.has(id)) continue;
     const at = [...pullsOf(id).values()];
-    const needed = model.resultUses[id]! > 0 || bases.has(id) || info.rule?.kind === "host";
+    const needed = model.resultUses[id]! > 0 || bases.has(id);
     if (!needed && at.length === 0) continue;
     if (needed || !isMap(info)) {
       keep(info);

@@ -8,6 +8,7 @@ import { lazyFromData, type Ref, sizeOf } from "../lazy.ts";
 import { Spec } from "../spec.ts";
 import { Tensor, type TensorLike } from "../tensor.ts";
 import { buildTree, eachTensor, isPlainObject, type Leaf, type Tree, treeOf } from "../trees.ts";
+import { isWeak } from "../weak.ts";
 import { emitHost, hostValues } from "./emit.ts";
 
 /** What a function called by `hostCall` may return where `spec` is S: anything that makes a tensor of that shape and dtype. */
@@ -73,6 +74,8 @@ interface UserCall {
   /** The arguments, with the tensors numbered as in `refs`. */
   readonly args: Tree;
   readonly refs: readonly Ref[];
+  /** Which of them are numbers and booleans of the source that control flow made values of the program. */
+  readonly numbers: readonly boolean[];
 }
 
 function specTree(spec: unknown): UserCall["spec"] {
@@ -92,7 +95,7 @@ function specTree(spec: unknown): UserCall["spec"] {
 }
 
 /** Variables go in as tensors of their value now. */
-function argumentsOf(args: readonly unknown[]): Pick<UserCall, "args" | "refs"> {
+function argumentsOf(args: readonly unknown[]): Pick<UserCall, "args" | "refs" | "numbers"> {
   const refs: Ref[] = [];
   const leaves: Leaf[] = [];
   const read = (part: unknown): unknown => {
@@ -108,17 +111,20 @@ function argumentsOf(args: readonly unknown[]): Pick<UserCall, "args" | "refs"> 
       throw new SinterError("hostCall: an argument is a spec: the spec of the result comes second");
     refs.push(toRef("hostCall", "an argument", leaf));
   }
-  return { args: tree, refs };
+  return { args: tree, refs, numbers: leaves.map((leaf) => isWeak(leaf)) };
 }
 
 /** Calls the function on values; outside of any trace, whatever is going on around the program. */
 function answer(call: UserCall, values: readonly HostValue[]): readonly HostValue[] {
   return inFrame(undefined, () => {
     const { heap } = theMachine();
-    const tensors = values.map(({ dtype, shape, data }) => new Tensor(lazyFromData(heap, dtype, shape, data)));
+    const given = values.map(({ dtype, shape, data }, i) => {
+      if (call.numbers[i]) return dtype === "bool" ? data[0] !== 0 : data[0];
+      return new Tensor(lazyFromData(heap, dtype, shape, data));
+    });
     let result: unknown;
     try {
-      result = call.fn(...(buildTree(call.args, (index) => tensors[index]) as unknown[]));
+      result = call.fn(...(buildTree(call.args, (index) => given[index]) as unknown[]));
     } catch (error) {
       throw withLine(error, call);
     }
