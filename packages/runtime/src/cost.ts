@@ -99,7 +99,7 @@ export function costOf({ nests, loops, plan, program }: Made): Cost {
 }
 
 /** What one run of each kernel does, by its number. */
-function kernelWorks(nests: NestProgram, { buffers }: LoopProgram): KernelWork[] {
+export function kernelWorks(nests: NestProgram, { buffers }: LoopProgram): KernelWork[] {
   const out: KernelWork[] = [];
   visitSteps(nests.steps, (step) => {
     if (step.kind === "kernel") out.push(workOfKernel(step.kernel, buffers));

@@ -30,6 +30,8 @@ export interface CompileOptions {
   readonly fastMath?: boolean;
   /** Fills memory that nobody should read with NaN. */
   readonly poison?: boolean;
+  /** Makes the program tell a clock when its steps begin and are done. */
+  readonly instrument?: boolean;
 }
 
 /** Scheduled loops in planned memory, and what they were made of. */
@@ -60,7 +62,8 @@ export type Observe = (pass: PassRecord) => void;
 export function compileToWasm(graph: Graph, options: CompileOptions, observe?: Observe): Made {
   const features = probeFeatures();
   const made = lowerToLoops(graph, options, features, observe);
-  const target = { ...features, memory: theMachine().heap.kind, owner: "import", names: true } as const;
+  const { instrument = false } = options;
+  const target = { ...features, memory: theMachine().heap.kind, owner: "import", names: true, instrument } as const;
   const { program, plan } = loopsThatRun(made, options);
   return { ...made, program: pass("emit", observe, () => emit(program, plan, target)) };
 }

@@ -86,12 +86,18 @@ export interface Executable {
 /** Frees the constants of programs that nobody can run any more. */
 const abandoned = new FinalizationRegistry<() => void>((free) => free());
 
-/** Compiles and instantiates a program over the machine's memory. Synchronous. */
-export function instantiate(machine: Machine, program: WasmProgram): Executable {
+/** Is told by an instrumented program which of its steps begins and is done. */
+export interface StepClock {
+  enter(step: number): void;
+  leave(step: number): void;
+}
+
+/** Compiles and instantiates a program over the machine's memory; an instrumented one needs a clock. Synchronous. */
+export function instantiate(machine: Machine, program: WasmProgram, clock?: StepClock): Executable {
   if (program.memory !== machine.heap.kind)
     throw new Error(`program ${program.name} is for ${program.memory} memory, the heap is ${machine.heap.kind}`);
   const module = new WebAssembly.Module(program.bytes as BufferSource);
-  const run = runExport(module, machine, program);
+  const run = runExport(module, machine, program, clock);
   const blocks: Block[] = [];
   const embedded = program.constants.map(({ slot, data }) => {
     const dtype = program.slots[slot]!.dtype;
@@ -127,6 +133,7 @@ function runExport(
   module: WebAssembly.Module,
   machine: Machine,
   { name, calls }: WasmProgram,
+  clock: StepClock | undefined,
 ): (table: number) => void {
   const { heap } = machine;
   const host = hostImports(
@@ -134,7 +141,7 @@ function runExport(
     (dtype, address, length) => heap.view(dtype, address, length),
     () => machine.host,
   );
-  const imports: WebAssembly.Imports = { host };
+  const imports: WebAssembly.Imports = { host: { ...host, ...clock } };
   for (const wanted of WebAssembly.Module.imports(module)) {
     if (wanted.kind === "function" && wanted.module === "host") continue;
     if (wanted.kind !== "memory") throw new Error(`program ${name} imports ${wanted.module}.${wanted.name}`);
