@@ -32,6 +32,7 @@ export type * from "./inspection-types.ts";
 export { slotsOf } from "./reference.ts";
 export { type Bound, type Peaks, roofline } from "./roofline.ts";
 export { configureHeap, theMachine } from "./session.ts";
+export { slotNames } from "./slot-names.ts";
 export { type StageName, stageNames } from "./stage-text.ts";
 export { type PassRecord, type Stages, stagesOf } from "./stages.ts";
 export { isTrap, type TrappedKernel, trappedKernels } from "./trap.ts";
