@@ -8,6 +8,7 @@ import { Buffer, type Compiled, type CompileOptions, compileGraph, isTrap, theMa
 import { CallCheck } from "./debug/call-check.ts";
 import type { Checking } from "./debug/settings.ts";
 import { trapError } from "./debug/trap.ts";
+import { dumped } from "./dump.ts";
 import { force } from "./eager.ts";
 import { type Callback, HostRun } from "./effects/run.ts";
 import { type AnyFunction, SinterError, type Site, site } from "./errors.ts";
@@ -168,7 +169,7 @@ export class Concrete {
     if (runs && (checking.debug || checking.verify)) this.check = new CallCheck(graph, options, checking);
     this.graph = this.check?.graph ?? graph;
     this.settings = { ...options, poison: checking.debug };
-    this.compiled = runs ? compileGraph(this.graph, this.settings) : undefined;
+    this.compiled = runs ? dumped(compileGraph(this.graph, this.settings), this.graph, this.settings) : undefined;
     this.resultTypes = [...wiring.outTypes, ...(this.check?.added ?? [])];
     this.returned = wiring.checked?.result ?? wiring.outTypes.length;
     this.mayFail = wiring.checked !== undefined || this.check !== undefined;

@@ -216,9 +216,9 @@ function kernelBox(id: string, kernel: KernelPicture, { buffers }: Inspection): 
   };
 }
 
-/** What a kernel holds, from its name: `k3_dot_relu` is `dot relu`. */
+/** What a kernel holds, from its name: `k3_dot_relu` is `dot relu`, and so is `k1.0.3_dot_relu`, in a block. */
 export function operationsIn(kernel: { readonly name: string }): string {
-  return kernel.name.replace(/^k\d+_/, "").replaceAll("_", " ");
+  return kernel.name.replace(/^k[\d.]+_/, "").replaceAll("_", " ");
 }
 
 type Control = Exclude<StepPicture, { readonly kind: "kernel" | "host" | "copy" | "swap" }>;

@@ -22,6 +22,11 @@ export class Excerpts {
     return file.startsWith(this.folder) ? file.slice(this.folder.length) : file;
   }
 
+  /** A text of the compiler, in which files have the names they are shown by. */
+  shorten(text: string): string {
+    return this.folder.length > 1 ? text.replaceAll(this.folder, "") : text;
+  }
+
   /** A line of a file, counted from 1; undefined where the file is not known. */
   line(file: string, line: number): string | undefined {
     return this.of(file)?.[line - 1];

@@ -31,7 +31,7 @@ interface Block {
   readonly scratch: boolean;
 }
 
-const [left, right, top, bottom] = [72, 14, 14, 44];
+const [left, right, top, bottom] = [72, 14, 14, 58];
 
 function timeline({ inspection }: Context): Html {
   const steps = [...allSteps(inspection.steps)];
@@ -39,7 +39,7 @@ function timeline({ inspection }: Context): Html {
   const blocks = blocksOf(inspection.buffers, inspection.kernels, steps);
   const total = Math.max(inspection.arenaBytes, ...blocks.map((block) => block.offset + block.bytes), 1);
   const width = Math.min(2400, Math.max(880, left + right + count * 26));
-  const height = 420;
+  const height = 430;
   const x = (step: number): number => left + ((width - left - right) * step) / count;
   const y = (offset: number): number => height - bottom - ((height - top - bottom) * offset) / total;
   const ticks = [0, 0.25, 0.5, 0.75, 1].map((part) => part * total);

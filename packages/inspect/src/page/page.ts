@@ -30,7 +30,7 @@ export function page(inspection: Inspection, sources: Sources, options: PageOpti
   const excerpts = new Excerpts(sources, files);
   const texts = new Map<string, string>();
   const later = (key: string, text: string): Html => {
-    texts.set(key, text);
+    texts.set(key, excerpts.shorten(text));
     return html`<pre class="text" data-text="${key}" tabindex="0"></pre>`;
   };
   const context: Context = { inspection, excerpts, machine: options.machine ?? { gflops: 50, gbs: 20 }, later };

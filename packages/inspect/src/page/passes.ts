@@ -25,10 +25,11 @@ const levelNames: Readonly<Record<PassDump["level"], string>> = {
   wasm: "WebAssembly",
 };
 
-export function passes({ inspection, later }: Context): Section {
+export function passes({ inspection, excerpts, later }: Context): Section {
   const items = inspection.passes.map((pass, i) => {
     const before = inspection.passes[i - 1];
-    const change = before?.level === pass.level ? difference(before.text, pass.text) : undefined;
+    const change =
+      before?.level === pass.level ? difference(excerpts.shorten(before.text), excerpts.shorten(pass.text)) : undefined;
     const summary =
       change === undefined
         ? html`<span class="muted">${plural(lineCount(pass.text), "line")} of ${levelNames[pass.level]}</span>`

@@ -1,0 +1,74 @@
+/** What was compiled, for the terminal. */
+import { basename } from "node:path";
+import { format, operationsIn } from "@sinter/inspect";
+import type { Inspection, KernelPicture } from "@sinter/runtime";
+
+const mostKernels = 60;
+const longestSignature = 240;
+
+export function summaryText(inspection: Inspection): string {
+  const { cost, nodes, kernels, passes } = inspection;
+  const spent = passes.reduce((n, pass) => n + pass.milliseconds, 0);
+  const facts = [
+    `${format.plural(nodes.length, "operation")} in ${format.plural(kernels.length, "kernel")}`,
+    `${format.flops(cost.flops)}`,
+    `${format.bytes(cost.bytesRead + cost.bytesWritten)} moved`,
+    `arena ${format.bytes(inspection.arenaBytes)}`,
+    `${format.bytes(cost.codeBytes)} of code`,
+    `compiled in ${format.seconds(spent / 1000)}`,
+  ];
+  const rows = kernels
+    .slice(0, mostKernels)
+    .map((kernel) => [
+      String(kernel.index),
+      operationsIn(kernel),
+      kernel.schedule,
+      format.flops(kernel.flops),
+      format.bytes(kernel.bytesRead + kernel.bytesWritten),
+      kernel.runs === null ? "?" : String(kernel.runs),
+      linesOf(kernel),
+    ]);
+  const head = ["", "kernel", "loops", "work", "moved", "runs", "lines"];
+  const more = kernels.length > mostKernels ? `  and ${kernels.length - mostKernels} more; --html shows all\n` : "";
+  const lines = [
+    signatureText(inspection),
+    `${inspection.target}${inspection.fastMath ? ", fast math" : ""}`,
+    "",
+    facts.join(", "),
+    "",
+    table([head, ...rows]),
+  ];
+  return `${lines.join("\n")}\n${more}`;
+}
+
+/** What is handed over and what comes back; of many states only how many there are. */
+function signatureText({ name, signature, params, results }: Inspection): string {
+  if (signature.length <= longestSignature) return signature;
+  const args = params.filter(({ kind }) => kind === "arg").map((param) => `${param.name}: ${param.type}`);
+  const states = params.filter(({ kind }) => kind === "state").length;
+  const given = [...args, ...(states > 0 ? [format.plural(states, "state")] : [])].join(", ");
+  const outs = results.filter(({ kind }) => kind === "out").map(({ type }) => type);
+  return `${name}(${given}) -> (${outs.join(", ")})`;
+}
+
+/** `model.ts:34,35 loss.ts:12` */
+function linesOf({ locs }: KernelPicture): string {
+  const byFile = new Map<string, Set<number>>();
+  for (const { file, line } of locs) byFile.set(file, (byFile.get(file) ?? new Set()).add(line));
+  return [...byFile]
+    .map(([file, lines]) => {
+      const sorted = [...lines].sort((a, b) => a - b);
+      return `${basename(file)}:${sorted.slice(0, 6).join(",")}${sorted.length > 6 ? ",..." : ""}`;
+    })
+    .join(" ");
+}
+
+/** Columns under each other; the numbers among them to the right. */
+function table(rows: readonly (readonly string[])[]): string {
+  const widths = rows[0]!.map((_, i) => Math.max(...rows.map((row) => row[i]!.length)));
+  const right = new Set([0, 3, 4, 5]);
+  return rows
+    .map((row) => row.map((cell, i) => (right.has(i) ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!))).join("  "))
+    .map((line) => `  ${line.trimEnd()}`)
+    .join("\n");
+}

@@ -1,0 +1,130 @@
+/** `sinter inspect`: what the compiler makes of a function, in the terminal, as a page, or as a dump; and dumps run again. */
+import { writeFileSync } from "node:fs";
+import { relative, resolve, sep } from "node:path";
+import { page, readSources, writeDump } from "@sinter/inspect";
+import { type Graph, printGraphWithData } from "@sinter/ir";
+import {
+  type CompileOptions,
+  type Inspection,
+  inspect as inspectGraph,
+  type StageName,
+  stageNames,
+  stagesOf,
+} from "@sinter/runtime";
+import type { Command } from "commander";
+import { type Context, UsageError } from "../context.ts";
+import { readDump, replay, type Verdict } from "../inspect/replay.ts";
+import { summaryText } from "../inspect/summary.ts";
+import { loadTarget } from "../target.ts";
+
+interface InspectOptions {
+  readonly stage?: string;
+  readonly html?: string;
+  readonly input?: readonly string[];
+  readonly dump?: string;
+  readonly fromText?: string;
+  readonly data?: string;
+}
+
+/** What is looked at: a function of a file, or a graph that was read. */
+interface Subject {
+  readonly graph: Graph;
+  text(stage: StageName): string;
+  inspect(): Inspection;
+}
+
+export function inspect(program: Command, { output, exit }: Context): void {
+  program
+    .command("inspect")
+    .description("what the compiler makes of a function: kernels, cost, memory, every stage")
+    .argument("[target]", "FILE#EXPORT, such as model.ts#predict")
+    .option("--input <types...>", 'what the function is given: "f32[1,784]" for a tensor, else JSON')
+    .option("--stage <stage>", `print one stage: ${stageNames.join(", ")}`)
+    .option("--html <file>", "write a page that shows everything, for any browser, without a network")
+    .option("--dump <dir>", "write a folder with a text for each pass, the page, and the graph to run again")
+    .option(
+      "--from-text <file>",
+      "look at graph text instead, as a dump has it; a call recorded beside it is made again",
+    )
+    .option("--data <file>", "the safetensors file of the text's constants; data.safetensors beside it by default")
+    .action(async (target: string | undefined, options: InspectOptions) => {
+      const stage = stageNamed(options.stage);
+      const subject = options.fromText === undefined ? await ofTarget(target, options) : ofText(target, options);
+      if (stage !== undefined) output.out(subject.text(stage));
+      const wanted = options.html !== undefined || options.dump !== undefined || stage === undefined;
+      const inspection = wanted ? subject.inspect() : undefined;
+      if (inspection !== undefined) {
+        if (stage === undefined) output.out(summaryText(inspection));
+        if (options.html !== undefined) {
+          write(options.html, page(inspection, readSources(inspection)));
+          output.err(`page: ${display(resolve(options.html))}\n`);
+        }
+        if (options.dump !== undefined) {
+          const { text, data } = printGraphWithData(subject.graph, { locs: true });
+          const folder = writeDump(options.dump, { inspection, graph: text, constants: data });
+          output.err(`dump: ${display(resolve(folder.path))}\n`);
+        }
+      }
+      if (options.fromText === undefined || stage !== undefined) return;
+      const dump = readDump(options.fromText, options.data);
+      if (!dump.called) {
+        output.out("\nNo call was recorded beside it: nothing was run.\n");
+        return;
+      }
+      const verdicts = replay(dump, options.fromText);
+      output.out(`\n${verdictText(verdicts)}`);
+      if (verdicts.some((verdict) => verdict.different > 0)) exit(1);
+    });
+}
+
+function stageNamed(name: string | undefined): StageName | undefined {
+  if (name === undefined) return undefined;
+  const stage = stageNames.find((known) => known === name);
+  if (stage === undefined)
+    throw new UsageError(`--stage ${name}: there is no such stage; there are ${stageNames.join(", ")}`);
+  return stage;
+}
+
+async function ofTarget(target: string | undefined, options: InspectOptions): Promise<Subject> {
+  if (target === undefined)
+    throw new UsageError("say what to inspect: FILE#EXPORT, such as model.ts#predict, or --from-text graph.ir");
+  if (options.data !== undefined) throw new UsageError("--data belongs to --from-text");
+  const { fn, args } = await loadTarget(target, { inputs: options.input });
+  return fn.lower(...args);
+}
+
+function ofText(target: string | undefined, options: InspectOptions): Subject {
+  if (target !== undefined) throw new UsageError(`--from-text takes the place of ${target}: give one of them`);
+  if (options.input !== undefined) throw new UsageError("--input belongs to FILE#EXPORT: graph text has its types");
+  const { graph, fastMath } = readDump(options.fromText!, options.data);
+  const settings: CompileOptions = { backend: "wasm", fastMath };
+  const stages = stagesOf(graph, settings);
+  return { graph, text: (stage) => stages.text(stage), inspect: () => inspectGraph(graph, settings) };
+}
+
+function verdictText(verdicts: readonly Verdict[]): string {
+  const width = Math.max(...verdicts.map(({ name, type }) => name.length + type.length + 2));
+  const lines = verdicts.map(({ name, type, elements, different, first }) => {
+    const label = `${name}  ${type}`.padEnd(width);
+    if (first === undefined) return `  ${label}  same bits`;
+    const where = `element ${first.at} was ${first.recorded}, is ${first.now}`;
+    return `  ${label}  DIFFERENT: ${different} of ${elements} elements; ${where}`;
+  });
+  const wrong = verdicts.filter((verdict) => verdict.different > 0).length;
+  const end =
+    wrong === 0 ? "as recorded, bit for bit" : `${wrong} of ${verdicts.length} results differ from the record`;
+  return `The recorded call, made again:\n${lines.join("\n")}\n${end}\n`;
+}
+
+function write(file: string, text: string): void {
+  try {
+    writeFileSync(file, text);
+  } catch (error) {
+    throw new UsageError(`${file}: ${(error as Error).message}`);
+  }
+}
+
+function display(path: string): string {
+  const shorter = relative(process.cwd(), path);
+  return (shorter.startsWith("..") ? path : shorter).split(sep).join("/");
+}

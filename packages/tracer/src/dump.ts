@@ -1,0 +1,105 @@
+/**
+ * SINTER_DUMP=dir: every function that is compiled leaves a folder there that shows what became of it, and its first
+ * call as bits. Where that fails, the call goes on, and one warning says why.
+ */
+import { type Graph, type HostFunction, printGraphWithData } from "@sinter/ir";
+import {
+  type CallRecord,
+  type Compiled,
+  type CompileOptions,
+  type DumpFolder,
+  type DumpWriter,
+  type Executable,
+  inspect,
+  type NamedTensor,
+  type Slot,
+  slotNames,
+  theMachine,
+} from "@sinter/runtime";
+
+interface NodeProcess {
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  getBuiltinModule?(name: "node:module"): { createRequire(from: string): (path: string) => unknown };
+}
+
+/** A program that was compiled, dumped where that is asked for: its first run is recorded. */
+export function dumped(compiled: Compiled, graph: Graph, options: CompileOptions): Compiled {
+  const parent = nodeProcess()?.env?.["SINTER_DUMP"];
+  if (parent === undefined || parent === "") return compiled;
+  const folder = attempt(() => {
+    const { text, data } = printGraphWithData(graph, { locs: true });
+    return writer().writeDump(parent, { inspection: inspect(graph, options), graph: text, constants: data });
+  });
+  if (folder === undefined) return compiled;
+  return { ...compiled, executable: recording(compiled.executable, graph, folder) };
+}
+
+let warned = false;
+
+function attempt<T>(action: () => T): T | undefined {
+  try {
+    return action();
+  } catch (error) {
+    if (!warned) console.warn(`sinter: SINTER_DUMP: ${error instanceof Error ? error.message : String(error)}`);
+    warned = true;
+    return undefined;
+  }
+}
+
+function nodeProcess(): NodeProcess | undefined {
+  return (globalThis as { readonly process?: NodeProcess }).process;
+}
+
+/**
+ * The package that writes dumps, from its place beside this one. By its path, since nothing here may depend on it, and no
+ * bundler is to follow.
+ */
+function writer(): DumpWriter {
+  const require = nodeProcess()
+    ?.getBuiltinModule?.("node:module")
+    ?.createRequire(import.meta.url);
+  if (require === undefined) throw new Error("needs Node 20.19, 22.12 or later");
+  return require(import.meta.url.endsWith(".ts") ? "../../inspect/src/index.ts" : "../inspect/index.js") as DumpWriter;
+}
+
+/** Runs as `executable` does; what goes in and out the first time goes into the dump too. */
+function recording(executable: Executable, graph: Graph, folder: DumpFolder): Executable {
+  let recorded = false;
+  return {
+    ...executable,
+    execute(pointers, host) {
+      if (recorded) return executable.execute(pointers, host);
+      recorded = true;
+      const names = slotNames(graph, executable.slots);
+      const read = (kinds: readonly Slot["kind"][]): NamedTensor[] =>
+        executable.slots.flatMap(({ kind, dtype, shape }, i) => {
+          const name = names[i];
+          if (name === undefined || !kinds.includes(kind)) return [];
+          const length = shape.reduce((n, size) => n * size, 1);
+          return [{ name, dtype, shape, data: theMachine().heap.copy(dtype, pointers[i]!, length) }];
+        });
+      const before = attempt(() => read(["arg", "const", "state"]));
+      const calls: NamedTensor[] = [];
+      const hostStatuses: number[] = [];
+      executable.execute(pointers, host === undefined ? undefined : listening(host, calls, hostStatuses));
+      if (before === undefined) return;
+      attempt(() => {
+        const call: CallRecord = { tensors: [...before, ...read(["stateOut", "result"]), ...calls], hostStatuses };
+        folder.record(call);
+      });
+    },
+  };
+}
+
+function listening(host: HostFunction, calls: NamedTensor[], statuses: number[]): HostFunction {
+  return (call, values) => {
+    const answer = host(call, values);
+    const n = statuses.length;
+    statuses.push(typeof answer === "number" ? answer : 0);
+    if (typeof answer !== "number")
+      answer.forEach(({ dtype, shape, data }, i) => {
+        calls.push({ name: `call ${n}.${i}`, dtype, shape, data: data.slice() });
+      });
+    return answer;
+  };
+}
