@@ -2,7 +2,18 @@
 
 export type { LoopProgram, MemoryKind, Plan, Slot, WasmFeatures, WasmProgram } from "@sinter/ir";
 export { Buffer, type Device } from "./buffer.ts";
+export { writeFolder } from "./bundle/folder.ts";
+export { crc32 } from "./bundle/loader/crc32.ts";
+export {
+  AssertionError as BundleAssertionError,
+  BundleError,
+  type LoadOptions,
+  type Program,
+  type ResultTensor,
+  type SelfTestReport,
+} from "./bundle/loader/index.ts";
 export type * from "./bundle/manifest.ts";
+export { type BundleSource, loadBundle, type OpenBundle, openBundle } from "./bundle/open.ts";
 export {
   dataOf,
   type NamedTensor,
@@ -13,6 +24,7 @@ export {
   writeSafetensors,
 } from "./bundle/safetensors.ts";
 export type * from "./bundle/spec.ts";
+export { type Files, writeBundle } from "./bundle/write.ts";
 export { ByteCache } from "./cache.ts";
 export {
   type Backend,
@@ -29,10 +41,21 @@ export { hostImports } from "./exec/host.ts";
 export { type Executable, instantiate, Machine } from "./exec/program.ts";
 export { inspect } from "./inspection.ts";
 export type * from "./inspection-types.ts";
+export { measurePeaks } from "./peaks.ts";
 export { slotsOf } from "./reference.ts";
 export { type Bound, type Peaks, roofline } from "./roofline.ts";
 export { configureHeap, theMachine } from "./session.ts";
 export { slotNames } from "./slot-names.ts";
 export { type StageName, stageNames } from "./stage-text.ts";
 export { type PassRecord, type Stages, stagesOf } from "./stages.ts";
+export {
+  type ClockCost,
+  measureClock,
+  median,
+  type StepEvent,
+  type TimedProgram,
+  type TimedRun,
+  type TimedStep,
+  timedProgram,
+} from "./timed.ts";
 export { isTrap, type TrappedKernel, trappedKernels } from "./trap.ts";

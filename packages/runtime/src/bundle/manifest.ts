@@ -121,10 +121,15 @@ export type TreeEntry =
   | { readonly kind: "array"; readonly items: readonly TreeEntry[] }
   | { readonly kind: "object"; readonly keys: readonly string[]; readonly items: readonly TreeEntry[] };
 
-/** A text with `{}` for each operand, in order. */
+/**
+ * What a program calls: "host"."N" gets the addresses of an i32 status, of the operands, and of the status to answer. It
+ * prints where the status is 0, and answers the status it was given.
+ */
 export interface CallEntry {
   readonly kind: "print";
-  readonly format: string;
+  /** The text around the operands: one piece more than there are operands. */
+  readonly format: readonly string[];
+  /** Behind the status. */
   readonly operands: readonly TensorEntry[];
 }
 

@@ -1,0 +1,32 @@
+/** What the engine can do, found by asking it to validate a tiny module, and how it rounds where it may choose. */
+import type { BuildFile, BuildName } from "../manifest.ts";
+
+// (module (func (export "f") (result f32)
+//   (f32x4.extract_lane 0 (f32x4.relaxed_madd (splat a) (splat a) (splat c)))))
+// with a = 1 + 2^-12 and c = -(1 + 2^-11): 2^-24 where the product is not rounded, else 0.
+const madd = [
+  ...[0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 125, 3, 2, 1, 0, 7, 5, 1, 1, 102, 0, 0, 10, 31, 1, 29, 0],
+  ...[67, 0, 8, 128, 63, 253, 19, 67, 0, 8, 128, 63, 253, 19, 67, 0, 16, 128, 191, 253, 19],
+  ...[253, 133, 2, 253, 31, 0, 11],
+];
+// (module (func (drop (i8x16.splat (i32.const 0)))))
+const simd = [0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, 0, 10, 9, 1, 7, 0, 65, 0, 253, 15, 26, 11];
+
+const knows = (code: readonly number[]): boolean => WebAssembly.validate(Uint8Array.from(code));
+const known: Readonly<Record<string, () => boolean>> = {
+  simd128: () => knows(simd),
+  "relaxed-simd": () => knows(madd),
+  "bulk-memory": () => true,
+};
+
+/** Features that this engine lacks. */
+export function missing({ features }: BuildFile): string[] {
+  return features.filter((name) => !(Object.hasOwn(known, name) && known[name]!()));
+}
+
+/** Whether multiply-add rounds once. False where there is none. */
+export function fusedIn(build: BuildName): boolean {
+  if (build === "simd") return false;
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(Uint8Array.from(madd)));
+  return (exports["f"] as () => number)() !== 0;
+}

@@ -1,0 +1,139 @@
+/**
+ * Loads a bundle: reads its files, checks every one of them, picks the build for this engine, and makes the program that
+ * people use. Imports nothing, and is what `index.js` of a bundle is made of.
+ */
+import type { BuildFile, BuildName, FileEntry } from "../manifest.ts";
+import { checkManifest, manifestFile } from "./check.ts";
+import { crc32 } from "./crc32.ts";
+import { missing } from "./engine.ts";
+import { BundleError, messageOf } from "./errors.ts";
+import { type Files, fromFiles, fromUrls, type Origin } from "./files.ts";
+import { type Instance, type Parts, start, type Variable } from "./instance.ts";
+import { type SelfTestReport, selfTest } from "./self-test.ts";
+
+export { AssertionError, BundleError } from "./errors.ts";
+export type { Files } from "./files.ts";
+export type { Variable } from "./instance.ts";
+export type { SelfTestReport } from "./self-test.ts";
+export type { ResultTensor } from "./trees.ts";
+
+export interface LoadOptions {
+  /** The folder to load from, where it is not beside the loader. */
+  readonly base?: string | URL;
+  /** The files' contents, where they are not to be read at all. */
+  readonly files?: Files;
+  /** The build to take; by default the first that the engine can run. */
+  readonly build?: BuildName;
+  /** Takes what the program prints; `console.log` by default. */
+  readonly log?: (text: string) => void;
+}
+
+/** A loaded bundle. All calls are synchronous, but for `selfTest`. */
+export interface Program {
+  readonly name: string;
+  /** The build that runs. */
+  readonly build: BuildName;
+  /** The first function. */
+  run(...args: readonly unknown[]): unknown;
+  readonly functions: Readonly<Record<string, (...args: readonly unknown[]) => unknown>>;
+  readonly variables: Readonly<Record<string, Variable>>;
+  /** The values of all variables, as a safetensors file. */
+  saveState(): Uint8Array<ArrayBuffer>;
+  /** Gives all variables the values of a file from `saveState`; changes nothing where it does not fit. */
+  loadState(bytes: Uint8Array): void;
+  /**
+   * Replays the calls that were recorded when the bundle was written (of one function, or all), from the variables as they
+   * are in the bundle, and compares. The program's own variables are not touched.
+   */
+  selfTest(name?: string): Promise<SelfTestReport>;
+  /** Lets go of the memory. Using the program afterwards is an error. */
+  dispose(): void;
+}
+
+/** Loads the bundle whose files are at `urls`, unless the options say otherwise. Throws `BundleError`. */
+export async function load(urls: () => Readonly<Record<string, URL>>, options: LoadOptions = {}): Promise<Program> {
+  const origin = originOf(urls, options);
+  const manifest = checkManifest(await origin.read(manifestFile));
+  const build = choose(manifest.builds, options.build);
+  const { weights } = manifest;
+  const [module, weightBytes] = await Promise.all([
+    readModule(origin, build),
+    weights === undefined ? undefined : readChecked(origin, weights),
+  ]);
+  const log = options.log ?? ((text) => console.log(text));
+  const parts: Parts = { manifest, build, module, weights: weightBytes, log };
+  const instance = await start(parts);
+  // Weights are in memory now: a self-test reads them again.
+  return program(instance, { ...parts, weights: undefined }, origin);
+}
+
+function program(instance: Instance, parts: Parts, origin: Origin): Program {
+  const { manifest, build } = parts;
+  const { functions, variables } = instance;
+  return {
+    name: manifest.name,
+    build: build.build,
+    run: functions[manifest.functions[0]!.name]!,
+    functions,
+    variables,
+    saveState: () => instance.saveState(),
+    loadState: (bytes) => instance.loadState(bytes),
+    async selfTest(name) {
+      if (name !== undefined && !Object.hasOwn(functions, name))
+        throw new BundleError(`selfTest: there is no function ${name}; there are ${Object.keys(functions).join(", ")}`);
+      if (manifest.selfTest === undefined) throw new BundleError(`${manifestFile}: has no recorded calls`);
+      const weights = manifest.weights === undefined ? undefined : await readChecked(origin, manifest.weights);
+      return selfTest({ ...parts, weights }, await readChecked(origin, manifest.selfTest), name);
+    },
+    dispose: () => instance.dispose(),
+  };
+}
+
+function originOf(urls: () => Readonly<Record<string, URL>>, { base, files }: LoadOptions): Origin {
+  if (files !== undefined) return fromFiles(files);
+  if (base === undefined) {
+    const known = urls();
+    return fromUrls((name) => known[name] ?? new URL(name, known[manifestFile]));
+  }
+  const folder = new URL(String(base).replace(/\/?$/, "/"), globalThis.location?.href);
+  return fromUrls((name) => new URL(name, folder));
+}
+
+function choose(builds: readonly BuildFile[], wanted: BuildName | undefined): BuildFile {
+  const lacking: string[] = [];
+  for (const build of builds) {
+    if (wanted !== undefined && build.build !== wanted) continue;
+    const features = missing(build);
+    if (features.length === 0) return build;
+    lacking.push(`${build.file} needs ${features.join(", ")}`);
+  }
+  throw new BundleError(
+    lacking.length > 0
+      ? `${manifestFile}: this engine can run no build: ${lacking.join("; ")}`
+      : `${manifestFile}: there is no build ${wanted}, only ${builds.map(({ build }) => build).join(", ")}`,
+  );
+}
+
+async function readChecked(origin: Origin, entry: FileEntry): Promise<Uint8Array> {
+  const bytes = await origin.read(entry.file);
+  checkFile(entry, bytes);
+  return bytes;
+}
+
+async function readModule(origin: Origin, entry: BuildFile): Promise<WebAssembly.Module> {
+  const { bytes, module } = await origin.readModule(entry.file);
+  checkFile(entry, bytes);
+  try {
+    return (await module?.catch(() => undefined)) ?? (await WebAssembly.compile(bytes as BufferSource));
+  } catch (error) {
+    throw new BundleError(`${entry.file}: cannot be compiled: ${messageOf(error)}`);
+  }
+}
+
+/** Throws where a file is not what the manifest says. */
+export function checkFile(entry: FileEntry, bytes: Uint8Array): void {
+  if (bytes.length !== entry.bytes)
+    throw new BundleError(`${entry.file}: has ${bytes.length} bytes, but the manifest says ${entry.bytes}`);
+  if (crc32(bytes) !== entry.crc32)
+    throw new BundleError(`${entry.file}: is altered: its checksum is not the manifest's`);
+}

@@ -1,0 +1,138 @@
+/** Arguments and results of an exported function: checks what is given against the tree of the signature, and makes results. */
+import type { TypedArray } from "@sinter/ir/program";
+import type { TensorEntry, TreeEntry } from "../manifest.ts";
+import { elementBytes, sizeOf, typeText, viewOf } from "./dtypes.ts";
+import { isObject } from "./json.ts";
+
+type TensorTree = Extract<TreeEntry, { kind: "tensor" }>;
+
+/** A tensor that leaves a program. */
+export interface ResultTensor extends TensorEntry {
+  readonly data: TypedArray;
+}
+
+const arrayNames = {
+  f32: "Float32Array",
+  f64: "Float64Array",
+  i32: "Int32Array",
+  u32: "Uint32Array",
+  bool: "Uint8Array",
+};
+
+/** Puts the elements of each tensor in `value` into `leaves`. Throws a TypeError that names the place, `at`. */
+export function flatten(tree: TreeEntry, value: unknown, at: string, leaves: TypedArray[]): void {
+  switch (tree.kind) {
+    case "tensor":
+      leaves[tree.index] = elementsOf(tree, value, at);
+      return;
+    case "static":
+    case "special": {
+      const fixed = staticValue(tree);
+      if (value !== undefined && !Object.is(value, fixed))
+        wrong(at, `${show(fixed)}, as when the function was exported (or left out)`, value);
+      return;
+    }
+    case "array":
+      if (isLeftOut(tree, value)) return;
+      if (!Array.isArray(value) || value.length !== tree.items.length)
+        wrong(at, `an array of ${tree.items.length}`, value);
+      for (const [i, item] of tree.items.entries()) flatten(item, (value as unknown[])[i], `${at}[${i}]`, leaves);
+      return;
+    default: {
+      if (isLeftOut(tree, value)) return;
+      const { keys, items } = tree;
+      const given =
+        isObject(value) && !ArrayBuffer.isView(value) ? value : wrong(at, `an object with ${keys.join(", ")}`, value);
+      for (const key of Object.keys(given))
+        if (!keys.includes(key)) throw new TypeError(`${at} has ${show(key)}, but takes only ${keys.join(", ")}`);
+      for (const [i, item] of items.entries()) {
+        const key = keys[i]!;
+        flatten(item, Object.hasOwn(given, key) ? given[key] : undefined, `${at}.${key}`, leaves);
+      }
+    }
+  }
+}
+
+/** Whether nothing is given where nothing is needed. */
+function isLeftOut(tree: TreeEntry, value: unknown): boolean {
+  return value === undefined && !hasTensor(tree);
+}
+function hasTensor(tree: TreeEntry): boolean {
+  return tree.kind === "tensor" || ("items" in tree && tree.items.some(hasTensor));
+}
+
+/** What is given for a tensor, as elements: a typed array as it is, { data, shape }, or numbers in nested arrays. */
+export function elementsOf(type: TensorEntry, value: unknown, at: string): TypedArray {
+  const { dtype, shape } = type;
+  if (isObject(value) && !ArrayBuffer.isView(value)) {
+    const { data, shape: own, dtype: kind } = value;
+    if (!ArrayBuffer.isView(data)) wrong(at, typeText(dtype, shape), value);
+    if ((own !== undefined && String(own) !== String(shape)) || (kind !== undefined && kind !== dtype))
+      throw new TypeError(`${at} must be ${typeText(dtype, shape)}, but is ${kind ?? dtype}[${own ?? "?"}]`);
+    return elementsOf(type, data, at);
+  }
+  const size = sizeOf(shape);
+  if (ArrayBuffer.isView(value)) {
+    if (Object.prototype.toString.call(value) !== `[object ${arrayNames[dtype]}]`)
+      wrong(at, `${typeText(dtype, shape)} in a ${arrayNames[dtype]}`, value);
+    const data = value as TypedArray;
+    const more = data.length - size;
+    if (more !== 0)
+      throw new TypeError(
+        `${at} must be ${typeText(dtype, shape)}, but has ${Math.abs(more)} elements ${more < 0 ? "less" : "more"}`,
+      );
+    if (dtype === "bool" && data.some((bit) => bit > 1)) throw new TypeError(`${at} must hold 0 and 1 only`);
+    return data;
+  }
+  const out = viewOf(dtype, new ArrayBuffer(size * elementBytes[dtype]), 0, size);
+  let next = 0;
+  const fill = (part: unknown, axis: number, place: string): void => {
+    if (axis < shape.length) {
+      if (!Array.isArray(part) || part.length !== shape[axis]) wrong(place, `an array of ${shape[axis]}`, part);
+      for (const [i, item] of (part as unknown[]).entries()) fill(item, axis + 1, `${place}[${i}]`);
+      return;
+    }
+    out[next] = part as number;
+    const kept = typeof part === "boolean" ? dtype === "bool" : typeof part === "number";
+    const exact =
+      dtype === "f32" || dtype === "f64" || (out[next] === Number(part) && (dtype !== "bool" || out[next]! < 2));
+    if (!kept || !exact) wrong(place, dtype, part);
+    next++;
+  };
+  if (!Array.isArray(value) && shape.length > 0) wrong(at, typeText(dtype, shape), value);
+  fill(value, 0, at);
+  return out;
+}
+
+function wrong(at: string, wanted: string, value: unknown): never {
+  throw new TypeError(`${at} must be ${wanted}, but is ${show(value)}`);
+}
+
+function show(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value);
+  if (Array.isArray(value)) return `an array of ${value.length}`;
+  if (ArrayBuffer.isView(value)) return `a ${Object.prototype.toString.call(value).slice(8, -1)}`;
+  if (typeof value === "object" && value !== null)
+    return `an object with ${Object.keys(value).join(", ") || "nothing"}`;
+  return Object.is(value, -0) ? "-0" : value === undefined ? "missing" : String(value);
+}
+
+/** The value a result tree stands for, with `leaf` for each tensor. */
+export function build(tree: TreeEntry, leaf: (tensor: TensorTree) => unknown): unknown {
+  switch (tree.kind) {
+    case "tensor":
+      return leaf(tree);
+    case "static":
+    case "special":
+      return staticValue(tree);
+    case "array":
+      return tree.items.map((item) => build(item, leaf));
+    default:
+      // Not by assignment: a key may be __proto__.
+      return Object.fromEntries(tree.keys.map((key, i) => [key, build(tree.items[i]!, leaf)]));
+  }
+}
+
+function staticValue(tree: Extract<TreeEntry, { kind: "static" | "special" }>): unknown {
+  return tree.kind === "static" ? tree.value : tree.value === "undefined" ? undefined : Number(tree.value);
+}

@@ -1,0 +1,118 @@
+/** Bundles for programs that have Sinter: the loader that bundles carry, and what is beside it for a compiler. */
+import { type Graph, parseGraph, type TypedArray, verifyGraph } from "@sinter/ir";
+import { checkManifest, fileEntry, manifestFile } from "./loader/check.ts";
+import { BundleError, messageOf } from "./loader/errors.ts";
+import { Field } from "./loader/fields.ts";
+import { type Files, fromFiles, fromUrls, type Origin } from "./loader/files.ts";
+import { checkFile, type LoadOptions, load, type Program } from "./loader/index.ts";
+import type { FileEntry, Manifest } from "./manifest.ts";
+import { dataOf, readSafetensors } from "./safetensors.ts";
+
+/** A folder (its path or its URL), or the files of a bundle. */
+export type BundleSource = string | URL | Files;
+
+/**
+ * Loads a bundle to run it. The code is that of the bundle's own `index.js`, which is not executed. Throws BundleError.
+ */
+export async function loadBundle(
+  from: BundleSource,
+  options: Omit<LoadOptions, "base" | "files"> = {},
+): Promise<Program> {
+  const place = await placeOf(from);
+  return load(() => ({}), { ...options, ...(place instanceof URL ? { base: place } : { files: place }) });
+}
+
+/** A bundle's parts, checked as they are read. */
+export interface OpenBundle {
+  readonly manifest: Manifest;
+  /** A file; one that the manifest names must be as it says. */
+  read(file: string): Promise<Uint8Array>;
+  /** Contents of variables and constants by name. Not of bundles whose weights are embedded. */
+  tensors(): Promise<(name: string) => TypedArray>;
+  /** The graph of a function, as it was traced. */
+  graph(name: string): Promise<Graph>;
+}
+
+/** Opens a bundle without running it. Throws BundleError. */
+export async function openBundle(from: BundleSource): Promise<OpenBundle> {
+  const place = await placeOf(from);
+  const origin: Origin = place instanceof URL ? fromUrls((name) => new URL(name, place)) : fromFiles(place);
+  const bytes = await origin.read(manifestFile);
+  const graphs = graphEntries(bytes);
+  const manifest: Manifest = { ...checkManifest(bytes), ...(graphs === undefined ? {} : { graphs }) };
+  const { weights, selfTest, builds } = manifest;
+  const entries = new Map(
+    [...builds, weights, selfTest, ...(graphs ?? [])].flatMap((entry) =>
+      entry === undefined ? [] : [[entry.file, entry] as const],
+    ),
+  );
+  const read = async (file: string): Promise<Uint8Array> => {
+    const content = await origin.read(file);
+    const entry = entries.get(file);
+    if (entry !== undefined) checkFile(entry, content);
+    return content;
+  };
+  return {
+    manifest,
+    read,
+    async tensors() {
+      if (weights === undefined && manifest.variables.length + manifest.constants.length === 0) return missing;
+      if (weights === undefined) throw new BundleError(`${manifestFile}: the weights are inside the program`);
+      const content = await read(weights.file);
+      const { tensors } = parsed(weights.file, () => readSafetensors(content, weights.file));
+      return (name) => {
+        const found = tensors.get(name);
+        if (found === undefined) throw new BundleError(`${weights.file}: has no ${JSON.stringify(name)}`);
+        return dataOf(found);
+      };
+    },
+    async graph(name) {
+      const text = new TextDecoder().decode(await read(`graph/${name}.ir`));
+      const dataFile = `graph/${name}.safetensors`;
+      const data = new Map<string, TypedArray>();
+      if (entries.has(dataFile)) {
+        const content = await read(dataFile);
+        const { tensors } = parsed(dataFile, () => readSafetensors(content, dataFile));
+        for (const [label, tensor] of tensors) data.set(label, dataOf(tensor));
+      }
+      return parsed(`graph/${name}.ir`, () => {
+        const graph = parseGraph(text, { data });
+        verifyGraph(graph);
+        return graph;
+      });
+    },
+  };
+}
+
+function missing(name: string): never {
+  throw new BundleError(`${manifestFile}: there is no variable or constant ${JSON.stringify(name)}`);
+}
+
+function parsed<T>(file: string, parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    throw new BundleError(`${file}: ${messageOf(error).replace(`${file}: `, "")}`);
+  }
+}
+
+/** What the loader of a bundle does not look at. The bytes have been or will be checked. */
+function graphEntries(bytes: Uint8Array): FileEntry[] | undefined {
+  checkManifest(bytes);
+  const manifest = new Field(manifestFile, "", JSON.parse(new TextDecoder().decode(bytes)));
+  return manifest.optional("graphs", (list) => list.list((entry) => fileEntry(entry, /^graph\/\w[\w.$-]*$/)));
+}
+
+/** The folder's URL with a slash behind it, or the files. */
+async function placeOf(from: BundleSource): Promise<URL | Files> {
+  if (typeof from !== "string" && !(from instanceof URL)) return from;
+  const text = String(from).replace(/\/?$/, "/");
+  if (from instanceof URL || /^[a-z][a-z\d+.-]+:/i.test(text)) return new URL(text);
+  const page = globalThis.location?.href;
+  if (page !== undefined) return new URL(text, page);
+  const name = ["node", "url"].join(":");
+  const { pathToFileURL } = (await import(
+    /* webpackIgnore: true */ /* @vite-ignore */ name
+  )) as typeof import("node:url");
+  return pathToFileURL(text);
+}

@@ -1,0 +1,252 @@
+/**
+ * Writes a bundle: both builds of the program, weights, recorded calls, the manifest, and the loader with its types. The
+ * same description gives the same bytes.
+ */
+import { type EntryPoint, emitModule, slotsOf } from "@sinter/codegen-wasm";
+import { printGraphWithData, sameData, staticDim, type TypedArray, type WasmFeatures } from "@sinter/ir";
+import { lowerToLoops } from "../stages.ts";
+import { declarations } from "./declarations.ts";
+import { manifestEnd, manifestFile } from "./loader/check.ts";
+import { crc32 } from "./loader/crc32.ts";
+import { typeText } from "./loader/dtypes.ts";
+import { loaderSource } from "./loader-source.ts";
+import {
+  type BuildFile,
+  type BuildName,
+  bundleAbi,
+  bundleFormat,
+  type CallEntry,
+  type FileEntry,
+  type FunctionEntry,
+  type Manifest,
+  type SlotEntry,
+  type TreeEntry,
+} from "./manifest.ts";
+import { type NamedTensor, writeSafetensors } from "./safetensors.ts";
+import { selfTestOf } from "./self-test.ts";
+import type { BundleSpec, ConstantSpec, FunctionSpec, SpecTree } from "./spec.ts";
+
+export type Files = Map<string, Uint8Array>;
+
+/** The builds, the preferred one first. */
+const targets: readonly { readonly build: BuildName; readonly file: string; readonly features: WasmFeatures }[] = [
+  { build: "relaxed-simd", file: "program.relaxed.wasm", features: { relaxedSimd: true } },
+  { build: "simd", file: "program.wasm", features: { relaxedSimd: false } },
+];
+const weightsFile = "weights.safetensors";
+const identifier = /^[A-Za-z_$][\w$]*$/;
+
+/** The files of a bundle by their path. Throws an Error where the description does not fit together. */
+export function writeBundle(spec: BundleSpec): Files {
+  checkSpec(spec);
+  const constants = [...spec.constants];
+  const programs = targets.map(({ features }) =>
+    spec.functions.map((f): EntryPoint => {
+      const options = { backend: "wasm", fastMath: f.fastMath ?? false } as const;
+      return { name: entryName(f.name), ...lowerToLoops(f.graph, options, features) };
+    }),
+  );
+  const functions = spec.functions.map((f, i) =>
+    functionEntry(
+      f,
+      programs.map((entries) => entries[i]!),
+      constants,
+    ),
+  );
+  const stored = [...spec.variables, ...constants];
+  const embed = spec.weights === "embed";
+  const modules = targets.map(({ features }, i) =>
+    emitModule(programs[i]!, features, embed ? stored.map(bytesOf) : []),
+  );
+  const files: Files = new Map();
+  const add = (file: string, bytes: Uint8Array): FileEntry => {
+    files.set(file, bytes);
+    return { file, bytes: bytes.length, crc32: crc32(bytes) };
+  };
+  const builds = targets.map(({ build, file }, i): BuildFile => {
+    const features = ["simd128", "bulk-memory", ...(build === "simd" ? [] : ["relaxed-simd"])];
+    return { build, features, ...add(file, modules[i]!.bytes) };
+  });
+  const place = (position: number): { address?: number } =>
+    embed ? { address: modules[0]!.addresses[position]! } : {};
+  const manifest: Omit<Manifest, "crc32"> = {
+    format: bundleFormat,
+    abi: bundleAbi,
+    name: spec.name,
+    sinter: spec.sinter,
+    ...(spec.license === undefined ? {} : { license: spec.license }),
+    builds,
+    ...(embed || stored.length === 0 ? {} : { weights: add(weightsFile, writeSafetensors(stored)) }),
+    variables: spec.variables.map(({ name, dtype, shape, trainable }, i) => ({
+      name,
+      dtype,
+      shape,
+      trainable,
+      ...place(i),
+    })),
+    constants: constants.map(({ name, dtype, shape }, i) => ({
+      name,
+      dtype,
+      shape,
+      ...place(spec.variables.length + i),
+    })),
+    functions,
+    calls: programs[0]!.flatMap(callEntries),
+    ...selfTestOf(spec, add),
+    ...(spec.graphs === true ? { graphs: spec.functions.flatMap((f) => graphFiles(f, add)) } : {}),
+  };
+  files.set(manifestFile, manifestBytes(manifest));
+  files.set("index.js", loaderFile(manifest));
+  files.set("index.d.ts", new TextEncoder().encode(declarations(manifest)));
+  return new Map([...files].sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+function entryName(name: string): string {
+  return `run_${name}`;
+}
+
+function checkSpec(spec: BundleSpec): void {
+  const fail = (why: string): never => {
+    throw new Error(`writeBundle: ${why}`);
+  };
+  const distinct = (names: readonly string[], what: string): void => {
+    for (const [i, name] of names.entries())
+      if (names.indexOf(name) < i) fail(`two ${what} are called ${JSON.stringify(name)}`);
+  };
+  if (spec.functions.length === 0) fail("there is no function");
+  for (const { name } of spec.functions) if (!identifier.test(name)) fail(`${JSON.stringify(name)} is no identifier`);
+  distinct(
+    spec.functions.map((f) => f.name),
+    "functions",
+  );
+  const stored = [...spec.variables, ...spec.constants];
+  distinct(["__metadata__", ...stored.map((each) => each.name)], "variables or constants");
+}
+
+/** What the manifest says of a function; constants of its code are appended to `constants`. */
+function functionEntry(f: FunctionSpec, builds: readonly EntryPoint[], constants: ConstantSpec[]): FunctionEntry {
+  const [{ loops, plan }] = builds as [EntryPoint];
+  const own = [...f.constants];
+  const code = loops.buffers.filter((b) => b.kind === "const" && b.data !== undefined).sort((a, b) => a.slot - b.slot);
+  for (const { slot, dtype, data } of code) {
+    const shape = slotsOf(loops, plan).find((s) => s.kind === "const" && s.index === slot)!.shape;
+    own[slot] = constantOf({ name: `${f.name}.constant`, dtype, shape, data: data! }, constants);
+  }
+  const tables = builds.map((build) =>
+    slotsOf(build.loops, build.plan).map(({ kind, index, dtype, shape }): SlotEntry => ({ kind, index, dtype, shape })),
+  );
+  const arena = Math.max(...builds.map((build) => staticDim(build.plan.arenaBytes)));
+  const [slots, ...others] = tables.map((table) =>
+    table.map((slot) => (slot.kind === "arena" ? { ...slot, shape: [Math.ceil(arena / 4)] } : slot)),
+  ) as [SlotEntry[]];
+  for (const other of others)
+    if (JSON.stringify(other) !== JSON.stringify(slots)) throw new Error(`${f.name}: the builds' tables differ`);
+  return {
+    name: f.name,
+    entry: entryName(f.name),
+    params: parametersOf(f),
+    result: treeEntry(f.result),
+    slots,
+    constants: own,
+    states: f.states,
+    outs: f.outs,
+    ...(f.check === undefined ? {} : { check: f.check }),
+  };
+}
+
+/** Names that are distinct and identifiers, also where the source has patterns. */
+function parametersOf(f: FunctionSpec): FunctionEntry["params"] {
+  const taken = new Set<string>();
+  return f.params.map(({ name, tree }, i) => {
+    const own = identifier.test(name) && !taken.has(name) ? name : `arg${i}`;
+    taken.add(own);
+    return { name: own, tree: treeEntry(tree) };
+  });
+}
+
+/** Position of a constant of code: of an equal one, or appended. */
+function constantOf(wanted: ConstantSpec, constants: ConstantSpec[]): number {
+  const text = typeText(wanted.dtype, wanted.shape);
+  const known = constants.findIndex((c) => typeText(c.dtype, c.shape) === text && sameData(c.data, wanted.data));
+  return known >= 0 ? known : constants.push({ ...wanted, name: `${wanted.name}.${constants.length}` }) - 1;
+}
+
+function bytesOf({ data }: NamedTensor): Uint8Array {
+  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+}
+
+function treeEntry(tree: SpecTree): TreeEntry {
+  switch (tree.kind) {
+    case "tensor":
+      return { kind: "tensor", index: tree.index, dtype: tree.dtype, shape: tree.shape };
+    case "static": {
+      const { value } = tree;
+      if (value === undefined || (typeof value === "number" && (!Number.isFinite(value) || Object.is(value, -0)))) {
+        const text = Object.is(value, -0) ? "-0" : String(value);
+        return { kind: "special", value: text as Extract<TreeEntry, { kind: "special" }>["value"] };
+      }
+      return { kind: "static", value };
+    }
+    case "array":
+      return { kind: "array", items: tree.items.map(treeEntry) };
+    case "object":
+      return { kind: "object", keys: tree.keys, items: tree.items.map(treeEntry) };
+    default:
+      return tree satisfies never;
+  }
+}
+
+function callEntries({ loops }: EntryPoint): CallEntry[] {
+  return loops.calls.map((call) => {
+    if (call.kind !== "print") throw new Error(`${loops.name} calls a function of the host, which no bundle can hold`);
+    const operands = call.operands.slice(1).map(({ dtype, shape }) => ({ dtype, shape }));
+    return { kind: "print", format: call.format, operands };
+  });
+}
+
+function graphFiles(f: FunctionSpec, add: (file: string, bytes: Uint8Array) => FileEntry): FileEntry[] {
+  const { text, data } = printGraphWithData(f.graph);
+  const tensors = [...data].map(([name, array]) => ({ name, ...flat(array) }));
+  const written = [add(`graph/${f.name}.ir`, new TextEncoder().encode(text))];
+  if (tensors.length > 0) written.push(add(`graph/${f.name}.safetensors`, writeSafetensors(tensors)));
+  return written;
+}
+
+function flat(data: TypedArray): Omit<NamedTensor, "name"> {
+  const dtype =
+    data instanceof Float32Array
+      ? "f32"
+      : data instanceof Float64Array
+        ? "f64"
+        : data instanceof Int32Array
+          ? "i32"
+          : data instanceof Uint32Array
+            ? "u32"
+            : "bool";
+  return { dtype, shape: [data.length], data };
+}
+
+/** JSON with lists of numbers on one line, and the checksum of everything before it at the end. */
+export function manifestBytes(manifest: Omit<Manifest, "crc32">): Uint8Array {
+  const json = JSON.stringify(manifest, undefined, 2)
+    .replace(
+      /\[\n\s*(-?[\d.]+(?:,\n\s*-?[\d.]+)*)\n\s*\]/g,
+      (_, items: string) => `[${items.split(/,\n\s*/).join(", ")}]`,
+    )
+    .replace(/\n\}$/, ",\n  ");
+  const body = new TextEncoder().encode(json);
+  const end = new TextEncoder().encode(manifestEnd.replace("xxxxxxxx", crc32(body)));
+  const out = new Uint8Array(body.length + end.length);
+  out.set(body);
+  out.set(end, body.length);
+  return out;
+}
+
+/** The loader, with the places of the files written out as bundlers want them. */
+function loaderFile({ builds, weights, selfTest, sinter }: Omit<Manifest, "crc32">): Uint8Array {
+  const names = [manifestFile, ...[...builds, weights, selfTest].flatMap((entry) => entry?.file ?? [])];
+  const urls = names.map((name) => `  "${name}": new URL("./${name}", import.meta.url),\n`).join("");
+  return new TextEncoder().encode(
+    `// Loads this bundle, which Sinter ${sinter.replace(/[^\w.-]/g, "")} wrote. See index.d.ts.\nconst SINTER_FILES = () => ({\n${urls}});\n${loaderSource}`,
+  );
+}

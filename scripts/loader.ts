@@ -1,0 +1,47 @@
+// Compiles the loader of bundles, packages/runtime/src/bundle/loader, into the text that bundles carry. With --check it
+// changes nothing and fails where the text differs from what it would write.
+import { readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+
+const folder = join(dirname(dirname(fileURLToPath(import.meta.url))), "packages/runtime/src/bundle");
+const target = join(folder, "loader-source.ts");
+
+/** The module as committed. `SINTER_FILES` is what the writer of a bundle puts in front of it. */
+export async function loaderModule(): Promise<string> {
+  const result = await build({
+    stdin: {
+      contents: `import { load as start } from "./index.ts";
+        export { AssertionError, BundleError } from "./index.ts";
+        export const load = (options) => start(SINTER_FILES, options);`,
+      resolveDir: join(folder, "loader"),
+    },
+    bundle: true,
+    write: false,
+    format: "esm",
+    minify: true,
+    target: "es2022",
+    charset: "utf8",
+    legalComments: "none",
+  });
+  const text = result.outputFiles[0]!.text;
+  return [
+    "/** The loader that bundles carry, compiled by scripts/loader.ts (`npm run docs`). Not to be edited. */",
+    `export const loaderSource =\n  ${JSON.stringify(text)};`,
+    "",
+  ].join("\n");
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const fresh = await loaderModule();
+  const old = readFileSync(target, { encoding: "utf8", flag: "a+" });
+  if (fresh === old) console.log("the loader is up to date");
+  else if (process.argv.includes("--check")) {
+    console.error("Out of date: packages/runtime/src/bundle/loader-source.ts. Run `npm run docs`.");
+    process.exitCode = 1;
+  } else {
+    writeFileSync(target, fresh);
+    console.log(`wrote the loader, ${fresh.length} bytes`);
+  }
+}
