@@ -47,6 +47,8 @@ test("a file that starts anywhere in its buffer is read", () => {
   const shifted = new Uint8Array(bytes.length + 3).subarray(3);
   shifted.set(bytes);
   expect(dataOf(readSafetensors(shifted).tensors.get("big")!)).toEqual(Float64Array.of(Math.PI));
+  const pooled = Buffer.from(bytes);
+  expect(dataOf(readSafetensors(pooled).tensors.get("big")!)).toEqual(Float64Array.of(Math.PI));
 });
 
 describe("a file that is wrong is an error that says how", () => {

@@ -44,10 +44,12 @@ export function dataOf({ dtype, shape, bytes }: StoredTensor): TypedArray {
 }
 
 /**
- * Reads a file; tensors are views of `bytes`. `file` names it in errors. Throws `SafetensorsError` for whatever is not
+ * Reads a file; tensors are views of it. `file` names it in errors. Throws `SafetensorsError` for whatever is not
  * exactly right: lengths, JSON, names given twice, shapes, and elements that overlap, leave gaps or are not aligned.
  */
-export function readSafetensors(bytes: Uint8Array, file = "safetensors"): Safetensors {
+export function readSafetensors(given: Uint8Array, file = "safetensors"): Safetensors {
+  // Node's buffers, which `slice` shares and does not copy, are seen as plain bytes.
+  const bytes = new Uint8Array(given.buffer, given.byteOffset, given.byteLength);
   const fail = (why: string): never => {
     throw new SafetensorsError(`${file}: ${why}`);
   };
