@@ -42,7 +42,11 @@ export async function loadTarget(
   target: string,
   { inputs }: { readonly inputs?: readonly string[] | undefined } = {},
 ): Promise<Target> {
-  const loaded = await loadModule(target);
+  return targetOf(await loadModule(target), inputs);
+}
+
+/** The function that a loaded target means, and its arguments. */
+export function targetOf(loaded: LoadedModule, inputs: readonly string[] | undefined): Target {
   const { file, sinter } = loaded;
   const { name, value } = chosen(loaded);
   if (!isCompiled(value)) throw new UsageError(`${file}#${name} is ${notCompiled(value)}${whatElse(loaded)}`);

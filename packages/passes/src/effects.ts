@@ -2,13 +2,33 @@
  * Calls of the host (print, hostCall) under transformations: what is computed again does not print again, and examples of a
  * batch call one after the other.
  */
-import { type Builder, emit, type Graph, getOp, type Loc, locText, type Node, rebuild, type Value } from "@sinter/ir";
+import {
+  type Builder,
+  emit,
+  type Graph,
+  getOp,
+  type Loc,
+  locText,
+  type Node,
+  rebuild,
+  typeOf,
+  type Value,
+} from "@sinter/ir";
 import { DifferentiationError, isDifferentiable } from "./calculus.ts";
 import { addParam, buildRegion, sliceType } from "./control/region-op.ts";
 
 /** Whether the node itself calls the host. Its first operand and its first result are the status. */
 export function isHostNode(node: Node): boolean {
   return getOp(node.op).nest.kind === "host";
+}
+
+/** The number of the user's function that the node itself calls; undefined where it calls none. */
+export function userCallOf(node: Node): number | undefined {
+  const { nest } = getOp(node.op);
+  if (nest.kind !== "host") return undefined;
+  const types = { operands: node.operands.map(typeOf), results: node.results.map(typeOf) };
+  const call = nest.call({ attrs: node.attrs, ...types });
+  return call.kind === "call" ? call.id : undefined;
 }
 
 /** Whether it calls the host, at any depth. */

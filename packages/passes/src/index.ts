@@ -2,8 +2,8 @@
 export { DifferentiationError } from "./calculus.ts";
 export { mayNotEnd } from "./control/guard.ts";
 export { type NormaliseOptions, normaliseRegions } from "./control/normalise.ts";
-export { atSite, poisonDead, type Watched, type WatchSite, watch } from "./debug/index.ts";
-export { callsHost, computedAgain } from "./effects.ts";
+export { atSite, poisonDead, settled, type Watched, type WatchSite, watch } from "./debug/index.ts";
+export { callsHost, computedAgain, userCallOf } from "./effects.ts";
 export { type ElementLoopOptions, findElementLoops } from "./element-loop/index.ts";
 export { type LowerOptions, lower } from "./fuse/index.ts";
 export { type GradOptions, gradGraph, type VjpOptions, type VjpResult, vjpInto } from "./grad.ts";

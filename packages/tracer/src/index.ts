@@ -3,6 +3,7 @@ import { runScope } from "./scope.ts";
 import { handlesIn } from "./trees.ts";
 import "./methods.ts";
 
+export { BundleError, type BundleSource, type LoadOptions, loadBundle, type Program } from "@sinter/runtime";
 export { currentBackend, listBackends, setBackend } from "./backend.ts";
 export { assert } from "./control/assert.ts";
 export { cond, switchCase } from "./control/cond.ts";
@@ -11,7 +12,14 @@ export { Range, range } from "./control/range.ts";
 export { type ScanOptions, scan } from "./control/scan.ts";
 export type { Like, Tensors } from "./control/values.ts";
 export { type CheckpointOptions, checkpoint, customVjp } from "./custom.ts";
-export { BoundsError, type FailureDetails, NonFiniteError, TrapError } from "./debug/errors.ts";
+export {
+  BoundsError,
+  type Difference,
+  type FailureDetails,
+  NonFiniteError,
+  TrapError,
+  VerifyError,
+} from "./debug/errors.ts";
 export { type Derivative, hessian, jacfwd, jacrev, jvp, linearize, vjp } from "./derivatives.ts";
 export { eagerStats } from "./eager.ts";
 export { withEager } from "./eager-mode.ts";
@@ -29,6 +37,22 @@ export {
   TraceError,
 } from "./errors.ts";
 export { evalShape } from "./eval-shape.ts";
+export {
+  type BundleOptions,
+  bundleFiles,
+  type Described,
+  type Exported,
+  type ExportOptions,
+  exportBundle,
+  type Inputs,
+} from "./export/bundle.ts";
+export {
+  type LoadedVariables,
+  loadModel,
+  modelToFiles,
+  type SaveModelOptions,
+  saveModel,
+} from "./export/model.ts";
 export {
   type LoadedWeights,
   type LoadWeightsOptions,

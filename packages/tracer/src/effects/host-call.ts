@@ -57,7 +57,7 @@ export function hostCall<A extends readonly unknown[], S>(
     const { calls } = trace.root();
     const { types } = call.spec;
     const results = emitHost(trace, "hostCall", call.refs, {
-      call: calls.push((values) => answer(call, values)) - 1,
+      call: calls.push(Object.assign(answering(call), { label: call.name })) - 1,
       dtypes: types.map(({ dtype }) => dtype),
       shapes: types.map(({ shape }) => shape),
     });
@@ -113,6 +113,11 @@ function argumentsOf(args: readonly unknown[]): Pick<UserCall, "args" | "refs" |
   }
   return { args: tree, refs, numbers: leaves.map((leaf) => isWeak(leaf)) };
 }
+
+const answering =
+  (call: UserCall) =>
+  (values: readonly HostValue[]): readonly HostValue[] =>
+    answer(call, values);
 
 /** Calls the function on values; outside of any trace, whatever is going on around the program. */
 function answer(call: UserCall, values: readonly HostValue[]): readonly HostValue[] {

@@ -3,7 +3,10 @@ import { type HostFunction, type HostValue, printedText } from "@sinter/ir";
 import { describeValue, SinterError } from "../errors.ts";
 
 /** A function of the user's as a program calls it: on values of the types that it was traced for. */
-export type Callback = (values: readonly HostValue[]) => readonly HostValue[];
+export type Callback = ((values: readonly HostValue[]) => readonly HostValue[]) & {
+  /** What the user calls it. */
+  readonly label: string;
+};
 
 export class HostRun {
   /** By status: -1, -2, ... */

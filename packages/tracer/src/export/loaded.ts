@@ -3,15 +3,14 @@
  * differentiated, batched, made part of others and exported again as any other.
  */
 import type { Graph } from "@sinter/ir";
-import { type FunctionSpec, type SpecTree, theMachine } from "@sinter/runtime";
-import { force } from "../eager.ts";
+import type { FunctionSpec, SpecTree } from "@sinter/runtime";
 import { AssertionError, SinterError } from "../errors.ts";
-import { currentFrame, currentTrace } from "../frame.ts";
+import { currentTrace, type TraceFrame } from "../frame.ts";
 import { type CompiledFunction, callable, TracedFunction } from "../function.ts";
 import { emit, readVariable, scalar } from "../kit.ts";
-import { type Lazy, type Ref, readLazy } from "../lazy.ts";
-import { emitGraph, leafRefs } from "../staged.ts";
-import { failureOf, status } from "../status.ts";
+import type { Lazy, Ref } from "../lazy.ts";
+import { emitGraph, leafRefs, staged } from "../staged.ts";
+import { status } from "../status.ts";
 import { Tensor } from "../tensor.ts";
 import { buildTree, type Leaf, type Tree, treeOf, treeText } from "../trees.ts";
 import type { Variable } from "../variable.ts";
@@ -39,7 +38,7 @@ export function loadedFunction(
       throw new SinterError(
         `${name} was saved for ${treeText(wanted)}, and is called with ${treeText(given)}: a saved function has the one signature that it was saved with`,
       );
-    const outs = run(saved, checks, leafRefs(name, leaves), variables, constants);
+    const outs = staged(name, () => run(saved, checks, leafRefs(name, leaves), variables, constants));
     return buildTree(result, (index) => new Tensor(outs[index]!));
   };
   const names = params.map((param) => param.name);
@@ -47,60 +46,50 @@ export function loadedFunction(
   return callable(traced);
 }
 
-/** Emits the graph, assigns its states, and returns the tensors of the result. */
+/** Emits the graph in the trace that is going on, assigns its states, and returns the tensors of the result. */
 function run(
-  saved: Saved,
+  { graph, states, outs, constants: own, check }: Saved,
   checks: readonly Error[],
   args: readonly Ref[],
   variables: readonly Variable[],
   constants: readonly Lazy[],
 ): Ref[] {
-  const { graph } = saved;
+  const trace = currentTrace()!;
   const entries: Ref[] = [];
   const captured: Ref[] = [];
   let arg = 0;
   // In the order of the parameters, which a trace of this call then has too.
   const inputs = graph.params.map(({ kind }): Ref => {
     if (kind === "arg") return args[arg++]!;
-    if (kind === "state") return push(entries, readVariable(variables[saved.states[entries.length]!.variable]!));
-    return push(captured, constants[saved.constants[captured.length]!]!);
+    if (kind === "state") return push(entries, readVariable(variables[states[entries.length]!.variable]!));
+    return push(captured, constants[own[captured.length]!]!);
   });
-  const emitted = emitGraph(currentFrame(), graph, inputs);
+  const emitted = emitGraph(trace, graph, inputs);
   const results = emitted.filter((_, i) => graph.results[i]!.kind === "out");
   const stateOuts = emitted.filter((_, i) => graph.results[i]!.kind === "state");
-  if (saved.check !== undefined) check(results[saved.check.result]!, checks);
+  if (check !== undefined) joinStatus(trace, results[check.result]!, checks);
   const values = { arg: args, const: captured, state: entries, stateOut: stateOuts, result: results };
-  saved.states.forEach(({ variable, out, from }) => {
+  for (const { variable, out, from } of states) {
     const value = from !== undefined ? values[from.kind][from.index] : out >= 0 ? stateOuts[out] : undefined;
-    if (value === undefined) return;
-    const trace = currentTrace();
-    if (trace !== undefined) trace.write(variables[variable]!, value);
-    else variables[variable]!.rebind(value as Lazy);
-  });
-  return saved.outs.map(({ kind, index }) => values[kind][index]!);
+    if (value !== undefined) trace.write(variables[variable]!, value);
+  }
+  return outs.map(({ kind, index }) => values[kind][index]!);
 }
 
-/** Joins the status of the graph with that of the trace; eagerly a check that failed throws. */
-function check(code: Ref, checks: readonly Error[]): void {
-  const trace = currentTrace();
-  if (trace === undefined) {
-    force(code as Lazy);
-    const failure = failureOf(checks, readLazy(theMachine().heap, code as Lazy)[0]!);
-    if (failure !== undefined) throw failure;
-    return;
-  }
+/** The status of the trace becomes its first failure: what it was, or else that of the graph. */
+function joinStatus(trace: TraceFrame, code: Ref, checks: readonly Error[]): void {
   const known = trace.root().checks;
   const offset = known.length;
   known.push(...checks);
-  const first = trace === trace.root() && !trace.states.has(status);
-  trace.write(status, first ? code : joined(trace.read(status), code, offset));
-}
-
-/** The first failure: that of `before`, or else that of the graph, whose checks follow `offset` others. */
-function joined(before: Ref, code: Ref, offset: number): Ref {
+  if (trace === trace.root() && !trace.states.has(status)) {
+    trace.write(status, code);
+    return;
+  }
+  const before = trace.read(status);
   const zero = scalar("i32", 0);
-  const own = emit("select", [emit("eq", [code, zero]), zero, emit("add", [code, scalar("i32", offset)])]);
-  return emit("select", [emit("eq", [before, zero]), own, before]);
+  // Below 0 is what was thrown outside, which has numbers of its own.
+  const own = emit("select", [emit("gt", [code, zero]), emit("add", [code, scalar("i32", offset)]), code]);
+  trace.write(status, emit("select", [emit("eq", [before, zero]), own, before]));
 }
 
 function push<T>(list: T[], value: T): T {

@@ -5,6 +5,7 @@
 import { allocate, type TypedArray } from "@sinter/ir";
 import { type RecordedCall, theMachine } from "@sinter/runtime";
 import { force } from "../eager.ts";
+import { setPrintSink } from "../effects/run.ts";
 import type { VariableCell } from "../frame.ts";
 import { lazyFromData, readLazy } from "../lazy.ts";
 import type { TypedData } from "../nested.ts";
@@ -16,7 +17,7 @@ import type { Problems, Subject } from "./subject.ts";
 
 /**
  * Calls each subject once, those that change variables twice, one after the other. A spec among the arguments is drawn
- * anew for each call. A call that fails is added to `problems`.
+ * anew for each call. Nothing is printed. A call that fails is added to `problems`.
  */
 export function record(
   subjects: readonly Subject[],
@@ -24,12 +25,17 @@ export function record(
   problems: Problems,
 ): RecordedCall[] {
   const draw = new Draw(1);
-  return restoring(variables, () =>
-    subjects.flatMap((subject) => {
-      const changes = subject.concrete.wiring.states.some((state) => state.out >= 0 || state.from !== undefined);
-      return Array.from({ length: changes ? 2 : 1 }, () => recordCall(subject, variables, draw, problems)).flat();
-    }),
-  );
+  const sink = setPrintSink(() => {});
+  try {
+    return restoring(variables, () =>
+      subjects.flatMap((subject) => {
+        const changes = subject.concrete.wiring.states.some((state) => state.out >= 0 || state.from !== undefined);
+        return Array.from({ length: changes ? 2 : 1 }, () => recordCall(subject, variables, draw, problems)).flat();
+      }),
+    );
+  } finally {
+    setPrintSink(sink);
+  }
 }
 
 function recordCall(

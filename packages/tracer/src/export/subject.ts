@@ -3,6 +3,8 @@
  * functions in one go.
  */
 
+import type { Graph, Loc } from "@sinter/ir";
+import { userCallOf } from "@sinter/passes";
 import { currentBackend } from "../backend.ts";
 import type { Concrete } from "../concrete.ts";
 import { describeValue, ExportError, locText, SinterError } from "../errors.ts";
@@ -178,8 +180,23 @@ function checkTrace(name: string, concrete: Concrete, line: string | undefined, 
   });
   if (wiring.graph.results.length === 0 && wiring.outs.length === 0 && wiring.states.every((s) => s.from === undefined))
     problems.add(name, "computes nothing: it returns no tensor and changes no variable", line);
+  for (const { call, loc } of hostCalls(wiring.graph))
+    problems.add(
+      name,
+      `calls ${wiring.calls?.[call]?.label ?? "a function"} with hostCall, which stays outside a bundle: pass what it gives as an argument`,
+      locText(loc) ?? line,
+    );
   for (const { variable } of wiring.states) attempt(name, problems, () => variable.current());
   for (const guard of wiring.guards) attempt(name, problems, () => checkGuard(guard));
+}
+
+/** The functions of the user's that a graph calls, at any depth: their numbers, and where the calls were written. */
+function hostCalls(graph: Graph): { readonly call: number; readonly loc: Loc | undefined }[] {
+  return graph.nodes.flatMap((node, i) => {
+    const call = userCallOf(node);
+    const inner = node.regions.flatMap(hostCalls);
+    return call === undefined ? inner : [{ call, loc: graph.debug.locs[i]?.[0] }, ...inner];
+  });
 }
 
 function attempt(name: string, problems: Problems, body: () => void): void {

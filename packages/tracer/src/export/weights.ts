@@ -74,7 +74,9 @@ export async function loadWeights(
         ];
   if (problems.length > 0) {
     const hint = misshaped.length === 0 ? "\n  { strict: false } takes what is there" : "";
-    throw new SinterError(`loadWeights: ${name} cannot be loaded; nothing was changed\n  ${problems.join("\n  ")}${hint}`);
+    throw new SinterError(
+      `loadWeights: ${name} cannot be loaded; nothing was changed\n  ${problems.join("\n  ")}${hint}`,
+    );
   }
   for (const [path, variable] of variables) {
     const stored = tensors.get(path);

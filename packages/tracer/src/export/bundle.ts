@@ -1,0 +1,142 @@
+/**
+ * `exportBundle`, `bundleFiles`: compiled functions as a folder of files that runs without Sinter. What goes into it is
+ * gathered in `assemble.ts`; the runtime writes the files.
+ */
+import { type BundleSpec, writeBundle, writeFolder } from "@sinter/runtime";
+import { checkOptions, describeValue, SinterError } from "../errors.ts";
+import type { VariableCell } from "../frame.ts";
+import { tracedFunction } from "../function.ts";
+import type { Spec } from "../spec.ts";
+import type { Tensor } from "../tensor.ts";
+import { isPlainObject } from "../trees.ts";
+import { assemble } from "./assemble.ts";
+import { attributesOf } from "./attributes.ts";
+import { identifier, isIdentifier, Names } from "./names.ts";
+
+/** Any compiled function. */
+export type AnyCompiled = (...args: never[]) => unknown;
+
+/** A value, or a description of it: specs may stand for the tensors in it. */
+export type Described<T> =
+  | T
+  | Spec
+  | (T extends Tensor | VariableCell | ArrayBufferView
+      ? never
+      : T extends object
+        ? { readonly [K in keyof T]: Described<T[K]> }
+        : never);
+
+/** The arguments of a function, or those of each function of an object by its name. */
+export type Inputs<F> = F extends (...args: infer A) => unknown
+  ? { readonly [K in keyof A]: Described<A[K]> }
+  : { readonly [K in keyof F]?: F[K] extends AnyCompiled ? Inputs<F[K]> : never };
+
+export interface BundleOptions<F> {
+  /**
+   * The arguments to export for, as specs or as they are; by name where several functions are exported. What a function
+   * with a signature, with a single trace or without parameters takes is known without.
+   */
+  readonly inputs?: Inputs<F>;
+  /** The only target that there is in this version. */
+  readonly target?: "wasm";
+  /** `file` (unless said): weights.safetensors beside the program. `embed`: inside the program. */
+  readonly weights?: "file" | "embed";
+  /** An SPDX expression or a sentence, for the manifest. */
+  readonly license?: string;
+  /** Of the bundle. */
+  readonly name?: string;
+  /** false: no calls are recorded for `selfTest()`, so that nothing runs. */
+  readonly selfTest?: boolean;
+}
+
+export interface ExportOptions<F> extends BundleOptions<F> {
+  /** The folder to write; what is there is replaced at once when everything has been written. */
+  readonly outDir: string;
+}
+
+export interface Exported {
+  readonly outDir: string;
+  /** What was written, by the path in the folder. */
+  readonly files: ReadonlyMap<string, Uint8Array>;
+}
+
+const optionNames = [
+  "inputs",
+  "target",
+  "weights",
+  "license",
+  "name",
+  "selfTest",
+] as const satisfies readonly (keyof BundleOptions<unknown>)[];
+
+/**
+ * Writes a folder with a program that runs without Sinter: `import { load } from "./outDir/index.js"`. `f` is a compiled
+ * function, or an object of compiled functions, which share their variables. Calls are recorded for the program's
+ * `selfTest()`; variables keep their values. Throws ExportError, which lists all that cannot be exported, and writes
+ * nothing then.
+ */
+export async function exportBundle<F extends object>(f: F, options: ExportOptions<F>): Promise<Exported> {
+  checkOptions("exportBundle", options, [...optionNames, "outDir"]);
+  const { outDir, ...rest } = options;
+  if (typeof outDir !== "string" || outDir === "")
+    throw new SinterError(`exportBundle: outDir must be the path of a folder, not ${describeValue(outDir)}`);
+  const files = writeBundle(bundleSpec("exportBundle", f, rest as BundleOptions<F>));
+  await writeFolder(files, outDir);
+  return { outDir, files };
+}
+
+/** The files that `exportBundle` writes, by their paths in the folder: for a browser, which has no folders. */
+export function bundleFiles<F extends object>(f: F, options: BundleOptions<F> = {}): Map<string, Uint8Array> {
+  checkOptions("bundleFiles", options, optionNames);
+  return writeBundle(bundleSpec("bundleFiles", f, options));
+}
+
+function bundleSpec<F extends object>(caller: string, f: F, options: BundleOptions<F>): BundleSpec {
+  checkTarget(caller, options.target);
+  const { weights = "file", license, selfTest = true } = options;
+  if (weights !== "file" && weights !== "embed")
+    throw new SinterError(`${caller}: weights must be "file" or "embed", not ${describeValue(weights)}`);
+  const { functions, variables, inputs, name } = parts(caller, f, options);
+  const own = { inputs, weights, license, selfTest, graphs: false, unused: false, name: options.name ?? name };
+  return assemble(caller, functions, variables, own);
+}
+
+function checkTarget(caller: string, target: unknown = "wasm"): void {
+  if (target === "wasm") return;
+  const known = target === "webgpu" || target === "both";
+  const why = known ? "there is no backend for WebGPU in this version" : `there is no target ${describeValue(target)}`;
+  throw new SinterError(`${caller}: ${why}; write target: "wasm"`);
+}
+
+/** Functions by their names in the bundle, what is said of their arguments, and variables that have names. */
+function parts<F extends object>(caller: string, f: F, { inputs, name }: BundleOptions<F>) {
+  if (typeof f === "function") {
+    const wanted = name ?? tracedFunction(f)?.name ?? "";
+    const own = wanted === "" || wanted === "anonymous" ? "run" : identifier(wanted);
+    const given = new Map<string, unknown>(inputs === undefined ? [] : [[own, inputs]]);
+    return { functions: new Map<string, unknown>([[own, f]]), inputs: given, variables: noVariables, name: own };
+  }
+  const { functions, variables } = attributesOf(caller, f);
+  const names = new Names();
+  const found = new Map<string, unknown>();
+  // What is there by mistake is better told than left out.
+  if (isPlainObject(f))
+    for (const [key, value] of Object.entries(f))
+      if (typeof value === "function" && tracedFunction(value) === undefined) found.set(names.take(key), value);
+  const byPath = new Map<string, string>();
+  for (const [path, value] of functions) {
+    const own = names.take(isIdentifier(path) ? path : identifier(path));
+    byPath.set(path, own);
+    found.set(own, value);
+  }
+  if (inputs !== undefined && !isPlainObject(inputs))
+    throw new SinterError(
+      `${caller}: inputs must be an object with the arguments of each function, { predict: [spec([32, 784])] }, not ${describeValue(inputs)}`,
+    );
+  const given = new Map(
+    Object.entries(inputs ?? {}).map(([path, args]) => [byPath.get(path) ?? path, args as unknown]),
+  );
+  return { functions: found, inputs: given, variables, name: "bundle" };
+}
+
+const noVariables: ReadonlyMap<string, VariableCell> = new Map();
