@@ -26,6 +26,8 @@ export interface Job {
   readonly calls: readonly Call[];
   /** Makes the calls on a second instance too, after each on the first; both must say the same. */
   readonly twice?: boolean;
+  /** Says the state in the end. */
+  readonly saves?: boolean;
   readonly selfTest?: boolean;
 }
 
@@ -36,7 +38,7 @@ export interface Answer {
   readonly second: readonly Encoded[];
   /** What was printed, by both instances. */
   readonly log: readonly string[];
-  /** The state in the end, in hexadecimal. */
+  /** The state in the end, in hexadecimal; "" unless it was asked for. */
   readonly state: string;
   readonly selfTest?: unknown;
 }
@@ -84,7 +86,7 @@ export async function callBundle(bundle: Bundle, job: Job): Promise<Answer> {
     results.push(call(program, each));
     if (other !== undefined) second.push(call(other, each));
   }
-  const state = toHex(program.saveState());
+  const state = job.saves ? toHex(program.saveState()) : "";
   const selfTest = job.selfTest ? await program.selfTest() : undefined;
   program.dispose();
   other?.dispose();
