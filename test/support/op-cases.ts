@@ -1,16 +1,13 @@
 // Single ops as graphs with arguments, drawn by their samplers at sizes around the vectors of a kernel, and the
 // tolerance that their entries promise.
 import {
-  type Attrs,
   allOps,
   Builder,
   type Graph,
   type HostTensor,
-  isFloat,
   type OpDef,
   type Rng,
-  staticDim,
-  type TensorType,
+  toleranceOf,
   typeOf,
   typeText,
 } from "@sinter/ir";
@@ -34,6 +31,8 @@ export interface CaseOptions {
   readonly allDTypes?: boolean;
 }
 
+/** Samplers draw from -4 to 4, so a term of a dot is below this. */
+const largestProduct = 16;
 const smallSizes = [1, 3, 5, 7, 17, 33, 64, 257];
 
 function rngOfSizes(seed: number, { sizes = smallSizes, maxElements = 2000 }: CaseOptions): Rng {
@@ -70,29 +69,8 @@ export function* opCases(op: OpDef, count: number, options: CaseOptions = {}): G
     yield {
       graph: b.finish(values.map((value) => ({ kind: "out", value }))),
       args: sample.operands.map((operand) => randomTensor(rng, operand)),
-      tolerance: toleranceOf(op, sample.attrs, operands, values.map(typeOf)),
+      tolerance: toleranceOf(op, sample.attrs, operands, values.map(typeOf), largestProduct),
       text,
     };
   }
-}
-
-/** Ulp as promised; sums and products of several terms may be taken in any order. */
-function toleranceOf(
-  op: OpDef,
-  attrs: Attrs,
-  operands: readonly TensorType[],
-  results: readonly TensorType[],
-): Tolerance {
-  const type = results[0]!;
-  if (op.ulp === 0 || !isFloat(type.dtype)) return {};
-  const ctx = { attrs, operands, results };
-  if (op.nest.kind === "map") return { ulp: op.ulp };
-  const terms =
-    op.nest.kind === "reduce"
-      ? op.nest.red(ctx).reduce<number>((n, d) => n * staticDim(d), 1)
-      : Math.max(1, ...operands.flatMap((o) => o.shape.map(staticDim)));
-  const epsilon = type.dtype === "f64" ? 2 ** -53 : 2 ** -24;
-  // Samplers draw from -4 to 4, so a term of a dot is below 16; errors of a sum add up like a random walk.
-  const error = 4 * op.ulp * Math.sqrt(terms) * epsilon;
-  return { absolute: 16 * error, relative: error, ulp: op.ulp };
 }

@@ -1,6 +1,7 @@
 // Seeded randomness, random tensors and comparison of tensors, for tests that compare two ways to compute the same.
 import {
   allocate,
+  closeEnough,
   type DType,
   type HostTensor,
   isFloat,
@@ -8,7 +9,11 @@ import {
   roundTo,
   type SampledOperand,
   staticDim,
+  type Tolerance,
+  ulpDistance,
 } from "../../packages/ir/src/index.ts";
+
+export { type Tolerance, ulpDistance } from "../../packages/ir/src/index.ts";
 
 /** Sizes that a kernel can get wrong: 1, odd ones, a vector, a vector and a rest. */
 const sizes = [1, 2, 3, 4, 5, 7, 8, 9, 13, 16, 17];
@@ -83,14 +88,6 @@ function randomElement(rng: Rng, dtype: DType, lo: number, hi: number, away: rea
   return hi;
 }
 
-/** How far two results may differ. Nothing given: bit for bit, except that any NaN equals any NaN. */
-export interface Tolerance {
-  /** In units in the last place of the expected value. */
-  readonly ulp?: number;
-  readonly relative?: number;
-  readonly absolute?: number;
-}
-
 /** What differs between two tensors, in words; undefined where they agree. */
 export function tensorDifference(
   actual: HostTensor,
@@ -130,29 +127,4 @@ export function resultsDifference(
     if (difference !== undefined) return `result ${i}: ${difference}`;
   }
   return undefined;
-}
-
-function closeEnough(x: number, y: number, dtype: DType, tolerance: Tolerance): boolean {
-  if (Object.is(x, y)) return true;
-  const { ulp = 0, relative = 0, absolute = 0 } = tolerance;
-  const exact = ulp === 0 && relative === 0 && absolute === 0;
-  if (exact || !isFloat(dtype) || Number.isNaN(x) || Number.isNaN(y)) return x === y && !isFloat(dtype);
-  if (x === y) return true;
-  if (Number.isFinite(x) && Number.isFinite(y) && Math.abs(x - y) <= absolute + relative * Math.abs(y)) return true;
-  return ulpDistance(x, y, dtype) <= ulp;
-}
-
-/** Number of representable values between two numbers; infinite where one is NaN. */
-export function ulpDistance(x: number, y: number, dtype: DType): number {
-  if (Number.isNaN(x) || Number.isNaN(y)) return Object.is(x, y) ? 0 : Number.POSITIVE_INFINITY;
-  if (!isFloat(dtype)) return Math.abs(x - y);
-  if (dtype === "f32") {
-    const bits = new Int32Array(new Float32Array([x, y]).buffer);
-    const ordered = (b: number): number => (b < 0 ? -(b & 0x7fffffff) : b);
-    return Math.abs(ordered(bits[0]!) - ordered(bits[1]!));
-  }
-  const bits = new BigInt64Array(new Float64Array([x, y]).buffer);
-  const ordered = (b: bigint): bigint => (b < 0n ? -(b & 0x7fffffffffffffffn) : b);
-  const distance = ordered(bits[0]!) - ordered(bits[1]!);
-  return Number(distance < 0n ? -distance : distance);
 }

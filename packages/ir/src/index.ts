@@ -39,4 +39,5 @@ export * from "./rebuild.ts";
 export * from "./scalar-ops.ts";
 export * from "./steps.ts";
 export * from "./text.ts";
+export * from "./tolerance.ts";
 export * from "./verify.ts";

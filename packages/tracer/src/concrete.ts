@@ -159,7 +159,14 @@ export class Concrete {
   /** State positions by index of their state result. */
   private readonly stateOfOut: readonly number[];
 
-  constructor(tree: Tree, signature: string, wiring: Wiring, result: Tree, options: CompileOptions) {
+  constructor(
+    tree: Tree,
+    signature: string,
+    wiring: Wiring,
+    result: Tree,
+    options: CompileOptions,
+    compiler: (graph: Graph, options: CompileOptions) => Compiled = compileGraph,
+  ) {
     this.tree = tree;
     this.signature = signature;
     this.wiring = wiring;
@@ -169,7 +176,7 @@ export class Concrete {
     if (runs && (checking.debug || checking.verify)) this.check = new CallCheck(graph, options, checking);
     this.graph = this.check?.graph ?? graph;
     this.settings = { ...options, poison: checking.debug };
-    this.compiled = runs ? dumped(compileGraph(this.graph, this.settings), this.graph, this.settings) : undefined;
+    this.compiled = runs ? dumped(compiler(this.graph, this.settings), this.graph, this.settings) : undefined;
     this.resultTypes = [...wiring.outTypes, ...(this.check?.added ?? [])];
     this.returned = wiring.checked?.result ?? wiring.outTypes.length;
     this.mayFail = wiring.checked !== undefined || this.check !== undefined;
@@ -361,10 +368,11 @@ export class Concrete {
     const { pointers } = this;
     if (this.check === undefined) executable.execute(pointers, host?.answer);
     else {
-      const given = [...pointers];
-      this.check.run(() => executable.execute(pointers, host?.answer), {
-        input: (kind, index) =>
-          given[executable.slots.findIndex((slot) => slot.kind === kind && slot.index === index)]!,
+      const at = [...pointers];
+      this.check.run({
+        execute: (answer) => executable.execute(pointers, answer),
+        host: host?.answer,
+        address: (kind, index) => at[executable.slots.findIndex((slot) => slot.kind === kind && slot.index === index)]!,
         added: results.slice(this.wiring.outTypes.length).map((lazy) => lazy.buffer!.address),
         failed: () => {
           const failure = this.failure(results, host);

@@ -1,4 +1,4 @@
 /** Debug builds: which node first made NaN or an infinity or read out of range. */
 export { poisonDead } from "./poison.ts";
 export type { WatchSite } from "./sites.ts";
-export { atSite, type Watched, watch } from "./watch.ts";
+export { atSite, settled, type Watched, watch } from "./watch.ts";

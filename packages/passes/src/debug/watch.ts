@@ -29,9 +29,15 @@ export interface Watched {
   readonly watched: Graph;
 }
 
+/** The graph as it is looked at: all that will run and nothing else, each operation where it was written. */
+export function settled(graph: Graph, options: { readonly fastMath?: boolean } = {}): Graph {
+  const settings = { fastMath: options.fastMath ?? false };
+  return dropDead(simplify(graph, settings), settings);
+}
+
 export function watch(graph: Graph, options: { readonly fastMath?: boolean } = {}): Watched {
   const settings = { fastMath: options.fastMath ?? false };
-  const prepared = dropDead(simplify(graph, settings), settings);
+  const prepared = settled(graph, options);
   const sites = sitesOf(prepared);
   const b = new Builder(prepared.name, settings);
   const args = prepared.params.map((param) => b.param(param.kind, param.value.type, param.name));

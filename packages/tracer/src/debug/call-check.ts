@@ -1,14 +1,21 @@
 /** What `debug` and `verify` add to a call: another graph to run, and a look at what it did before anybody sees it. */
-import type { DType, Graph } from "@sinter/ir";
-import { type Watched, watch } from "@sinter/passes";
+import type { DType, Graph, HostFunction } from "@sinter/ir";
+import { settled, type Watched, watch } from "@sinter/passes";
 import { type CompileOptions, theMachine } from "@sinter/runtime";
 import { watchedFailure } from "./failure.ts";
-import { type InputAddress, resultsOf } from "./run.ts";
+import { HostLog } from "./host-log.ts";
+import { mismatchError } from "./mismatch.ts";
+import { resultsOf, type SlotAddress, valuesOf } from "./run.ts";
 import type { Checking } from "./settings.ts";
+import { findMismatch } from "./verify.ts";
 
 /** What is known of a call. */
 export interface RunningCall {
-  readonly input: InputAddress;
+  /** Runs the program. */
+  execute(host: HostFunction | undefined): void;
+  readonly host: HostFunction | undefined;
+  /** Where what the call was given and what it gives is. */
+  readonly address: SlotAddress;
   /** Addresses of the results that the check added. */
   readonly added: readonly number[];
   /** Which check of the program's own did not hold, once it has run. */
@@ -20,22 +27,40 @@ export class CallCheck {
   readonly graph: Graph;
   readonly added: readonly { readonly dtype: DType; readonly shape: readonly number[] }[];
   private readonly watched: Watched | undefined;
+  /** What is run again, operation by operation. */
+  private readonly verified: Graph | undefined;
   private readonly options: CompileOptions;
 
-  constructor(graph: Graph, options: CompileOptions, { debug }: Checking) {
+  constructor(graph: Graph, options: CompileOptions, { debug, verify }: Checking) {
     this.options = options;
     this.watched = debug ? watch(graph, options) : undefined;
+    this.verified = verify ? (this.watched?.graph ?? settled(graph, options)) : undefined;
     this.graph = this.watched?.watched ?? graph;
     this.added = this.watched === undefined ? [] : [{ dtype: "i32", shape: [] }];
   }
 
   /** Runs a program and throws where something is wrong. */
-  run(execute: () => void, call: RunningCall): void {
-    execute();
-    if (this.watched === undefined) return;
+  run(call: RunningCall): void {
+    const log = new HostLog();
+    call.execute(call.host === undefined ? undefined : log.recording(call.host));
+    if (this.watched !== undefined) this.lookForCode(this.watched, call, log);
+    if (this.verified !== undefined && call.failed() === undefined) this.verify(this.verified, call, log);
+  }
+
+  private lookForCode(watched: Watched, call: RunningCall, log: HostLog): void {
     const code = theMachine().heap.view("i32", call.added[0]!, 1)[0]!;
     if (code === 0) return;
     const { options } = this;
-    throw watchedFailure(this.watched, code, call.failed(), (graph) => resultsOf(graph, options, call.input));
+    throw watchedFailure(watched, code, call.failed(), (graph) =>
+      resultsOf(graph, options, call.address, log.replaying()),
+    );
+  }
+
+  private verify(graph: Graph, call: RunningCall, log: HostLog): void {
+    const given = valuesOf(graph, "inputs", call.address);
+    const results = valuesOf(graph, "outputs", call.address);
+    const replaying = (from: number): HostFunction => log.replaying(from);
+    const mismatch = findMismatch(graph, given, results, { ...this.options, replaying });
+    if (mismatch !== undefined) throw mismatchError(graph, mismatch);
   }
 }

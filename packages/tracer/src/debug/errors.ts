@@ -54,3 +54,26 @@ export class TrapError extends SinterError {
     this.lost = details.lost;
   }
 }
+
+/** The first difference that was found. */
+export interface Difference {
+  /** `operation`: it gives something else than the reference. `program`: operations are right alone, but not together. */
+  readonly kind: "operation" | "program";
+  readonly op: string;
+  readonly rounds: readonly number[];
+  /** The element that is farthest off. */
+  readonly element: readonly number[];
+  readonly actual: number;
+  readonly expected: number;
+}
+
+/** A program computed something else than the reference evaluator. Only where `verify: true`. */
+export class VerifyError extends SinterError {
+  override readonly name = "VerifyError";
+  readonly difference: Difference;
+
+  constructor(message: string, where: string | undefined, difference: Difference) {
+    super(message, where ?? { place: "" });
+    this.difference = difference;
+  }
+}

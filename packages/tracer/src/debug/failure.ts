@@ -1,7 +1,8 @@
 /** What a debug build tells of a failure: the operation as the user wrote it, its line, and what its operands were. */
-import { type HostTensor, isScalarOp, type Loc, locsAt, type NodePath, nodeAt } from "@sinter/ir";
+import { type HostTensor, isScalarOp, nodeAt } from "@sinter/ir";
 import { atSite, type Watched, type WatchSite } from "@sinter/passes";
 import { locText } from "../errors.ts";
+import { describeNode, offsetOf, placeText } from "./describe.ts";
 import { BoundsError, type FailureDetails, NonFiniteError } from "./errors.ts";
 import { numberText, positionOf, summary } from "./statistics.ts";
 
@@ -19,11 +20,9 @@ export function watchedFailure(
 ): NonFiniteError | BoundsError {
   const site = of.sites[code - 1]!;
   const node = nodeAt(of.graph, site.path);
-  const [loc] = locsAt(of.graph, site.path);
+  const { shown, loc, ...what } = describeNode(of.graph, site.path);
   const failed = lookedAt(of, site, code, run);
-  const what = { name: loc?.name ?? node.op, op: node.op, backward: loc?.pass === "backward" };
   const details = failed === undefined ? undefined : { ...what, ...failed };
-  const shown = what.name === what.op ? what.op : `${what.name} (${what.op})`;
   const lines = [site.kind === "bounds" ? boundsLine(site, failed) : madeLine(node.op, failed, site)];
   if (failed !== undefined && site.kind === "nonFinite") {
     lines.push(`result ${summary(failed.results[site.result]!)}`);
@@ -32,8 +31,7 @@ export function watchedFailure(
       lines.push(`${which} ${summary(operand)}`);
     });
   }
-  const place = placeText(of, site.path, failed?.rounds ?? []);
-  lines.push(`${what.backward ? "backward" : "forward"} pass${place}; no variable has changed`);
+  lines.push(`${placeText(of.graph, site.path, failed?.rounds ?? [])}; no variable has changed`);
   if (other !== undefined) lines.push(`a check of the function failed in the same call: ${other.message}`);
   const message = `${of.graph.name}: ${shown} ${lines.join("\n  ")}`;
   const error =
@@ -102,25 +100,3 @@ function boundsLine({ bound }: WatchSite & { kind: "bounds" }, failed: Failed | 
       : `starts at ${value}${at}, but a window of ${window} in ${of} can start at 0 to ${last}`;
   return `${told}. Without debug it would be taken for ${Math.max(0, Math.min(last, value))}`;
 }
-
-function offsetOf(shape: readonly number[], index: readonly number[]): number {
-  return shape.reduce((offset, size, axis) => offset * size + index[axis]!, 0);
-}
-
-/** `, round 3 of the loop at file.ts:10:3` for each loop around a node, from the inside out. */
-function placeText(of: Watched, path: NodePath, rounds: readonly number[]): string {
-  const loops: (Loc | undefined)[] = [];
-  for (let length = 1; length < path.length; length += 2) {
-    const around = path.slice(0, length);
-    if (isLoop(nodeAt(of.graph, around).op)) loops.push(locsAt(of.graph, around)[0]);
-  }
-  return rounds
-    .map((round, i) => {
-      const at = locText(loops[i]);
-      return `, round ${round} (from 0) of the loop${at === undefined ? "" : ` at ${at}`}`;
-    })
-    .reverse()
-    .join("");
-}
-
-const isLoop = (op: string): boolean => op === "while" || op === "scan";

@@ -1,12 +1,17 @@
 /** Programs on the inputs of a call that has been made already, or on host tensors: what errors are found out with. */
-import { bytesOf, type Graph, type HostTensor } from "@sinter/ir";
-import { Buffer, type CompileOptions, compileGraph, theMachine } from "@sinter/runtime";
+import { bytesOf, type Graph, type HostFunction, type HostTensor } from "@sinter/ir";
+import { Buffer, type CompileOptions, compileGraph, type Slot, slotsOf, theMachine } from "@sinter/runtime";
 
-/** Where the inputs of a program are. */
-export type InputAddress = (kind: "arg" | "const" | "state", index: number) => number;
+/** Where the inputs and outputs of a program are. */
+export type SlotAddress = (kind: Slot["kind"], index: number) => number;
 
-/** The `out` results of a graph, which has none of other kinds; copies. */
-export function resultsOf(graph: Graph, options: CompileOptions, address: InputAddress): readonly HostTensor[] {
+/** The `out` results of a graph, which has none of other kinds; copies. `host` answers its calls. */
+export function resultsOf(
+  graph: Graph,
+  options: CompileOptions,
+  address: SlotAddress,
+  host?: HostFunction,
+): readonly HostTensor[] {
   const { heap } = theMachine();
   const { executable } = compileGraph(graph, options);
   const consts = graph.params.filter((param) => param.kind === "const").length;
@@ -19,7 +24,7 @@ export function resultsOf(graph: Graph, options: CompileOptions, address: InputA
       held.push(buffer);
       return buffer.address;
     });
-    executable.execute(pointers);
+    executable.execute(pointers, host);
     const results: HostTensor[] = [];
     executable.slots.forEach(({ kind, index, dtype, shape, bytes }, i) => {
       if (kind === "result")
@@ -29,4 +34,37 @@ export function resultsOf(graph: Graph, options: CompileOptions, address: InputA
   } finally {
     for (const buffer of held) buffer.release();
   }
+}
+
+/** As `resultsOf`, for a graph whose parameters are all `arg`, on values given in order. */
+export function resultsOn(
+  graph: Graph,
+  options: CompileOptions,
+  args: readonly HostTensor[],
+  host?: HostFunction,
+): readonly HostTensor[] {
+  const { heap } = theMachine();
+  const held: Buffer[] = [];
+  try {
+    for (const { dtype, data } of args) {
+      const buffer = new Buffer(heap, data.byteLength);
+      held.push(buffer);
+      heap.view(dtype, buffer.address, data.length).set(data);
+    }
+    return resultsOf(graph, options, (_, index) => held[index]!.address, host);
+  } finally {
+    for (const buffer of held) buffer.release();
+  }
+}
+
+/** The values that a program was given or gave, in the order of the graph's parameters or results; copies. */
+export function valuesOf(graph: Graph, which: "inputs" | "outputs", address: SlotAddress): readonly HostTensor[] {
+  const { heap } = theMachine();
+  const { slots, values } = slotsOf(graph);
+  const found: HostTensor[] = [];
+  slots.forEach(({ kind, index, dtype, shape, bytes }, i) => {
+    if ((kind === "result" || kind === "stateOut") !== (which === "outputs")) return;
+    found[values[i]!] = { dtype, shape, data: heap.copy(dtype, address(kind, index), bytes / bytesOf(dtype)) };
+  });
+  return found;
 }

@@ -14,7 +14,7 @@ export function trapError(cause: Error, graph: Graph, options: CompileOptions, l
     ...places.map((text) => `which computes ${text}`),
     lost.length === 0
       ? "no variable has changed"
-      : `it was updating ${lost.join(", ")} in place: ${lost.length === 1 ? "its value is" : "their values are"} lost, assign new ones`,
+      : `it was updating ${lost.join(", ")} in place: ${lost.length === 1 ? "its value is" : "their values are"} lost, assign ${lost.length === 1 ? "a new one" : "new ones"}`,
     "compiled programs do not stop by themselves: this is a fault in Sinter. { verify: true } may find the operation",
   ];
   const error = new TrapError(lines.join("\n  "), { kernels: names, lost });

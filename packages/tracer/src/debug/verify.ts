@@ -1,0 +1,174 @@
+/**
+ * What `verify: true` does with a call that has run: every operation of the graph again, in a program that keeps all
+ * results, against the reference evaluator on the very operands that the program computed; then what the call computed
+ * against that. Branches and loops are run from outside, round by round, so that the operations in them are looked at too.
+ */
+import {
+  closeEnough,
+  type Graph,
+  getOp,
+  type HostFunction,
+  type HostTensor,
+  isFloat,
+  largestOf,
+  largestTerm,
+  type Node,
+  type NodePath,
+  type Tolerance,
+  toleranceOf,
+  typeOf,
+} from "@sinter/ir";
+import type { CompileOptions } from "@sinter/runtime";
+import { resultsOn } from "./run.ts";
+
+/** The first result that differs. */
+export interface Mismatch {
+  /** `operation`: alone it gives something else. `program`: all operations alone are right, but not the whole. */
+  readonly kind: "operation" | "program";
+  readonly path: NodePath;
+  /** Rounds of the loops around it, from the outside in. */
+  readonly rounds: readonly number[];
+  readonly result: number;
+  readonly actual: HostTensor;
+  readonly expected: HostTensor;
+  readonly tolerance: Tolerance;
+}
+
+export interface VerifyOptions extends CompileOptions {
+  /** Answers calls of the host from number `from` on, as they were answered. */
+  readonly replaying: (from: number) => HostFunction;
+}
+
+class Found extends Error {
+  readonly mismatch: Mismatch;
+  constructor(mismatch: Mismatch) {
+    super("a result differs");
+    this.mismatch = mismatch;
+  }
+}
+
+/** Checks what a program gave for `args`; undefined where it is right. */
+export function findMismatch(
+  graph: Graph,
+  args: readonly HostTensor[],
+  results: readonly HostTensor[],
+  options: VerifyOptions,
+): Mismatch | undefined {
+  const verifier = new Verifier(options);
+  try {
+    verifier.compareProgram(graph, verifier.run(graph, args, [], []), results);
+    return undefined;
+  } catch (error) {
+    if (error instanceof Found) return error.mismatch;
+    throw error;
+  }
+}
+
+type Values = readonly HostTensor[];
+
+class Verifier {
+  private readonly options: VerifyOptions;
+  /** Calls of the host so far. */
+  private calls = 0;
+
+  constructor(options: VerifyOptions) {
+    this.options = options;
+  }
+
+  /** All values of a graph as the program computes them, by id; throws at the first that is wrong. */
+  run(graph: Graph, args: Values, before: NodePath, rounds: readonly number[]): Values {
+    const values: HostTensor[] = [...args];
+    const kept = graph.nodes.filter(isKept);
+    const given = resultsOn(exposed(graph, kept), this.options, args, this.options.replaying(this.calls));
+    let next = 0;
+    const computed = new Map(kept.map((node) => [node, node.results.map(() => given[next++]!)]));
+    graph.nodes.forEach((node, i) => {
+      const operands = node.operands.map((value) => values[value.id]!);
+      const path = [...before, i];
+      const actual = computed.get(node) ?? this.evaluate(node, operands, path, rounds);
+      if (getOp(node.op).effect) this.calls += this.asked(operands) ? 1 : 0;
+      else if (computed.has(node)) this.compare(node, operands, actual, path, rounds);
+      node.results.forEach((value, k) => {
+        values[value.id] = actual[k]!;
+      });
+    });
+    return values;
+  }
+
+  /** A call happens where its status, the first operand, is 0. */
+  private asked([status]: Values): boolean {
+    return status!.data[0] === 0;
+  }
+
+  /** What the reference makes of the operands; regions give what the program makes of them. */
+  private evaluate(node: Node, operands: Values, path: NodePath, rounds: readonly number[]): Values {
+    const count = node.regions.map(() => 0);
+    const { nest } = getOp(node.op);
+    const loops = nest.kind === "control" && (nest.form === "while" || nest.form === "scan");
+    const types = node.results.map(typeOf);
+    return getOp(node.op).eval(operands, node.attrs, types, {
+      graphs: node.regions,
+      groups: node.groups,
+      run: (r, inputs) => {
+        const round = count[r]!++;
+        const region = node.regions[r]!;
+        const values = this.run(region, inputs, [...path, r], loops ? [...rounds, round] : rounds);
+        return region.results.map((result) => values[result.value.id]!);
+      },
+    });
+  }
+
+  private compare(node: Node, operands: Values, actual: Values, path: NodePath, rounds: readonly number[]): void {
+    const expected = this.evaluate(node, operands, path, rounds);
+    const op = getOp(node.op);
+    const largest = largestTerm(op, operands);
+    const types = [node.operands.map(typeOf), node.results.map(typeOf)] as const;
+    expected.forEach((right, result) => {
+      // The rounds of a loop were checked one by one; together they may go through other kernels.
+      const tolerance =
+        node.regions.length > 0 ? together(right, 0) : toleranceOf(op, node.attrs, types[0], types[1], largest);
+      if (!differs(actual[result]!, right, tolerance)) return;
+      throw new Found({ kind: "operation", path, rounds, result, actual: actual[result]!, expected: right, tolerance });
+    });
+  }
+
+  /** Compares what the program gave with what its operations give one by one. */
+  compareProgram(graph: Graph, values: Values, results: Values): void {
+    graph.results.forEach(({ value }, k) => {
+      const i = graph.nodes.findIndex((node) => node.results.includes(value));
+      const node = graph.nodes[i];
+      if (node === undefined) return;
+      const operands = node.operands.map((operand) => values[operand.id]!);
+      const expected = values[value.id]!;
+      const tolerance = together(expected, largestTerm(getOp(node.op), operands));
+      if (!differs(results[k]!, expected, tolerance)) return;
+      const result = node.results.indexOf(value);
+      throw new Found({ kind: "program", path: [i], rounds: [], result, actual: results[k]!, expected, tolerance });
+    });
+  }
+}
+
+/** Nodes whose results the program is asked for: constants and positions are what they are. */
+function isKept(node: Node): boolean {
+  return node.operands.length > 0;
+}
+
+/** The graph with the results of these nodes for its own, and plain arguments. */
+function exposed(graph: Graph, kept: readonly Node[]): Graph {
+  return {
+    ...graph,
+    params: graph.params.map((param) => ({ ...param, kind: "arg" })),
+    results: kept.flatMap((node) => node.results.map((value) => ({ kind: "out" as const, value }))),
+  };
+}
+
+/** Many operations in one program, fused and in another order. What cancels is only as near as what it came from. */
+function together(expected: HostTensor, largest: number): Tolerance {
+  if (!isFloat(expected.dtype)) return {};
+  const near = expected.dtype === "f64" ? 1e-12 : 1e-4;
+  return { ulp: 16, relative: near, absolute: near * Math.max(largest, largestOf(expected)) };
+}
+
+function differs(actual: HostTensor, expected: HostTensor, tolerance: Tolerance): boolean {
+  return expected.data.some((y, i) => !closeEnough(actual.data[i]!, y, expected.dtype, tolerance));
+}
