@@ -46,7 +46,7 @@ export { slotsOf } from "./reference.ts";
 export { type Bound, type Peaks, roofline } from "./roofline.ts";
 export { configureHeap, theMachine } from "./session.ts";
 export { slotNames } from "./slot-names.ts";
-export { type StageName, stageNames } from "./stage-text.ts";
+export { placesText, type StageName, stageNames } from "./stage-text.ts";
 export { type PassRecord, type Stages, stagesOf } from "./stages.ts";
 export {
   type ClockCost,

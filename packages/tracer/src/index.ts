@@ -66,6 +66,8 @@ export * from "./lib/index.ts";
 export { Lowered } from "./lowered.ts";
 export { type MemoryReport, memory } from "./memory.ts";
 export { methodNames } from "./methods.ts";
+export { type ProfileOptions, profile } from "./profile/index.ts";
+export type { ChromeEvent, ChromeTrace, KernelProfile, Profile } from "./profile/profile.ts";
 export * as random from "./random.ts";
 export { Spec, spec } from "./spec.ts";
 export { type NestedArray, Tensor, type TensorLike } from "./tensor.ts";

@@ -9,6 +9,7 @@ import { setPrintSink } from "../effects/run.ts";
 import type { VariableCell } from "../frame.ts";
 import { lazyFromData, readLazy } from "../lazy.ts";
 import type { TypedData } from "../nested.ts";
+import { restoring } from "../restoring.ts";
 import { Spec } from "../spec.ts";
 import { Tensor } from "../tensor.ts";
 import { hostDType, type Leaf, treeOf } from "../trees.ts";
@@ -82,20 +83,6 @@ function recordCall(
       : why,
   );
   return [];
-}
-
-/** Runs `body`, after which all variables hold what they held. */
-function restoring<T>(variables: readonly VariableCell[], body: () => T): T {
-  // Being held here, the values are not overwritten by a program that updates them.
-  const before = variables.map((variable) => variable.current().retain());
-  try {
-    return body();
-  } finally {
-    before.forEach((lazy, i) => {
-      variables[i]!.rebind(lazy);
-      lazy.release();
-    });
-  }
 }
 
 /** A copy of what a variable holds now. */
