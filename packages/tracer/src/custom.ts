@@ -4,11 +4,19 @@
  */
 import { Builder, type Graph, inlineGraph, type Value } from "@sinter/ir";
 import { DifferentiationError, vjpInto } from "@sinter/passes";
-import { type Block, makeRegions, nothingCarried, pieceOf, writtenIn } from "./control/assemble.ts";
+import {
+  type Block,
+  type Carried,
+  makeRegions,
+  nothingCarried,
+  type Piece,
+  pieceOf,
+  writtenIn,
+} from "./control/assemble.ts";
 import { type BlockType, traceBlock } from "./control/blocks.ts";
 import { leafRef, leavesOf } from "./control/values.ts";
 import { checkOptions, DTypeError, describe, describeValue, ShapeError, SinterError, TraceError } from "./errors.ts";
-import { currentFrame, currentTrace, inFrame } from "./frame.ts";
+import { currentFrame, currentTrace, inFrame, type TraceFrame } from "./frame.ts";
 import { run, toRef } from "./kit.ts";
 import type { Ref, Traced } from "./lazy.ts";
 import { leafRefs } from "./staged.ts";
@@ -39,13 +47,50 @@ function traced(name: string, fn: Loose, tree: Tree, types: readonly BlockType[]
   );
 }
 
-function refuseWrites(caller: string, block: Block): void {
-  for (const variable of writtenIn([block]))
-    throw new TraceError(
-      variable === status
-        ? `${caller}: the function makes a check, which would be made twice; make it outside`
-        : `${caller}: the function assigns the variable ${variable.name}, which would happen twice; assign it outside`,
-    );
+/** Assignments would happen twice. Checks and what is printed do not: they are made on the way forward only. */
+function refuseWrites(caller: string, blocks: readonly Block[]): void {
+  for (const variable of writtenIn(blocks))
+    if (variable !== status)
+      throw new TraceError(
+        `${caller}: the function assigns the variable ${variable.name}, which would happen twice; assign it outside`,
+      );
+}
+
+/** Blocks that the status goes through where one of them changes it, as a last argument and a last result. */
+class Through {
+  readonly carries: boolean;
+
+  constructor(blocks: readonly Block[]) {
+    this.carries = writtenIn(blocks).includes(status);
+  }
+
+  private read(frame: TraceFrame): readonly Traced[] {
+    return this.carries ? [frame.read(status)] : [];
+  }
+
+  /** What goes in besides the arguments. */
+  args(frame: TraceFrame): Value[] {
+    return this.read(frame).map(({ value }) => value);
+  }
+
+  /** A region: its results are `outs`, the status, then `more`. */
+  region(block: Block, outs: readonly Ref[], more: readonly Ref[] = []): { piece: Piece; carried: Carried } {
+    const now = this.read(block.frame);
+    const types = [
+      ...block.params.map(({ value }, i) => ({ value, name: `p${i}` })),
+      ...now.map(({ value }) => ({ value, name: status.name })),
+    ];
+    const last = this.carries ? block.params.length : undefined;
+    const placeOf = (variable: unknown): number | undefined => (variable === status ? last : undefined);
+    return { piece: pieceOf(block, [...outs, ...now, ...more]), carried: { ...nothingCarried, types, placeOf } };
+  }
+
+  /** The results of the operation, with the status at `place` taken out. */
+  results(frame: TraceFrame, made: readonly Value[], place: number): Traced[] {
+    const refs = made.map((value) => frame.own(value));
+    if (this.carries) frame.write(status, refs.splice(place, 1)[0]!);
+    return refs;
+  }
 }
 
 /**
@@ -103,26 +148,21 @@ function emitCustom(fn: Loose, fwd: Loose, bwd: Loose, args: readonly unknown[])
       );
     return cotangentsOf(tree, gradients, paths, types);
   });
-  for (const { block } of [primal, forward, back]) refuseWrites("customVjp", block);
+  refuseWrites("customVjp", [primal.block, forward.block, back.block]);
+  if (writtenIn([back.block]).includes(status))
+    throw new TraceError("customVjp: bwd makes a check or calls the host, which can be done on the way forward only");
   const frame = currentTrace()!;
-  const { captures, regions } = makeRegions(
-    frame,
-    [
-      { block: primal.block, outs },
-      { block: forward.block, outs: forward.result },
-      { block: back.block, outs: back.result },
-    ].map(({ block, outs: results }) => ({
-      piece: pieceOf(block, results),
-      carried: { ...nothingCarried, types: block.params.map(({ value }, i) => ({ value, name: `p${i}` })) },
-    })),
-  );
+  const through = new Through([primal.block, forward.block]);
+  const plain = new Through([]);
+  const { captures, regions } = makeRegions(frame, [
+    through.region(primal.block, outs),
+    through.region(forward.block, forward.result.slice(0, outs.length), kept),
+    plain.region(back.block, back.result),
+  ]);
   for (const { block } of [primal, forward, back]) block.frame.seal();
-  const given = refs.map((ref) => frame.lift(ref).value);
+  const given = [...refs.map((ref) => frame.lift(ref).value), ...through.args(frame)];
   const made = frame.builder.emitRegion("customVjp", { captures, args: given }, {}, regions);
-  return tensorTree(
-    result.tree,
-    made.map((value) => frame.own(value)),
-  );
+  return tensorTree(result.tree, through.results(frame, made, outs.length));
 }
 
 function tensorTree(tree: Tree, refs: readonly Traced[]): unknown {
@@ -193,7 +233,8 @@ export interface CheckpointOptions {
 
 /**
  * `fn`, of which reverse mode keeps only the arguments: what it computes is computed again on the way back. Saves memory,
- * costs time. The function must not assign variables; those it reads are differentiated like arguments.
+ * costs time. The function must not assign variables; those it reads are differentiated like arguments. It may print, which
+ * happens once, but not use `hostCall`.
  */
 export function checkpoint<A extends readonly unknown[], R>(
   fn: (...args: A) => R,
@@ -214,27 +255,20 @@ export function checkpoint<A extends readonly unknown[], R>(
 function emitCheckpoint(fn: Loose, args: readonly unknown[]): unknown {
   const { tree, types, refs } = argumentsOf("checkpoint", args);
   const { block, result } = traced("function of checkpoint", fn, tree, types);
-  refuseWrites("checkpoint", block);
+  refuseWrites("checkpoint", [block]);
   const outs = inFrame(block.frame, () => result.leaves.map(leafRef));
   const frame = currentTrace()!;
-  const { captures, regions } = makeRegions(frame, [
-    {
-      piece: pieceOf(block, outs),
-      carried: { ...nothingCarried, types: block.params.map(({ value }, i) => ({ value, name: `p${i}` })) },
-    },
-  ]);
+  const through = new Through([block]);
+  const { captures, regions } = makeRegions(frame, [through.region(block, outs)]);
   block.frame.seal();
   const primal = regions[0]!;
-  const operands = [...captures, ...refs.map((ref) => frame.lift(ref).value)];
+  const operands = [...captures, ...refs.map((ref) => frame.lift(ref).value), ...through.args(frame)];
   const made = frame.builder.emitRegion("customVjp", { captures: [], args: operands }, {}, [
     primal,
     keepingArguments(primal),
     computingAgain(primal, captures.length),
   ]);
-  return tensorTree(
-    result.tree,
-    made.map((value) => frame.own(value)),
-  );
+  return tensorTree(result.tree, through.results(frame, made, outs.length));
 }
 
 /** The function's results, and its arguments. */
@@ -265,6 +299,7 @@ function computingAgain(primal: Graph, captures: number): Graph {
       () =>
         primal.results.map(({ value: { type } }) => (type.kind === "tensor" && isFloat(type) ? apart[next++]! : null)),
       wrt,
+      { again: true },
     );
     return b.finish(gradients.map((value) => ({ kind: "out", value })));
   } catch (error) {

@@ -14,7 +14,7 @@ import { emitHost, hostValues } from "./emit.ts";
 /** What a function called by `hostCall` may return where `spec` is S: anything that makes a tensor of that shape and dtype. */
 export type HostResult<S> = S extends Spec
   ? TensorLike
-  : S extends null | undefined
+  : S extends null
     ? unknown
     : S extends object
       ? { readonly [K in keyof S]: HostResult<S[K]> }
@@ -87,7 +87,7 @@ function specTree(spec: unknown): UserCall["spec"] {
       throw new SinterError("hostCall: spec must say what is returned, spec([2, 3]), not be a tensor");
     types[index] = { dtype, shape };
   });
-  if (tree.kind === "static" && tree.value !== null && tree.value !== undefined)
+  if (tree.kind === "static" && tree.value !== null)
     throw new SinterError(
       `hostCall: spec must be a spec, a tree of specs, or null where nothing is returned, not ${describeValue(spec)}`,
     );
