@@ -3,20 +3,44 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { build } from "esbuild";
+import { type BuildOptions, build, type Plugin } from "esbuild";
 
 const folder = join(dirname(dirname(fileURLToPath(import.meta.url))), "packages/runtime/src/bundle");
 const target = join(folder, "loader-source.ts");
 
+/** The file of a bundle that `self-test.ts` becomes. */
+const selfTestFile: Plugin = {
+  name: "self-test",
+  setup(made) {
+    made.onResolve({ filter: /self-test\.ts$/ }, ({ kind }) =>
+      kind === "dynamic-import" ? { path: "./selftest.js", external: true } : undefined,
+    );
+  },
+};
+
 /** The module as committed. `SINTER_FILES` is what the writer of a bundle puts in front of it. */
 export async function loaderModule(): Promise<string> {
-  const result = await build({
+  const loader = await compiled({
     stdin: {
       contents: `import { load as start } from "./index.ts";
         export { AssertionError, BundleError } from "./index.ts";
         export const load = (options) => start(SINTER_FILES, options);`,
       resolveDir: join(folder, "loader"),
     },
+    plugins: [selfTestFile],
+  });
+  const selfTest = await compiled({ entryPoints: [join(folder, "loader/self-test.ts")] });
+  return [
+    "/** The loader that bundles carry, compiled by scripts/loader.ts (`npm run docs`). Not to be edited. */",
+    `export const loaderSource =\n  ${JSON.stringify(loader)};`,
+    `export const selfTestSource =\n  ${JSON.stringify(selfTest)};`,
+    "",
+  ].join("\n");
+}
+
+async function compiled(options: BuildOptions): Promise<string> {
+  const result = await build({
+    ...options,
     bundle: true,
     write: false,
     format: "esm",
@@ -25,12 +49,7 @@ export async function loaderModule(): Promise<string> {
     charset: "utf8",
     legalComments: "none",
   });
-  const text = result.outputFiles[0]!.text;
-  return [
-    "/** The loader that bundles carry, compiled by scripts/loader.ts (`npm run docs`). Not to be edited. */",
-    `export const loaderSource =\n  ${JSON.stringify(text)};`,
-    "",
-  ].join("\n");
+  return result.outputFiles![0]!.text;
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

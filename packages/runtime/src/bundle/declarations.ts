@@ -24,7 +24,7 @@ export function declarations(manifest: Omit<Manifest, "crc32">): string {
   const cells = variables
     .map(
       (v) =>
-        `  /** ${typeText(v.dtype, v.shape)}${v.trainable ? ", trainable" : ""} */\n  readonly ${key(v.name)}: Variable<"${v.dtype}", ${tuple(v.shape)}>;\n`,
+        `  /** ${typeText(v)}${v.trainable ? ", trainable" : ""} */\n  readonly ${key(v.name)}: Variable<"${v.dtype}", ${tuple(v.shape)}>;\n`,
     )
     .join("");
   return `${doc(notes)}
@@ -194,7 +194,7 @@ function tuple(shape: TensorEntry["shape"]): string {
 function treeText(tree: TreeEntry): string {
   switch (tree.kind) {
     case "tensor":
-      return typeText(tree.dtype, tree.shape);
+      return typeText(tree);
     case "static":
     case "special":
       return line(JSON.stringify(tree.value));

@@ -1,7 +1,7 @@
 /** Writes the files of a bundle into a folder of the machine (Node, Deno, Bun), all or none. */
 import type * as FileSystem from "node:fs";
-import { manifestFile } from "./loader/check.ts";
 import { messageOf } from "./loader/errors.ts";
+import { manifestFile } from "./loader/fields.ts";
 import { bundleFormat } from "./manifest.ts";
 
 type Fs = Pick<

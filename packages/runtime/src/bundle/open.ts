@@ -1,11 +1,11 @@
 /** Bundles for programs that have Sinter: the loader that bundles carry, and what is beside it for a compiler. */
 import { type Graph, parseGraph, type TypedArray, verifyGraph } from "@sinter/ir";
-import { checkManifest, fileEntry, manifestFile } from "./loader/check.ts";
+import { checkManifest } from "./loader/check.ts";
 import { BundleError, messageOf } from "./loader/errors.ts";
-import { Field } from "./loader/fields.ts";
+import { below, list, manifestFile, matching, memoryLimit, optional, record, text } from "./loader/fields.ts";
 import { type Files, fromFiles, fromUrls, type Origin } from "./loader/files.ts";
 import { checkFile, type LoadOptions, load, type Program } from "./loader/index.ts";
-import type { FileEntry, Manifest } from "./manifest.ts";
+import type { Manifest } from "./manifest.ts";
 import { dataOf, readSafetensors } from "./safetensors.ts";
 
 /** A folder (its path or its URL), or the files of a bundle. */
@@ -37,10 +37,9 @@ export interface OpenBundle {
 export async function openBundle(from: BundleSource): Promise<OpenBundle> {
   const place = await placeOf(from);
   const origin: Origin = place instanceof URL ? fromUrls((name) => new URL(name, place)) : fromFiles(place);
-  const bytes = await origin.read(manifestFile);
-  const graphs = graphEntries(bytes);
-  const manifest: Manifest = { ...checkManifest(bytes), ...(graphs === undefined ? {} : { graphs }) };
-  const { weights, selfTest, builds } = manifest;
+  const manifest = checkManifest(await origin.read(manifestFile));
+  checkGraphs(manifest);
+  const { weights, selfTest, builds, graphs } = manifest;
   const entries = new Map(
     [...builds, weights, selfTest, ...(graphs ?? [])].flatMap((entry) =>
       entry === undefined ? [] : [[entry.file, entry] as const],
@@ -96,11 +95,10 @@ function parsed<T>(file: string, parse: () => T): T {
   }
 }
 
-/** What the loader of a bundle does not look at. The bytes have been or will be checked. */
-function graphEntries(bytes: Uint8Array): FileEntry[] | undefined {
-  checkManifest(bytes);
-  const manifest = new Field(manifestFile, "", JSON.parse(new TextDecoder().decode(bytes)));
-  return manifest.optional("graphs", (list) => list.list((entry) => fileEntry(entry, /^graph\/\w[\w.$-]*$/)));
+/** What the loader of a bundle does not look at. */
+function checkGraphs({ graphs }: Manifest): void {
+  const name = matching(/^graph\/\w[\w.$-]*$/, "a file of the folder graph");
+  optional(list(record({ file: name, bytes: below(memoryLimit), crc32: text })))(graphs, "graphs");
 }
 
 /** The folder's URL with a slash behind it, or the files. */

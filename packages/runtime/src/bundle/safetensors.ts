@@ -119,7 +119,8 @@ function readEntry(
   if (begin > end || end > data.length)
     fail(`data_offsets ${begin} to ${end} are outside the ${data.length} bytes of elements`);
   const bytes = sizeOf(shape) * elementBytes[dtype];
-  if (bytes !== end - begin) fail(`${typeText(dtype, shape)} is ${bytes} bytes, but data_offsets say ${end - begin}`);
+  if (bytes !== end - begin)
+    fail(`${typeText({ dtype, shape })} is ${bytes} bytes, but data_offsets say ${end - begin}`);
   if (begin % elementBytes[dtype] !== 0) fail(`data_offsets begin at ${begin}, which is not aligned for ${dtype}`);
   const own = data.subarray(begin, end);
   if (dtype === "bool" && own.some((value) => value > 1)) fail("a truth value is neither 0 nor 1");
@@ -157,7 +158,7 @@ export function writeSafetensors(
     names.add(name);
     if (data.length !== sizeOf(shape) || data.byteLength !== data.length * elementBytes[dtype])
       throw new SafetensorsError(
-        `writeSafetensors: ${label} is ${typeText(dtype, shape)}, but has ${data.length} elements in ${data.byteLength} bytes`,
+        `writeSafetensors: ${label} is ${typeText({ dtype, shape })}, but has ${data.length} elements in ${data.byteLength} bytes`,
       );
     const offsets = `[${end},${end + data.byteLength}]`;
     entries.push(`${label}:{"dtype":"${dtypeNames[dtype]}","shape":[${shape.join()}],"data_offsets":${offsets}}`);

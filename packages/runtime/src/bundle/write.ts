@@ -6,10 +6,11 @@ import { type EntryPoint, emitModule, slotsOf } from "@sinter/codegen-wasm";
 import { printGraphWithData, sameData, staticDim, type TypedArray, type WasmFeatures } from "@sinter/ir";
 import { lowerToLoops } from "../stages.ts";
 import { declarations } from "./declarations.ts";
-import { manifestEnd, manifestFile } from "./loader/check.ts";
+import { manifestEnd } from "./loader/check.ts";
 import { crc32 } from "./loader/crc32.ts";
 import { typeText } from "./loader/dtypes.ts";
-import { loaderSource } from "./loader-source.ts";
+import { manifestFile } from "./loader/fields.ts";
+import { loaderSource, selfTestSource } from "./loader-source.ts";
 import {
   type BuildFile,
   type BuildName,
@@ -97,6 +98,7 @@ export function writeBundle(spec: BundleSpec): Files {
   };
   files.set(manifestFile, manifestBytes(manifest));
   files.set("index.js", loaderFile(manifest));
+  files.set("selftest.js", new TextEncoder().encode(selfTestSource));
   files.set("index.d.ts", new TextEncoder().encode(declarations(manifest)));
   return new Map([...files].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
@@ -166,8 +168,8 @@ function parametersOf(f: FunctionSpec): FunctionEntry["params"] {
 
 /** Position of a constant of code: of an equal one, or appended. */
 function constantOf(wanted: ConstantSpec, constants: ConstantSpec[]): number {
-  const text = typeText(wanted.dtype, wanted.shape);
-  const known = constants.findIndex((c) => typeText(c.dtype, c.shape) === text && sameData(c.data, wanted.data));
+  const text = typeText(wanted);
+  const known = constants.findIndex((c) => typeText(c) === text && sameData(c.data, wanted.data));
   return known >= 0 ? known : constants.push({ ...wanted, name: `${wanted.name}.${constants.length}` }) - 1;
 }
 

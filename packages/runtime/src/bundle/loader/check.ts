@@ -1,274 +1,230 @@
 /** Turns the bytes of a manifest into one that can be relied on: every field has been looked at, every index leads somewhere. */
-import type { DType } from "@sinter/ir/program";
-import {
-  type BuildFile,
-  type BuildName,
-  bundleAbi,
-  bundleFormat,
-  type ConstantEntry,
-  type FileEntry,
-  type FunctionEntry,
-  type Manifest,
-  type SlotEntry,
-  type Source,
-  type TensorEntry,
-  type TreeEntry,
-} from "../manifest.ts";
+import type { FunctionEntry, Manifest, Source, TensorEntry, TreeEntry } from "../manifest.ts";
 import { crc32 } from "./crc32.ts";
 import { typeText } from "./dtypes.ts";
-import { messageOf } from "./errors.ts";
-import { Field, memoryLimit } from "./fields.ts";
+import { BundleError, messageOf } from "./errors.ts";
+import {
+  bad,
+  below,
+  both,
+  type Check,
+  flag,
+  list,
+  manifestFile,
+  matching,
+  memoryLimit,
+  oneOf,
+  optional,
+  record,
+  tensor,
+  text,
+} from "./fields.ts";
 import { parseJson } from "./json.ts";
 
-export const manifestFile = "manifest.json";
 /** How the file ends: the checksum's eight digits take the place of the x. */
 export const manifestEnd = '"crc32": "xxxxxxxx"\n}\n';
-const identifier = /^[A-Za-z_$][\w$]*$/;
-const deepest = 64;
-const mostTensors = 1 << 20;
-const buildNames: readonly BuildName[] = ["simd", "relaxed-simd"];
-const sourceKinds = ["arg", "const", "state", "stateOut", "result"] as const;
-const slotKinds = ["arena", ...sourceKinds] as const;
+
+const identifier = matching(/^[A-Za-z_$][\w$]*$/, "an identifier");
+const index = below(memoryLimit);
+const source = record({ kind: oneOf("arg", "const", "state", "stateOut", "result"), index });
+const build = oneOf("simd", "relaxed-simd");
+const part: Check = (value, path) => {
+  if (!((value as number) >= 0 && (value as number) <= 1)) bad(path, "from 0 to 1", value);
+};
+const file = record({
+  file: matching(/^\w[\w.-]*$/, "a file in the same folder"),
+  bytes: index,
+  crc32: matching(/^[\da-f]{8}$/, "eight hexadecimal digits"),
+});
+const stored = both(tensor, record({ name: text, address: optional(both(index, multiple)) }));
+const trees: Readonly<Record<string, Check>> = {
+  tensor: both(tensor, record({ index })),
+  static: record({
+    value: (value, path) => value === null || oneOf("string", "number", "boolean")(typeof value, path),
+  }),
+  special: record({ value: oneOf("undefined", "-0", "NaN", "Infinity", "-Infinity") }),
+  array: record({ items: list(tree) }),
+  object: record({ keys: list(text), items: list(tree) }),
+};
+
+const shape = record({
+  format: oneOf("sinter-bundle"),
+  abi: (value, path) => {
+    if (value !== 1) bad(path, "1, the version that this loader knows", value);
+  },
+  name: text,
+  builds: list(both(file, record({ build, features: list(text) }))),
+  weights: optional(file),
+  variables: list(both(stored, record({ trainable: flag }))),
+  constants: list(stored),
+  functions: list(
+    record({
+      name: identifier,
+      entry: text,
+      params: list(record({ name: identifier, tree })),
+      result: tree,
+      slots: list(both(tensor, record({ kind: oneOf("arena", "const", "arg", "state", "stateOut", "result"), index }))),
+      constants: list(index),
+      states: list(
+        record({ variable: index, out: (value, path) => value === -1 || index(value, path), from: optional(source) }),
+      ),
+      outs: list(source),
+      check: optional(record({ result: index, messages: list(text) })),
+    }),
+  ),
+  calls: list(record({ kind: oneOf("print"), format: list(text), operands: list(tensor) })),
+  selfTest: optional(
+    both(
+      file,
+      record({
+        calls: list(record({ function: text })),
+        recorded: record({ build, fused: flag }),
+        tolerance: record({ f32: part, f64: part, i32: part, u32: part, bool: part }),
+      }),
+    ),
+  ),
+});
+
+function multiple(value: unknown, path: string): void {
+  if ((value as number) % 64 !== 0) bad(path, "a multiple of 64", value);
+}
+
+function tree(value: unknown, path: string): void {
+  record({ kind: oneOf(...Object.keys(trees)) })(value, path);
+  trees[(value as TreeEntry).kind]!(value, path);
+}
 
 /** Throws a `BundleError` for whatever a loader could not rely on. */
 export function checkManifest(bytes: Uint8Array): Manifest {
-  const root = new Field(manifestFile, "", undefined);
   const body = bytes.subarray(0, Math.max(0, bytes.length - manifestEnd.length));
-  const end = new TextDecoder().decode(bytes.subarray(body.length));
-  if (end !== manifestEnd.replace("xxxxxxxx", crc32(body)))
-    root.fail("is incomplete or altered: its checksum is not that of its contents");
-  let value: unknown;
   try {
-    value = parseJson(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    const end = new TextDecoder().decode(bytes.subarray(body.length));
+    if (end !== manifestEnd.replace("xxxxxxxx", crc32(body)))
+      throw new Error("incomplete or altered: its checksum is not that of its contents");
+    const manifest = parseJson(new TextDecoder("utf-8", { fatal: true }).decode(bytes)) as Manifest;
+    shape(manifest, "");
+    checkReferences(manifest);
+    return manifest;
   } catch (error) {
-    root.fail(`is no JSON: ${messageOf(error)}`);
-  }
-  return readManifest(new Field(manifestFile, "", value));
-}
-
-function readManifest(m: Field): Manifest {
-  const format = m.get("format").oneOf([bundleFormat]);
-  const abi = m.get("abi");
-  if (abi.value !== bundleAbi)
-    abi.fail(`is ${JSON.stringify(abi.value)}, but this loader knows version ${bundleAbi}: export the bundle again`);
-  const weights = m.optional("weights", fileEntry);
-  const names = new Set<string>();
-  const constant = (field: Field): ConstantEntry => {
-    const name = unique(field.get("name"), names);
-    const type = field.tensor();
-    const address = field.optional("address", (at) => at.count(memoryLimit));
-    if (address === undefined && weights === undefined) field.fail("has no address, and there are no weights");
-    if (address !== undefined && address % 64 !== 0) field.get("address").fail("must be a multiple of 64");
-    return { name, ...type, ...(address === undefined ? {} : { address }) };
-  };
-  const variables = m.get("variables").list((f) => ({ ...constant(f), trainable: f.get("trainable").flag() }));
-  const constants = m.get("constants").list(constant);
-  const functionNames = new Set<string>();
-  const functions = m.get("functions").list((f) => {
-    unique(f.get("name"), functionNames, identifier);
-    return new FunctionReader(f, variables, constants).read();
-  }, 1);
-  const license = m.optional("license", (f) => f.text());
-  const selfTest = m.optional("selfTest", (f) => ({
-    ...fileEntry(f),
-    calls: f.get("calls").list((call) => ({ function: call.get("function").oneOf([...functionNames]) })),
-    recorded: {
-      build: f.get("recorded").get("build").oneOf(buildNames),
-      fused: f.get("recorded").get("fused").flag(),
-    },
-    tolerance: tolerances(f.get("tolerance")),
-  }));
-  return {
-    format,
-    abi: bundleAbi,
-    name: m.get("name").text(),
-    sinter: m.get("sinter").text(),
-    ...(license === undefined ? {} : { license }),
-    ...(weights === undefined ? {} : { weights }),
-    variables,
-    constants,
-    functions,
-    calls: m.get("calls").list((f) => {
-      const kind = f.get("kind").oneOf(["print"] as const);
-      const operands = f.get("operands").list((operand) => operand.tensor());
-      const pieces = f.get("format");
-      const format = pieces.list((piece) => piece.text());
-      if (format.length !== operands.length + 1) pieces.fail(`must have one text more than there are operands`);
-      return { kind, format, operands };
-    }),
-    ...(selfTest === undefined ? {} : { selfTest }),
-    builds: m.get("builds").list(
-      (f): BuildFile => ({
-        ...fileEntry(f),
-        build: f.get("build").oneOf(buildNames),
-        features: f.get("features").list((feature) => feature.text()),
-      }),
-      1,
-    ),
-    crc32: m.get("crc32").text(),
-  };
-}
-
-export function fileEntry(f: Field, pattern = /^\w[\w.-]*$/): FileEntry {
-  return {
-    file: f.get("file").text(pattern, "a file in the same folder"),
-    bytes: f.get("bytes").count(memoryLimit),
-    crc32: f.get("crc32").text(/^[\da-f]{8}$/, "eight hexadecimal digits"),
-  };
-}
-
-function unique(f: Field, taken: Set<string>, pattern?: RegExp): string {
-  const name = f.text(pattern, "an identifier");
-  if (taken.has(name)) f.fail(`${JSON.stringify(name)} stands for two things`);
-  taken.add(name);
-  return name;
-}
-
-function tolerances(f: Field): Record<DType, number> {
-  const read = (dtype: DType): number => {
-    const { value } = f.get(dtype);
-    return typeof value === "number" && value >= 0 && value <= 1 ? value : f.get(dtype).fail("must be from 0 to 1");
-  };
-  return { f32: read("f32"), f64: read("f64"), i32: read("i32"), u32: read("u32"), bool: read("bool") };
-}
-
-/** One function: that trees, table and wiring fit each other, and the bundle's variables and constants. */
-class FunctionReader {
-  private readonly f: Field;
-  private readonly variables: readonly TensorEntry[];
-  private readonly allConstants: readonly TensorEntry[];
-  private readonly args: TensorEntry[] = [];
-  private constants: readonly number[] = [];
-  private stateVariables: readonly number[] = [];
-  private readonly slots = new Map<string, SlotEntry>();
-
-  constructor(f: Field, variables: readonly TensorEntry[], constants: readonly TensorEntry[]) {
-    this.f = f;
-    this.variables = variables;
-    this.allConstants = constants;
-  }
-
-  read(): FunctionEntry {
-    const { f } = this;
-    const params = f.get("params").list((param) => ({
-      name: param.get("name").text(identifier, "an identifier"),
-      tree: readTree(param.get("tree"), this.args),
-    }));
-    this.dense(f.get("params"), this.args);
-    const outTypes: TensorEntry[] = [];
-    const result = readTree(f.get("result"), outTypes);
-    this.dense(f.get("result"), outTypes);
-    this.constants = f.get("constants").list((index) => index.count(this.allConstants.length, "a constant's number"));
-    this.stateVariables = f
-      .get("states")
-      .list((state) => state.get("variable").count(this.variables.length, "a variable's number"));
-    if (new Set(this.stateVariables).size < this.stateVariables.length) f.get("states").fail("name a variable twice");
-    const slots = f.get("slots").list((slot) => this.slot(slot));
-    const states = f.get("states").list((state, i) => this.state(state, i));
-    for (const slot of slots)
-      if (slot.kind === "stateOut" && states.filter(({ out }) => out === slot.index).length !== 1)
-        f.get("states").fail(`do not say once what becomes of stateOut ${slot.index}`);
-    const outs = f.get("outs").list((out, i) => this.source(out, outTypes[i]));
-    if (outs.length < outTypes.length) f.get("outs").fail(`must be ${outTypes.length}, as tensors in the result`);
-    const check = f.optional("check", (at) => ({
-      result: this.source(new Field(at.file, at.path, { kind: "result", index: at.get("result").value }), {
-        dtype: "i32",
-        shape: [],
-      }).index,
-      messages: at.get("messages").list((message) => message.text()),
-    }));
-    return {
-      name: f.get("name").text(),
-      entry: f.get("entry").text(),
-      params,
-      result,
-      slots,
-      constants: this.constants,
-      states,
-      outs,
-      ...(check === undefined ? {} : { check }),
-    };
-  }
-
-  /** Numbers of tensors in a tree must be 0, 1, ..., each once. */
-  private dense(f: Field, types: readonly (TensorEntry | undefined)[]): void {
-    for (let i = 0; i < types.length; i++) if (types[i] === undefined) f.fail(`have no tensor number ${i}`);
-  }
-
-  private slot(f: Field): SlotEntry {
-    const kind = f.get("kind").oneOf(slotKinds);
-    const type = f.tensor();
-    const index = f.get("index").count(memoryLimit);
-    const key = `${kind} ${index}`;
-    if (this.slots.has(key)) f.fail(`is ${key} for the second time`);
-    if (kind === "arena" && index > 0) f.fail("is a second arena");
-    if (kind === "arg" || kind === "const" || kind === "state") fits(f, type, this.typeOf(kind, index));
-    const slot = { kind, index, ...type };
-    this.slots.set(key, slot);
-    return slot;
-  }
-
-  private typeOf(kind: Source["kind"], index: number): TensorEntry | undefined {
-    if (kind === "arg") return this.args[index];
-    if (kind === "const") return this.allConstants[this.constants[index] ?? -1];
-    if (kind === "state") return this.variables[this.stateVariables[index] ?? -1];
-    return this.slots.get(`${kind} ${index}`);
-  }
-
-  private state(f: Field, i: number): FunctionEntry["states"][number] {
-    const variable = this.stateVariables[i]!;
-    const type = this.variables[variable]!;
-    const out = f.get("out").value === -1 ? -1 : f.get("out").count(memoryLimit, "a stateOut's number or -1");
-    if (out >= 0) fits(f.get("out"), type, this.typeOf("stateOut", out));
-    const from = f.optional("from", (source) => this.source(source, type));
-    if (from !== undefined && out >= 0) f.fail("has two new values");
-    return { variable, out, ...(from === undefined ? {} : { from }) };
-  }
-
-  private source(f: Field, wanted: TensorEntry | undefined): Source {
-    const kind = f.get("kind").oneOf(sourceKinds);
-    const index = f.get("index").count(memoryLimit);
-    fits(f, this.typeOf(kind, index), wanted);
-    return { kind, index };
+    // Nesting without end is a RangeError here.
+    throw error instanceof BundleError ? error : new BundleError(`${manifestFile}: ${messageOf(error)}`);
   }
 }
 
-function fits(f: Field, found: TensorEntry | undefined, wanted: TensorEntry | undefined): void {
-  const text = (type: TensorEntry | undefined): string =>
-    type === undefined ? "nothing" : typeText(type.dtype, type.shape);
-  if (found === undefined || text(found) !== text(wanted))
-    f.fail(`leads to ${text(found)} where ${text(wanted)} is wanted`);
+function checkReferences(manifest: Manifest): void {
+  const { variables, constants, functions, weights, selfTest, calls, builds } = manifest;
+  if (builds.length === 0) bad("builds", "one at least");
+  if (functions.length === 0) bad("functions", "one at least");
+  const all = [...variables, ...constants];
+  distinct(
+    all.map(({ name }) => name),
+    "variables and constants",
+  );
+  distinct(
+    functions.map(({ name }) => name),
+    "functions",
+  );
+  for (const { name, address } of all)
+    if (weights === undefined && address === undefined)
+      bad(`the address of ${JSON.stringify(name)}`, "given, as there are no weights");
+  for (const [i, f] of functions.entries()) new References(f, `functions[${i}]`).check(variables, constants);
+  for (const [i, { format, operands }] of calls.entries())
+    if (format.length !== operands.length + 1) bad(`calls[${i}].format`, "one text more than there are operands");
+  for (const call of selfTest?.calls ?? [])
+    oneOf(...functions.map(({ name }) => name))(call.function, "selfTest.calls");
 }
 
-/** A tree; the types of its tensors are put in `types` by number. */
-function readTree(f: Field, types: TensorEntry[], depth = 0): TreeEntry {
-  if (depth > deepest) f.fail("is nested too deeply");
-  const kind = f.get("kind").oneOf(["tensor", "static", "special", "array", "object"]);
-  const items = (): TreeEntry[] => f.get("items").list((item) => readTree(item, types, depth + 1));
-  switch (kind) {
-    case "tensor": {
-      const index = f.get("index").count(mostTensors);
-      if (types[index] !== undefined) f.get("index").fail(`${index} stands twice`);
-      const type = f.tensor();
-      types[index] = type;
-      return { kind, index, ...type };
+function distinct(items: readonly unknown[], path: string): void {
+  if (new Set(items).size < items.length) bad(path, "distinct");
+}
+
+/** How the tensors of a function are connected. */
+class References {
+  readonly #path: string;
+  readonly #f: FunctionEntry;
+  readonly #types = new Map<string, TensorEntry>();
+
+  constructor(f: FunctionEntry, path: string) {
+    this.#f = f;
+    this.#path = path;
+  }
+
+  check(variables: readonly TensorEntry[], constants: readonly TensorEntry[]): void {
+    const { slots, params, result, states, outs, check } = this.#f;
+    const path = this.#path;
+    distinct(slots.map(keyOf), `${path}.slots`);
+    distinct(
+      params.map(({ name }) => name),
+      `${path}.params`,
+    );
+    for (const slot of slots) this.#types.set(keyOf(slot), slot);
+    const args = leaves(
+      params.map(({ tree }) => tree),
+      `${path}.params`,
+    );
+    const before = states.map(({ variable }) => variables[variable]);
+    const written = states.filter(({ out }) => out >= 0);
+    distinct(
+      states.map(({ variable }) => variable),
+      `${path}.states`,
+    );
+    distinct(
+      written.map(({ out }) => out),
+      `${path}.states`,
+    );
+    this.#kind("arena", slots.filter(({ kind }) => kind === "arena").slice(0, 1));
+    this.#kind("arg", args);
+    this.#kind(
+      "const",
+      this.#f.constants.map((at) => constants[at]),
+    );
+    this.#kind("state", before);
+    const news: (TensorEntry | undefined)[] = [];
+    for (const [i, { out, from }] of states.entries()) {
+      if (out >= 0) news[Math.min(out, states.length)] = before[i];
+      if (from !== undefined) this.#fits(from, before[i], `states[${i}].from`);
+      if (from !== undefined && out >= 0) bad(`${path}.states[${i}]`, "without from, or with an out of -1");
     }
-    case "static": {
-      const { value } = f.get("value");
-      if (value !== null && !["string", "number", "boolean"].includes(typeof value))
-        f.get("value").fail("must be a text, a number, true, false or null");
-      return { kind, value: value as string | number | boolean | null };
-    }
-    case "special":
-      return { kind, value: f.get("value").oneOf(["undefined", "-0", "NaN", "Infinity", "-Infinity"]) };
-    case "array":
-      return { kind, items: items() };
-    default: {
-      const keys = f.get("keys").list((key) => key.text());
-      const inner = items();
-      if (new Set(keys).size < keys.length || keys.length !== inner.length)
-        f.get("keys").fail("must be distinct, one for each item");
-      return { kind: "object", keys, items: inner };
-    }
+    this.#kind("stateOut", news);
+    const wanted = leaves([result], `${path}.result`);
+    if (outs.length !== wanted.length) bad(`${path}.outs`, `a list of ${wanted.length}, as tensors in the result`);
+    for (const [i, out] of outs.entries()) this.#fits(out, wanted[i], `outs[${i}]`);
+    if (check !== undefined)
+      this.#fits({ kind: "result", index: check.result }, { dtype: "i32", shape: [] }, "check.result");
   }
+
+  /** The slots of a kind must be these, one for each. */
+  #kind(kind: string, wanted: readonly (TensorEntry | undefined)[]): void {
+    const count = this.#f.slots.filter((slot) => slot.kind === kind).length;
+    if (count !== wanted.length) bad(`${this.#path}.slots`, `with ${wanted.length} of kind ${kind}, not ${count}`);
+    for (let i = 0; i < count; i++) this.#fits({ kind, index: i }, wanted[i], `slots, ${kind} ${i}`);
+  }
+
+  #fits(at: { readonly kind: string; readonly index: number }, wanted: TensorEntry | undefined, field: string): void {
+    const found = this.#types.get(keyOf(at));
+    if (found === undefined || wanted === undefined || typeText(found) !== typeText(wanted))
+      bad(`${this.#path}.${field}`, typeText(wanted), typeText(found));
+  }
+}
+
+/** Names a slot. */
+export function keyOf({ kind, index: i }: { readonly kind: Source["kind"] | string; readonly index: number }): string {
+  return `${kind} ${i}`;
+}
+
+/** The tensors of trees by their numbers, which must be 0, 1, ..., each once. */
+function leaves(roots: readonly TreeEntry[], path: string): TensorEntry[] {
+  const found: (TensorEntry & { readonly index: number })[] = [];
+  const visit = (at: TreeEntry): void => {
+    if (at.kind === "tensor") found.push(at);
+    if (at.kind === "object") {
+      distinct(at.keys, `${path}: keys of an object`);
+      if (at.keys.length !== at.items.length) bad(`${path}: keys of an object`, "one for each item");
+    }
+    if ("items" in at) at.items.forEach(visit);
+  };
+  roots.forEach(visit);
+  found.sort((a, b) => a.index - b.index);
+  for (const [i, at] of found.entries()) if (at.index !== i) bad(path, `with a tensor number ${i} once`);
+  return found;
 }

@@ -19,6 +19,6 @@ export function sizeOf(shape: readonly number[]): number {
 }
 
 /** `f32[128,784]`. */
-export function typeText(dtype: string, shape: readonly number[]): string {
-  return `${dtype}[${shape.join()}]`;
+export function typeText(type: { readonly dtype: string; readonly shape: readonly number[] } | undefined): string {
+  return type === undefined ? "missing" : `${type.dtype}[${type.shape.join()}]`;
 }

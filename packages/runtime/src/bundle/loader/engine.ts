@@ -12,16 +12,14 @@ const madd = [
 // (module (func (drop (i8x16.splat (i32.const 0)))))
 const simd = [0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, 0, 10, 9, 1, 7, 0, 65, 0, 253, 15, 26, 11];
 
-const knows = (code: readonly number[]): boolean => WebAssembly.validate(Uint8Array.from(code));
-const known: Readonly<Record<string, () => boolean>> = {
-  simd128: () => knows(simd),
-  "relaxed-simd": () => knows(madd),
-  "bulk-memory": () => true,
-};
-
-/** Features that this engine lacks. */
+/** Features that this engine lacks. All engines with SIMD have bulk memory. */
 export function missing({ features }: BuildFile): string[] {
-  return features.filter((name) => !(Object.hasOwn(known, name) && known[name]!()));
+  const known = new Map([
+    ["simd128", simd],
+    ["bulk-memory", simd],
+    ["relaxed-simd", madd],
+  ]);
+  return features.filter((name) => !WebAssembly.validate(Uint8Array.from(known.get(name) ?? [])));
 }
 
 /** Whether multiply-add rounds once. False where there is none. */

@@ -1,72 +1,70 @@
-/** Reads untrusted JSON field by field: a value of the right kind, or a `BundleError` that names the file and the field. */
-import type { DType } from "@sinter/ir/program";
-import type { TensorEntry } from "../manifest.ts";
-import { elementBytes, isDType, sizeOf } from "./dtypes.ts";
+/** Checks untrusted JSON against a description of it, made of functions that throw a `BundleError` naming file and field. */
+import { elementBytes, sizeOf } from "./dtypes.ts";
 import { BundleError } from "./errors.ts";
 import { isCount, isObject } from "./json.ts";
 
+export const manifestFile = "manifest.json";
 /** What one memory can hold. */
 export const memoryLimit = 2 ** 32;
 
-/** A value with the path that leads to it. */
-export class Field {
-  readonly file: string;
-  readonly path: string;
-  readonly value: unknown;
+/** Throws unless `value`, which stands at `path`, is right. */
+export type Check = (value: unknown, path: string) => void;
 
-  constructor(file: string, path: string, value: unknown) {
-    this.file = file;
-    this.path = path;
-    this.value = value;
-  }
-
-  fail(why: string): never {
-    throw new BundleError(`${this.file}: ${this.path === "" ? "" : `${this.path} `}${why}`);
-  }
-  wrong(wanted: string): never {
-    const text = JSON.stringify(this.value) ?? "missing";
-    return this.fail(`must be ${wanted}, but is ${text.length > 60 ? `${text.slice(0, 60)}...` : text}`);
-  }
-
-  /** A field of this object; undefined where it has none of its own. */
-  get(name: string): Field {
-    if (!isObject(this.value)) this.wrong("an object");
-    const object = this.value as Readonly<Record<string, unknown>>;
-    const path = this.path === "" ? name : `${this.path}.${name}`;
-    return new Field(this.file, path, Object.hasOwn(object, name) ? object[name] : undefined);
-  }
-  /** `read` of the field, where it is there. */
-  optional<T>(name: string, read: (field: Field) => T): T | undefined {
-    const field = this.get(name);
-    return field.value === undefined ? undefined : read(field);
-  }
-  list<T>(read: (item: Field, index: number) => T, least = 0): T[] {
-    if (!Array.isArray(this.value) || this.value.length < least)
-      this.wrong(least > 0 ? "a list with an item" : "a list");
-    return (this.value as unknown[]).map((item, i) => read(new Field(this.file, `${this.path}[${i}]`, item), i));
-  }
-  text(pattern?: RegExp, what = "a text"): string {
-    const { value } = this;
-    return typeof value === "string" && pattern?.test(value) !== false ? value : this.wrong(what);
-  }
-  flag(): boolean {
-    return typeof this.value === "boolean" ? this.value : this.wrong("true or false");
-  }
-  /** A whole number below `end`. */
-  count(end: number, what = `a whole number below ${end}`): number {
-    return isCount(this.value) && this.value < end ? this.value : this.wrong(what);
-  }
-  oneOf<T extends string>(names: readonly T[]): T {
-    return names.includes(this.value as T) ? (this.value as T) : this.wrong(`one of ${names.join(", ")}`);
-  }
-  dtype(): DType {
-    return isDType(this.value) ? this.value : this.wrong(`one of ${Object.keys(elementBytes).join(", ")}`);
-  }
-  /** dtype and shape of a tensor that a memory can hold. */
-  tensor(): TensorEntry {
-    const dtype = this.get("dtype").dtype();
-    const shape = this.get("shape").list((size) => size.count(memoryLimit));
-    if (!(sizeOf(shape) * elementBytes[dtype] <= memoryLimit)) this.get("shape").wrong("a shape that fits in memory");
-    return { dtype, shape };
-  }
+/** Ends with an error about a field; with `value` it says what is there. */
+export function bad(path: string, wanted: string, ...value: readonly unknown[]): never {
+  const is = value.length === 0 ? "" : `, but is ${(JSON.stringify(value[0]) ?? "missing").slice(0, 60)}`;
+  throw new BundleError(`${manifestFile}: ${path} must be ${wanted}${is}`);
 }
+
+const when =
+  (test: (value: unknown) => boolean, wanted: string): Check =>
+  (value, path) => {
+    if (!test(value)) bad(path, wanted, value);
+  };
+
+export const text: Check = when((value) => typeof value === "string", "a text");
+export const flag: Check = when((value) => typeof value === "boolean", "true or false");
+export function matching(pattern: RegExp, wanted: string): Check {
+  return when((value) => typeof value === "string" && pattern.test(value), wanted);
+}
+export function oneOf(...names: readonly unknown[]): Check {
+  return when((value) => names.includes(value), names.join(" or "));
+}
+/** A whole number below `end`. */
+export function below(end: number): Check {
+  return when((value) => isCount(value) && value < end, `a whole number below ${end}`);
+}
+export function optional(check: Check): Check {
+  return (value, path) => {
+    if (value !== undefined) check(value, path);
+  };
+}
+export function list(check: Check): Check {
+  return (value, path) => {
+    if (!Array.isArray(value)) bad(path, "a list", value);
+    for (const [i, item] of (value as unknown[]).entries()) check(item, `${path}[${i}]`);
+  };
+}
+/** An object with these fields; others are not looked at. */
+export function record(fields: Readonly<Record<string, Check>>): Check {
+  return (value, path) => {
+    const object = isObject(value) ? value : bad(path, "an object", value);
+    for (const [name, check] of Object.entries(fields))
+      check(Object.hasOwn(object, name) ? object[name] : undefined, path === "" ? name : `${path}.${name}`);
+  };
+}
+/** All of them. */
+export function both(...checks: readonly Check[]): Check {
+  return (value, path) => {
+    for (const check of checks) check(value, path);
+  };
+}
+
+/** dtype and shape of a tensor that a memory can hold. */
+export const tensor: Check = both(
+  record({ dtype: oneOf(...Object.keys(elementBytes)), shape: list(below(memoryLimit)) }),
+  (value, path) => {
+    const { dtype, shape } = value as { dtype: keyof typeof elementBytes; shape: number[] };
+    if (!(sizeOf(shape) * elementBytes[dtype] <= memoryLimit)) bad(`${path}.shape`, "small enough for a memory", shape);
+  },
+);

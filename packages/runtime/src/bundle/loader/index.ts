@@ -3,13 +3,15 @@
  * people use. Imports nothing, and is what `index.js` of a bundle is made of.
  */
 import type { BuildFile, BuildName, FileEntry } from "../manifest.ts";
-import { checkManifest, manifestFile } from "./check.ts";
+import { readSafetensors } from "../safetensors.ts";
+import { checkManifest } from "./check.ts";
 import { crc32 } from "./crc32.ts";
-import { missing } from "./engine.ts";
+import { fusedIn, missing } from "./engine.ts";
 import { BundleError, messageOf } from "./errors.ts";
+import { manifestFile } from "./fields.ts";
 import { type Files, fromFiles, fromUrls, type Origin } from "./files.ts";
 import { type Instance, type Parts, start, type Variable } from "./instance.ts";
-import { type SelfTestReport, selfTest } from "./self-test.ts";
+import type { SelfTestReport } from "./self-test.ts";
 
 export { AssertionError, BundleError } from "./errors.ts";
 export type { Files } from "./files.ts";
@@ -82,8 +84,24 @@ function program(instance: Instance, parts: Parts, origin: Origin): Program {
       if (name !== undefined && !Object.hasOwn(functions, name))
         throw new BundleError(`selfTest: there is no function ${name}; there are ${Object.keys(functions).join(", ")}`);
       if (manifest.selfTest === undefined) throw new BundleError(`${manifestFile}: has no recorded calls`);
-      const weights = manifest.weights === undefined ? undefined : await readChecked(origin, manifest.weights);
-      return selfTest({ ...parts, weights }, await readChecked(origin, manifest.selfTest), name);
+      const { file } = manifest.selfTest;
+      const weights = manifest.weights && (await readChecked(origin, manifest.weights));
+      const { tensors } = readSafetensors(await readChecked(origin, manifest.selfTest), file);
+      // A file of its own: few who run a program test it.
+      const { selfTest } = await import("./self-test.ts");
+      const fresh = await start({ ...parts, weights, log: () => {} });
+      const fail = (why: string): never => {
+        throw new BundleError(`${file}: ${why}`);
+      };
+      return selfTest({
+        manifest,
+        build: build.build,
+        fused: fusedIn(build.build),
+        instance: fresh,
+        tensors,
+        only: name,
+        fail,
+      });
     },
     dispose: () => instance.dispose(),
   };

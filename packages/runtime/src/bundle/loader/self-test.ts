@@ -1,12 +1,12 @@
-/** Replays the calls that were recorded at the export, in an instance of their own. */
+/**
+ * Replays the calls that were recorded at the export, and compares. A file of its own in a bundle, so it imports nothing
+ * but types.
+ */
 import type { DType, TypedArray } from "@sinter/ir/program";
-import type { SelfTestEntry, TensorEntry, TreeEntry } from "../manifest.ts";
-import { readSafetensors, type StoredTensor } from "../safetensors.ts";
-import { sizeOf, viewOf } from "./dtypes.ts";
-import { fusedIn } from "./engine.ts";
-import { BundleError, messageOf } from "./errors.ts";
-import { type Instance, type Parts, start } from "./instance.ts";
-import { build, type ResultTensor } from "./trees.ts";
+import type { BuildName, Manifest, SelfTestEntry, TensorEntry, TreeEntry } from "../manifest.ts";
+import type { StoredTensor } from "../safetensors.ts";
+import type { Instance } from "./instance.ts";
+import type { ResultTensor } from "./trees.ts";
 
 export interface SelfTestReport {
   readonly ok: boolean;
@@ -18,50 +18,62 @@ export interface SelfTestReport {
   readonly worst: { readonly tensor: string; readonly difference: number; readonly allowed: number } | undefined;
 }
 
-/** `only`: the function whose calls are compared. All are made, because they change variables. */
-export async function selfTest(parts: Parts, bytes: Uint8Array, only?: string): Promise<SelfTestReport> {
-  const { manifest } = parts;
-  const { calls, recorded, tolerance, file } = manifest.selfTest!;
-  let stored: ReadonlyMap<string, StoredTensor>;
-  try {
-    stored = readSafetensors(bytes, file).tensors;
-  } catch (error) {
-    throw new BundleError(messageOf(error));
-  }
-  const take = (name: string, { dtype, shape }: TensorEntry): TypedArray => {
-    const found = stored.get(name);
-    if (found === undefined || found.dtype !== dtype || String(found.shape) !== String(shape))
-      throw new BundleError(`${file}: has no ${JSON.stringify(name)} of type ${dtype}[${shape.join()}]`);
-    return viewOf(dtype, found.bytes.slice().buffer as ArrayBuffer, 0, sizeOf(shape));
-  };
-  const own = parts.build.build;
-  const sameBits = own === recorded.build && fusedIn(own) === recorded.fused;
-  const comparison = new Comparison(sameBits, tolerance);
-  const instance = await start({ ...parts, log: () => {} });
-  for (const [n, { function: name }] of calls.entries()) {
-    const entry = manifest.functions.find((f) => f.name === name)!;
-    const args = entry.params.map(({ tree }) => build(tree, ({ index, ...type }) => take(`${n}.arg.${index}`, type)));
-    const result = instance.functions[name]!(...args);
-    if (only !== undefined && only !== name) continue;
-    eachResult(entry.result, result, (index, { data, ...type }) =>
-      comparison.add(`${n}.result.${index}`, type.dtype, take(`${n}.result.${index}`, type), data),
-    );
-    compareVariables(instance, n, stored, take, comparison);
-  }
-  return comparison.report(only === undefined ? calls.length : calls.filter((call) => call.function === only).length);
+export interface SelfTest {
+  readonly manifest: Manifest;
+  /** What runs, and whether its multiply-add rounds once. */
+  readonly build: BuildName;
+  readonly fused: boolean;
+  /** With the variables as they are in the bundle. */
+  readonly instance: Instance;
+  readonly tensors: ReadonlyMap<string, StoredTensor>;
+  /** The function whose calls are compared. All are made, because they change variables. */
+  readonly only: string | undefined;
+  readonly fail: (why: string) => never;
 }
 
-function compareVariables(
-  instance: Instance,
-  n: number,
-  stored: ReadonlyMap<string, StoredTensor>,
-  take: (name: string, type: TensorEntry) => TypedArray,
-  comparison: Comparison,
-): void {
-  for (const variable of Object.values(instance.variables)) {
-    const name = `${n}.after.${variable.name}`;
-    if (stored.has(name)) comparison.add(name, variable.dtype, take(name, variable), variable.read());
+export function selfTest({ manifest, build, fused, instance, tensors, only, fail }: SelfTest): SelfTestReport {
+  const { calls, recorded, tolerance } = manifest.selfTest!;
+  const take = (name: string, { dtype, shape }: TensorEntry): StoredTensor => {
+    const found = tensors.get(name);
+    if (found?.dtype === dtype && String(found.shape) === String(shape)) return found;
+    return fail(`has no ${JSON.stringify(name)} of type ${dtype}[${shape.join()}]`);
+  };
+  // Where the bits of a file are, a typed array may not be; a copy is a value of its own.
+  const elements = ({ bytes }: StoredTensor, like: TypedArray): TypedArray => {
+    const out = like.slice();
+    new Uint8Array(out.buffer).set(bytes);
+    return out;
+  };
+  const sameBits = build === recorded.build && fused === recorded.fused;
+  const comparison = new Comparison(sameBits, tolerance);
+  for (const [n, { function: name }] of calls.entries()) {
+    const { params, result } = manifest.functions.find((f) => f.name === name)!;
+    const given = (tree: TreeEntry): unknown => {
+      if (tree.kind === "tensor") {
+        const { dtype, shape } = tree;
+        const { bytes } = take(`${n}.arg.${tree.index}`, tree);
+        const kinds = { f32: Float32Array, f64: Float64Array, i32: Int32Array, u32: Uint32Array, bool: Uint8Array };
+        return { dtype, shape, data: new kinds[dtype](bytes.slice().buffer) };
+      }
+      if (tree.kind === "array") return tree.items.map(given);
+      // What is static may be left out.
+      return tree.kind === "object"
+        ? Object.fromEntries(tree.keys.map((key, i) => [key, given(tree.items[i]!)]))
+        : undefined;
+    };
+    const answer = instance.functions[name]!(...params.map(({ tree }) => given(tree)));
+    if (only !== undefined && only !== name) continue;
+    eachResult(result, answer, (index, { data, ...type }) => {
+      const at = `${n}.result.${index}`;
+      comparison.add(at, type.dtype, elements(take(at, type), data), data);
+    });
+    for (const { name: variable, ...cell } of Object.values(instance.variables)) {
+      const at = `${n}.after.${variable}`;
+      const data = cell.read();
+      if (tensors.has(at)) comparison.add(at, cell.dtype, elements(take(at, cell), data), data);
+    }
   }
+  return comparison.report(calls.filter((call) => only === undefined || call.function === only).length);
 }
 
 function eachResult(tree: TreeEntry, value: unknown, visit: (index: number, tensor: ResultTensor) => void): void {

@@ -66,20 +66,20 @@ export function elementsOf(type: TensorEntry, value: unknown, at: string): Typed
   const { dtype, shape } = type;
   if (isObject(value) && !ArrayBuffer.isView(value)) {
     const { data, shape: own, dtype: kind } = value;
-    if (!ArrayBuffer.isView(data)) wrong(at, typeText(dtype, shape), value);
+    if (!ArrayBuffer.isView(data)) wrong(at, typeText(type), value);
     if ((own !== undefined && String(own) !== String(shape)) || (kind !== undefined && kind !== dtype))
-      throw new TypeError(`${at} must be ${typeText(dtype, shape)}, but is ${kind ?? dtype}[${own ?? "?"}]`);
+      throw new TypeError(`${at} must be ${typeText(type)}, but is ${kind ?? dtype}[${own ?? "?"}]`);
     return elementsOf(type, data, at);
   }
   const size = sizeOf(shape);
   if (ArrayBuffer.isView(value)) {
     if (Object.prototype.toString.call(value) !== `[object ${arrayNames[dtype]}]`)
-      wrong(at, `${typeText(dtype, shape)} in a ${arrayNames[dtype]}`, value);
+      wrong(at, `${typeText(type)} in a ${arrayNames[dtype]}`, value);
     const data = value as TypedArray;
     const more = data.length - size;
     if (more !== 0)
       throw new TypeError(
-        `${at} must be ${typeText(dtype, shape)}, but has ${Math.abs(more)} elements ${more < 0 ? "less" : "more"}`,
+        `${at} must be ${typeText(type)}, but has ${Math.abs(more)} elements ${more < 0 ? "less" : "more"}`,
       );
     if (dtype === "bool" && data.some((bit) => bit > 1)) throw new TypeError(`${at} must hold 0 and 1 only`);
     return data;
@@ -99,7 +99,7 @@ export function elementsOf(type: TensorEntry, value: unknown, at: string): Typed
     if (!kept || !exact) wrong(place, dtype, part);
     next++;
   };
-  if (!Array.isArray(value) && shape.length > 0) wrong(at, typeText(dtype, shape), value);
+  if (!Array.isArray(value) && shape.length > 0) wrong(at, typeText(type), value);
   fill(value, 0, at);
   return out;
 }
