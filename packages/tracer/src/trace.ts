@@ -68,7 +68,10 @@ function hintingAtStatics<T>(name: string, tree: Tree, names: readonly string[],
   try {
     return body();
   } catch (error) {
-    const hint = error instanceof TypeError ? staticHint(error.message, tree, names) : undefined;
+    const hint =
+      error instanceof TypeError
+        ? (staticHint(error.message, tree, names) ?? missingHint(error.message, tree, names))
+        : undefined;
     if (hint === undefined) throw error;
     const { message, stack } = error as TypeError;
     const told = new TraceError(`${name}: ${message}: ${hint}`, locText(userLocIn(stack ?? "")));
@@ -97,6 +100,14 @@ function staticHint(message: string, tree: Tree, names: readonly string[]): stri
   const given = shown.map(({ path, what }) => `argument ${path} was given ${what}`).join(", ");
   const kind = shown.some(({ what }) => what === "an array") ? "numbers, also those in arrays," : "numbers";
   return `${given}: ${kind} are static; pass tensor(${shown[0]!.cure})`;
+}
+
+/** What to say of `Cannot read properties of undefined`, where arguments were left out. */
+function missingHint(message: string, tree: Tree, names: readonly string[]): string | undefined {
+  if (!/undefined/.test(message) || tree.kind !== "array" || tree.items.length >= names.length) return undefined;
+  const count = tree.items.length;
+  const left = names.slice(count).join(", ");
+  return `it was given ${count === 0 ? "no arguments" : `${count} ${count === 1 ? "argument" : "arguments"}`}, and takes ${left}${count === 0 ? "" : " too"}`;
 }
 
 function isNumbers(tree: Tree): boolean {
@@ -155,6 +166,6 @@ export function parameterNames(fn: UserFunction): string[] {
   const source = Function.prototype.toString.call(fn);
   const list =
     /^(?:async\s+)?(?:function\s*[\w$]*\s*)?\(([^()]*)\)/.exec(source)?.[1] ?? /^([\w$]+)\s*=>/.exec(source)?.[1];
-  if (list === undefined) return [];
+  if (list === undefined || list.trim() === "") return [];
   return list.split(",").map((part, i) => /^\s*(?:\.\.\.)?([A-Za-z_$][\w$]*)/.exec(part)?.[1] ?? `arg${i}`);
 }
