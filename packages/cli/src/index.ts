@@ -2,9 +2,10 @@
 import { Command, CommanderError } from "commander";
 import { type Output, terminal, UsageError, type Verb } from "./context.ts";
 import { autograph } from "./verbs/autograph/index.ts";
+import { exportVerb } from "./verbs/export.ts";
 import { inspect } from "./verbs/inspect.ts";
 
-const verbs: readonly Verb[] = [autograph, inspect];
+const verbs: readonly Verb[] = [autograph, exportVerb, inspect];
 
 /** Runs the command with `args` (without node and script) and returns the exit code: 0 fine, 1 findings, 2 misuse. */
 export async function run(args: readonly string[], output: Output = terminal): Promise<number> {
