@@ -1,8 +1,9 @@
-// Random nests of cond, switchCase, whileLoop, fori and scan: values and derivatives, compiled, against plain JavaScript.
+// Random nests of cond, switchCase, whileLoop, fori and scan: values, derivatives and what is printed, compiled, against plain
+// JavaScript.
 import * as sinter from "sinter";
 import { describe, expect, test } from "vitest";
 import { Num, Vec } from "./autograph/native.ts";
-import { functionalProgram, nativeApi } from "./support/functional-program.ts";
+import { functionalProgram, nativeApi, nativeLog } from "./support/functional-program.ts";
 import { fuzzRuns } from "./support/fuzz.ts";
 import { seededRng } from "./support/random.ts";
 
@@ -10,6 +11,10 @@ type Scalar = sinter.Tensor;
 
 /** `api` on tensors. i32 counters mix with f32 carries by a cast, since JavaScript has one type of number. */
 const api = {
+  say(place: number, x: Scalar): Scalar {
+    sinter.print("{}: {}", place, x);
+    return x;
+  },
   where: sinter.where,
   and: (a: Scalar, b: Scalar): Scalar => a.and(b),
   cond: sinter.cond,
@@ -31,44 +36,73 @@ function load(text: string): Evaluate {
 
 const f32 = { dtype: "f32" } as const;
 
-function values(text: string, [x, y, ...v]: readonly number[]): { expected: number; actual: number } {
-  const evaluate = load(text);
-  const row = new Vec(v.map((value) => new Num(value)));
-  const expected = (evaluate(nativeApi, new Num(x!), new Num(y!), row) as Num).value;
-  const compiled = sinter.compile((...args: Scalar[]) => evaluate(api, ...args) as Scalar, { autograph: false });
-  const actual = sinter.scope(() =>
-    compiled(sinter.tensor(x!, f32), sinter.tensor(y!, f32), sinter.tensor(v, f32)).item(),
-  );
-  return { expected, actual: Number(actual) };
+/** What `run` gives, and what it prints; a place of a program with the number there. */
+function printed<T>(run: () => T): { readonly result: T; readonly log: readonly string[] } {
+  const log: string[] = [];
+  const sink = sinter.setPrintSink((text) => log.push(text));
+  try {
+    return { result: run(), log: log.map((text) => text.replace(/-0$/, "0")) };
+  } finally {
+    sinter.setPrintSink(sink);
+  }
 }
 
-function derivatives(text: string, [x, y, ...v]: readonly number[]): { expected: number[]; actual: number[] } {
+/** As `printed`, of a program on numbers in objects. */
+function printedNatively(evaluate: Evaluate, args: readonly unknown[]): { result: Num; log: readonly string[] } {
+  const result = evaluate(nativeApi, ...args) as Num;
+  return { result, log: nativeLog.splice(0).map((text) => text.replace(/-0$/, "0")) };
+}
+
+function values(text: string, [x, y, ...v]: readonly number[]) {
+  const evaluate = load(text);
+  const row = new Vec(v.map((value) => new Num(value)));
+  const expected = printedNatively(evaluate, [new Num(x!), new Num(y!), row]);
+  const compiled = sinter.compile((...args: Scalar[]) => evaluate(api, ...args) as Scalar, { autograph: false });
+  const actual = printed(() =>
+    sinter.scope(() => compiled(sinter.tensor(x!, f32), sinter.tensor(y!, f32), sinter.tensor(v, f32)).item()),
+  );
+  return {
+    expected: expected.result.value,
+    actual: Number(actual.result),
+    logs: { expected: expected.log, actual: actual.log },
+  };
+}
+
+function derivatives(text: string, [x, y, ...v]: readonly number[]) {
   const evaluate = load(text);
   const numbers = [x!, y!, ...v];
-  const expected = numbers.map((_, wrt) => {
+  const runs = numbers.map((_, wrt) => {
     const [a, b, ...row] = numbers.map((value, i) => new Num(value, i === wrt ? 1 : 0));
-    return (evaluate(nativeApi, a, b, new Vec(row)) as Num).tangent;
+    return printedNatively(evaluate, [a, b, new Vec(row)]);
   });
   const f = (...args: Scalar[]): Scalar => evaluate(api, ...args) as Scalar;
   const gradient = sinter.compile(sinter.grad(f, { argnums: [0, 1, 2] }) as (...args: Scalar[]) => unknown, {
     autograph: false,
   });
-  const actual = sinter.scope(() => {
-    const found = gradient(sinter.tensor(x!, f32), sinter.tensor(y!, f32), sinter.tensor(v, f32)) as Scalar[];
-    return found.flatMap((each) => [...each.dataSync()].map(Number));
-  });
-  return { expected, actual };
+  const actual = printed(() =>
+    sinter.scope(() => {
+      const found = gradient(sinter.tensor(x!, f32), sinter.tensor(y!, f32), sinter.tensor(v, f32)) as Scalar[];
+      return found.flatMap((each) => [...each.dataSync()].map(Number));
+    }),
+  );
+  const placesIn = (log: readonly string[]): string[] => log.map((entry) => entry.split(":")[0]!);
+  return {
+    expected: runs.map(({ result }) => result.tangent),
+    actual: actual.result,
+    logs: { expected: placesIn(runs[0]!.log), actual: placesIn(actual.log) },
+  };
 }
 
 describe("nests of control flow", () => {
-  test("compute what plain JavaScript computes", () => {
+  test("compute and print what plain JavaScript does", () => {
     for (let seed = 0; seed < fuzzRuns(60, 600); seed++) {
       const rng = seededRng(seed);
       const text = functionalProgram(rng, rng.int(4, 24));
       for (let i = 0; i < 2; i++) {
         const inputs = Array.from({ length: 5 }, () => rng.int(-8, 8) / 2);
-        const { expected, actual } = values(text, inputs);
+        const { expected, actual, logs } = values(text, inputs);
         expect(actual, `seed ${seed}: ${text}\non ${inputs}`).toBe(expected === 0 ? actual * 0 : expected);
+        expect(logs.actual, `seed ${seed}: ${text}\non ${inputs}`).toEqual(logs.expected);
       }
     }
   });
@@ -79,7 +113,9 @@ describe("nests of control flow", () => {
       const text = functionalProgram(rng, rng.int(4, 20));
       // Off the ties, where either side's derivative would do.
       const inputs = Array.from({ length: 5 }, () => rng.real(-4, 4));
-      const { expected, actual } = derivatives(text, inputs);
+      const { expected, actual, logs } = derivatives(text, inputs);
+      // On the way forward, once.
+      expect(logs.actual, `seed ${seed}: ${text}\non ${inputs}`).toEqual(logs.expected);
       for (const [i, slope] of expected.entries()) {
         const off = Math.abs(actual[i]! - slope);
         expect(off, `seed ${seed}: ${text}\non ${inputs}\n${actual} for ${expected}`).toBeLessThanOrEqual(

@@ -192,7 +192,7 @@ class Generator {
     const simple = scope.depth >= maxDepth || this.budget <= 0;
     const kind = rng.int(0, simple ? 9 : 29);
     if (kind <= 4) return this.assignment(scope);
-    if (kind === 5) return this.local(scope);
+    if (kind === 5) return rng.bool() ? this.local(scope) : this.printed(scope);
     if (kind === 6) return scope.actions.length > 0 ? this.call(scope) : this.assignment(scope);
     if (kind <= 8) return this.jump(scope);
     if (kind === 9) return this.conditional(scope);
@@ -240,6 +240,15 @@ class Generator {
     const text = `let ${name} = ${make.tensor(scope, 2)};`;
     scope.tensors.push(name);
     return line(text);
+  }
+
+  /** Says that it is here, and what some variables are. */
+  private printed(scope: Scope): Statement {
+    const { rng } = this;
+    const values = [rng.pick(scope.tensors)];
+    if (scope.numbers.length > 0 && rng.bool()) values.push(rng.pick(scope.numbers));
+    if (scope.flags.length > 0 && rng.bool()) values.push(rng.pick(scope.flags));
+    return line(`print("${fresh(this.names, "p")}${" {}".repeat(values.length)}", ${values.join(", ")});`);
   }
 
   private call(scope: Scope): Statement {

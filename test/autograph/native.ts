@@ -150,8 +150,15 @@ export class Mask {
 }
 
 /** What `import ... from "sinter"` gives a program that runs natively. */
+/** What programs have printed. */
+export const nativeLog: string[] = [];
+
 export const nativeModule = {
   compile: <F>(fn: F): F => fn,
+  print(format: string, ...values: readonly unknown[]): void {
+    const texts = values.map((value) => String(value instanceof Num ? value.value : value));
+    nativeLog.push(format.split("{}").reduce((text, piece, i) => `${text}${texts[i - 1]}${piece}`));
+  },
   where: (condition: boolean | Mask, a: Num | Vec, b: Num | Vec): Num | Vec =>
     condition instanceof Mask
       ? new Vec(condition.items.map((holds, i) => ((holds ? a : b) as Vec).items[i]!))

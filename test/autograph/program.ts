@@ -21,7 +21,7 @@ export function line(text: string, options: Pick<Statement, "keep"> = {}): State
 }
 
 export const header =
-  'import { compile, range, type Tensor, where } from "sinter";\n' +
+  'import { compile, print, range, type Tensor, where } from "sinter";\n' +
   "export const compiled = compile(f);\n" +
   "export function f(x: Tensor, y: Tensor, v: Tensor, p: number, flag: boolean) {";
 

@@ -4,7 +4,7 @@ import { stripTypeScriptTypes } from "node:module";
 import type { Autograph } from "@sinter/autograph";
 import * as sinter from "sinter";
 import * as ag from "sinter/ag";
-import { Mask, Num, nativeModule, Vec } from "./native.ts";
+import { Mask, Num, nativeLog, nativeModule, Vec } from "./native.ts";
 import { type Program, printProgram } from "./program.ts";
 
 /** Arguments of a program's function. */
@@ -31,8 +31,8 @@ export type Verdict =
 /** `gradients`: compiled, derivatives instead of values. */
 export type How = "eager" | "compiled" | "gradients";
 
-/** What a call gave: a value in numbers, or what it threw. */
-type Outcome = { readonly value: unknown } | { readonly thrown: string };
+/** What a call gave, a value in numbers, or what it threw; and what it printed until then. */
+type Outcome = ({ readonly value: unknown } | { readonly thrown: string }) & { readonly log: readonly string[] };
 
 interface Loaded {
   readonly f: (...args: unknown[]) => unknown;
@@ -63,7 +63,7 @@ export function judge(
   }
   for (const input of inputs) {
     for (const how of hows) {
-      const expected = outcomeOf(() => runNative(native, how, input));
+      const expected = outcomeOf(() => runNative(native, how, input), nativeLog);
       const actual = runStaged(staged, how, input);
       const message = difference(expected, actual, how === "gradients");
       if (message !== undefined) return { kind: "different", how, message, input };
@@ -76,21 +76,30 @@ function runNative({ f }: Loaded, how: How, { x, y, v, p, flag }: Input): unknow
   const row = new Vec(v.map((value) => new Num(value)));
   const call = (dx: number, dy: number): unknown => f(new Num(x, dx), new Num(y, dy), row, p, flag);
   if (how !== "gradients") return call(0, 0);
-  return [call(1, 0), call(0, 1)].map((result) => (result as Num).tangent);
+  const [first, log] = [call(1, 0), nativeLog.splice(0)];
+  const second = call(0, 1);
+  // Derivatives print once.
+  nativeLog.splice(0, Number.POSITIVE_INFINITY, ...log);
+  return [first, second].map((result) => (result as Num).tangent);
 }
 
 function runStaged(staged: Loaded, how: How, { x, y, v, p, flag }: Input): Outcome {
   // Eager operations run one by one: in the reference evaluator, since what is tested is the order of things.
   sinter.setBackend(how === "eager" ? "reference" : "wasm");
   const f32 = { dtype: "f32" } as const;
+  const log: string[] = [];
+  const sink = sinter.setPrintSink((text) => log.push(text));
   try {
-    return outcomeOf(() =>
-      sinter.scope(() => {
-        const call = how === "eager" ? staged.f : how === "compiled" ? staged.compiled : gradientOf(staged);
-        return plain(call(sinter.tensor(x, f32), sinter.tensor(y, f32), sinter.tensor([...v], f32), p, flag));
-      }),
+    return outcomeOf(
+      () =>
+        sinter.scope(() => {
+          const call = how === "eager" ? staged.f : how === "compiled" ? staged.compiled : gradientOf(staged);
+          return plain(call(sinter.tensor(x, f32), sinter.tensor(y, f32), sinter.tensor([...v], f32), p, flag));
+        }),
+      log,
     );
   } finally {
+    sinter.setPrintSink(sink);
     sinter.setBackend("wasm");
   }
 }
@@ -100,11 +109,12 @@ function gradientOf({ f }: Loaded): (...args: unknown[]) => unknown {
   return sinter.compile((...args: unknown[]) => gradient(...args));
 }
 
-function outcomeOf(run: () => unknown): Outcome {
+/** `log` is where the run's texts are, and is emptied. */
+function outcomeOf(run: () => unknown, log: string[]): Outcome {
   try {
-    return { value: plain(run()) };
+    return { value: plain(run()), log: log.splice(0) };
   } catch (error) {
-    return { thrown: error instanceof Error ? error.message : String(error) };
+    return { thrown: error instanceof Error ? error.message : String(error), log: log.splice(0) };
   }
 }
 
@@ -123,10 +133,17 @@ function plain(value: unknown): unknown {
 }
 
 function difference(expected: Outcome, actual: Outcome, near: boolean): string | undefined {
+  const [logged, seen] = [expected, actual].map(({ log }) => log.map((text) => shown(text, near)).join("; "));
+  if (logged !== seen) return `native prints ${logged}, transformed ${seen}`;
   // A check that fails while the program runs may say more than the error itself.
   if ("thrown" in expected && "thrown" in actual && actual.thrown.includes(expected.thrown)) return undefined;
   if ("value" in expected && "value" in actual && equal(expected.value, actual.value, near)) return undefined;
   return `native ${describe(expected)}, transformed ${describe(actual)}`;
+}
+
+/** A whole number that becomes an i32 has no -0. Where values are only near, the place that printed them. */
+function shown(text: string, near: boolean): string {
+  return near ? text.split(" ")[0]! : text.replace(/-0(?![.\d])/g, "0");
 }
 
 function equal(a: unknown, b: unknown, near: boolean): boolean {

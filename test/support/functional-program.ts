@@ -1,4 +1,4 @@
-// Random nests of cond, switchCase, whileLoop, fori and scan as text: one expression of `api`, `x`, `y` (scalars) and `v`
+// Random nests of cond, switchCase, whileLoop, fori, scan and print as text: one expression of `api`, `x`, `y` (scalars) and `v`
 // (3 elements), which means the same on numbers in objects (test/autograph/native.ts) and on tensors. All loops end, and
 // all values stay small multiples of 1/2.
 import type { Rng } from "@sinter/ir";
@@ -28,7 +28,7 @@ class Maker {
     const variable = (): string => rng.pick(names.scalars);
     if (depth <= 0 || this.budget-- <= 0) return variable();
     const deeper = (): string => this.scalar(names, depth - 1);
-    switch (rng.int(0, 13)) {
+    switch (rng.int(0, 14)) {
       case 0:
         return `${deeper()}.add(${rng.pick(["1", "0.5", "-2"])})`;
       case 1:
@@ -53,6 +53,8 @@ class Maker {
         return `${this.fori(names, depth)}.t`;
       case 12:
         return `${this.scan(names, depth)}[0].t`;
+      case 13:
+        return `api.say(${this.next++}, ${deeper()})`;
       default:
         return `${this.scan(names, depth)}[1].sum().clip(-64, 64)`;
     }
@@ -137,8 +139,15 @@ class Maker {
 
 type Scalar = Num | boolean;
 
+/** What programs have said on numbers in objects. */
+export const nativeLog: string[] = [];
+
 /** `api` on numbers in objects. */
 export const nativeApi = {
+  say(place: number, x: Num): Num {
+    nativeLog.push(`${place}: ${x.value}`);
+    return x;
+  },
   where: nativeModule.where,
   and: (a: boolean, b: boolean): boolean => a && b,
   cond: <T>(p: boolean, yes: () => T, no: () => T): T => (p ? yes() : no()),

@@ -184,16 +184,15 @@ function emitRotated({ test, more, body, outs, init }: Loop, { maxIterations, at
   const asked = traceBlock(test.frame.name, types, (params) => refsOf(params)[count]!);
   const stepped = traceBlock(body.frame.name, types, (params) => {
     const refs = refsOf(params);
-    const frame = enclosing();
     const next = inlineBlock(body, outs, refs.slice(0, count));
-    const before = frame.read(status);
-    const [again] = inlineBlock(test, [more], next) as [Traced];
-    if (maxIterations === undefined) return [...next, again];
+    if (maxIterations === undefined) return [...next, ...inlineBlock(test, [more], next)];
     const round = emit("add", [refs[count + 1]!, scalar("i32", 1)]);
     const left = emit("lt", [round, scalar("i32", maxIterations)]);
-    // After the last round the test is not asked, so that its checks cannot fail.
-    frame.write(status, select(left, frame.read(status), before));
-    return [...next, emit("and", [again, left]), round];
+    // After the last round the test is not asked: its checks cannot fail, and it prints nothing.
+    const asked = traceBlock(test.frame.name, [], () => inlineBlock(test, [more], next));
+    const over = traceBlock(test.frame.name, [], () => [scalar("bool", 0)]);
+    const [again] = emitCond(left, [over.block, asked.block], [over.result, asked.result]);
+    return [...next, again!, round];
   });
   sealAll([test, body]);
   const start = [...init, first!, ...(maxIterations === undefined ? [] : [scalar("i32", 0)])];
