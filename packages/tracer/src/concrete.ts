@@ -6,6 +6,7 @@ import { bytesOf, type Graph, type GraphResult, type Value } from "@sinter/ir";
 import { callsHost } from "@sinter/passes";
 import { Buffer, type Compiled, type CompileOptions, compileGraph, isTrap, theMachine } from "@sinter/runtime";
 import { CallCheck } from "./debug/call-check.ts";
+import type { Usage } from "./debug/history.ts";
 import type { Checking } from "./debug/settings.ts";
 import { trapError } from "./debug/trap.ts";
 import { dumped } from "./dump.ts";
@@ -154,7 +155,8 @@ export class Concrete {
   private readonly resultBytes: number;
   /** Function and argument by leaf, for errors. */
   private readonly labels: readonly string[];
-  private calls = 0;
+  /** For explanations. */
+  readonly usage: Usage;
   private lastSite: Site | undefined;
   /** State positions by index of their state result. */
   private readonly stateOfOut: readonly number[];
@@ -199,6 +201,7 @@ export class Concrete {
     this.labels = params.flatMap((p) => (p.kind === "arg" ? [`${name}: ${p.name}`] : []));
     this.resultBytes = wiring.outTypes.reduce((n, type) => n + sizeOf(type.shape) * bytesOf(type.dtype), 0);
     this.bytes = (this.compiled?.executable.bytes ?? 0) + wiring.consts.reduce((n, c) => n + c.bytes, 0);
+    this.usage = { calls: 0, bytes: this.bytes, gone: false };
   }
 
   /**
@@ -206,7 +209,7 @@ export class Concrete {
    * large results capture each time; others now and then, and count for the line captured last.
    */
   site(self: AnyFunction): Site | undefined {
-    const now = this.calls++ % siteInterval === 0;
+    const now = this.usage.calls++ % siteInterval === 0;
     if (now) this.compiled?.used();
     if (now || this.resultBytes >= exactSiteBytes) this.lastSite = site(self);
     return this.lastSite;
@@ -214,6 +217,7 @@ export class Concrete {
 
   /** Lets go of captured tensors. */
   dispose(): void {
+    this.usage.gone = true;
     releaseAll(this.held);
   }
 

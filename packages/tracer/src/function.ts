@@ -6,6 +6,7 @@ import type { Loc } from "@sinter/ir";
 import { type Backend, ByteCache } from "@sinter/runtime";
 import { checkBackend, currentBackend } from "./backend.ts";
 import { Concrete } from "./concrete.ts";
+import { TraceHistory } from "./debug/history.ts";
 import { type Checking, checking, either } from "./debug/settings.ts";
 import { isEagerMode } from "./eager-mode.ts";
 import {
@@ -33,17 +34,7 @@ import {
   sourceKind,
   type TransformedSite,
 } from "./transformed.ts";
-import {
-  handlesIn,
-  isStaticAt,
-  type Leaf,
-  matches,
-  specsOf,
-  type Tree,
-  treeOf,
-  treeText,
-  withoutObjects,
-} from "./trees.ts";
+import { handlesIn, isStaticAt, type Leaf, matches, specsOf, type Tree, treeOf, treeText } from "./trees.ts";
 
 export interface FunctionOptions {
   /** For dumps and errors; the function's own name by default. */
@@ -86,19 +77,9 @@ export interface CompiledFunction<A extends readonly unknown[], R> {
   lower(...args: { [K in keyof A]: A[K] | Spec }): Lowered;
 }
 
-interface TraceRecord {
-  readonly signature: string;
-  /** Without the objects that were passed: a record keeps none of them alive. */
-  readonly tree: Tree;
-  readonly where: string | undefined;
-  readonly milliseconds: number;
-}
-
 /** Bytes of programs and captured tensors that one function may hold. */
 const cacheBytes = 256 * 1024 * 1024;
 const defaultRetraceLimit = 8;
-/** Traces that one function remembers, for explanations. */
-const recordLimit = 256;
 const optionNames: readonly string[] = [
   "name",
   "signature",
@@ -165,9 +146,7 @@ export function tracedFunction(value: unknown): TracedFunction | undefined {
 
 export class TracedFunction {
   readonly name: string;
-  traces = 0;
-  /** The latest of them. */
-  private readonly records: TraceRecord[] = [];
+  private readonly history: TraceHistory;
   /** Names of the parameters, where the source tells them. */
   readonly names: readonly string[];
   readonly options: FunctionOptions;
@@ -199,6 +178,7 @@ export class TracedFunction {
     this.checking = checking(options);
     this.name = options.name ?? (fn.name || "anonymous");
     this.names = names;
+    this.history = new TraceHistory(this.name, this.names);
   }
 
   call(args: readonly unknown[], self: AnyFunction): unknown {
@@ -218,7 +198,10 @@ export class TracedFunction {
     if (this.source === "plain" && this.options.autograph !== false) this.refuseBranches(this.treeOf(args, []));
     const guard = this.site === undefined ? undefined : guardOf(this.name, this.site);
     const trace = currentTrace()?.root();
-    if (trace !== undefined) trace.checking = either(trace.checking, this.checking);
+    if (trace !== undefined) {
+      trace.checking = either(trace.checking, this.checking);
+      this.history.addInside(trace.name);
+    }
     const result = this.inlined(fn, args);
     if (guard !== undefined) {
       settleGuard(guard);
@@ -278,15 +261,12 @@ export class TracedFunction {
     });
   }
 
+  get traces(): number {
+    return this.history.traces;
+  }
+
   explain(): string {
-    const forgotten = this.traces - this.records.length;
-    const head = `${this.name}: ${this.traces} ${this.traces === 1 ? "trace" : "traces"}${forgotten > 0 ? `, of which the last ${this.records.length}` : ""}`;
-    const lines = this.records.map((record, i) => {
-      const why = i > 0 ? this.reason(i) : forgotten > 0 ? "those before are forgotten" : "first call";
-      const where = record.where === undefined ? "" : `\n     called at ${record.where}`;
-      return `  ${forgotten + i + 1}. ${record.signature}  (${record.milliseconds.toFixed(1)} ms)\n     ${why}${where}`;
-    });
-    return [head, ...lines].join("\n");
+    return this.history.explain();
   }
 
   /** Where `compile` was called. */
@@ -318,7 +298,7 @@ export class TracedFunction {
     const known = this.cache.get(key);
     if (known !== undefined) return known;
     if (this.options.frozen === true && this.traces > 0) {
-      const { nearest, text } = this.nearest(tree, this.records.length);
+      const { nearest, text } = this.history.wouldBe(tree, backend);
       throw new SinterError(
         `${this.name} is frozen after its first trace, but was called with ${signature}. Nearest: trace ${nearest}; ${text}`,
       );
@@ -326,9 +306,8 @@ export class TracedFunction {
     const started = performance.now();
     const concrete = this.trace(tree, signature, backend);
     const milliseconds = performance.now() - started;
-    this.records.push({ signature, tree: withoutObjects(tree), where: userLine(), milliseconds });
-    if (this.records.length > recordLimit) this.records.shift();
-    this.traces++;
+    const { usage } = concrete;
+    this.history.add(tree, { signature, backend, where: userLine(), milliseconds, usage });
     this.cache.set(key, { value: concrete, bytes: concrete.bytes, evict: () => concrete.dispose() });
     this.warnOfRetraces();
     return concrete;
@@ -365,31 +344,11 @@ export class TracedFunction {
     const limit = this.options.retraceLimit ?? defaultRetraceLimit;
     if (this.warned || this.traces <= limit) return;
     this.warned = true;
+    const { why, advice } = this.history.last();
     console.warn(
-      `sinter: ${this.name} has been traced ${this.traces} times. Last: ${this.reason(this.records.length - 1)}. ` +
-        "Pass numbers that change as tensors, and pad or batch arguments to few shapes; explain() lists all traces.",
+      `sinter: ${this.name} has been traced ${this.traces} times, each a compilation. The last ${why}. To avoid it: ${advice}. ` +
+        `${this.name}.explain() lists all traces; the option retraceLimit says when to warn.`,
     );
-  }
-
-  private reason(index: number): string {
-    const { nearest, text } = this.nearest(this.records[index]!.tree, index);
-    return `differs from trace ${nearest}: ${text}`;
-  }
-
-  /** The number of the earlier trace with fewest differences, and what they are. */
-  private nearest(tree: Tree, before: number): { readonly nearest: number; readonly text: string } {
-    let best: { nearest: number; text: string; count: number } | undefined;
-    const number = this.traces - this.records.length + 1;
-    this.records.slice(0, before).forEach((record, i) => {
-      const found: string[] = [];
-      differences(record.tree, tree, "arguments", found);
-      const named = found.map((d) =>
-        d.replace(/arguments\[(\d+)\]/, (_, i: string) => `argument ${this.names[Number(i)] ?? i}`),
-      );
-      if (best === undefined || found.length < best.count)
-        best = { nearest: number + i, text: named.slice(0, 3).join("; ") || "another backend", count: found.length };
-    });
-    return best ?? { nearest: 1, text: "nothing before" };
   }
 
   /** Brings arguments to the signature: numbers and arrays become tensors (`made`); what does not fit is an error. */
@@ -414,21 +373,4 @@ export class TracedFunction {
       return value;
     });
   }
-}
-
-function differences(a: Tree, b: Tree, path: string, out: string[]): void {
-  if (a.kind === "array" && b.kind === "array" && a.items.length === b.items.length) {
-    a.items.forEach((item, i) => {
-      differences(item, b.items[i]!, `${path}[${i}]`, out);
-    });
-    return;
-  }
-  if (a.kind === "object" && b.kind === "object" && a.keys.join() === b.keys.join()) {
-    a.items.forEach((item, i) => {
-      differences(item, b.items[i]!, `${path}.${a.keys[i]}`, out);
-    });
-    return;
-  }
-  const [x, y] = [treeText(a), treeText(b)];
-  if (x !== y) out.push(`${path} was ${x}, is ${y}`);
 }

@@ -159,7 +159,7 @@ export function withoutObjects(tree: Tree): Tree {
     case "tensor":
       return tree;
     case "static":
-      return { kind: "static", value: new StaticText(staticText(tree.value)) };
+      return { kind: "static", value: new StaticText(tree.value) };
     case "array":
     case "object":
       return { ...tree, items: tree.items.map(withoutObjects) };
@@ -171,9 +171,24 @@ export function withoutObjects(tree: Tree): Tree {
 /** What a static value was. */
 class StaticText {
   readonly text: string;
-  constructor(text: string) {
-    this.text = text;
+  readonly kind: StaticKind;
+  constructor(value: unknown) {
+    this.text = staticText(value);
+    this.kind = kindOfStatic(value);
   }
+}
+
+export type StaticKind = "number" | "boolean" | "string" | "function" | "variable" | "object" | "nothing";
+
+/** What kind of value a static one is, or was. */
+export function kindOfStatic(value: unknown): StaticKind {
+  if (value instanceof StaticText) return value.kind;
+  if (value instanceof VariableCell) return "variable";
+  if (typeof value === "number" || typeof value === "bigint") return "number";
+  if (typeof value === "boolean") return "boolean";
+  if (typeof value === "string") return "string";
+  if (typeof value === "function") return "function";
+  return value === undefined || value === null ? "nothing" : "object";
 }
 
 function staticText(value: unknown): string {
@@ -242,7 +257,8 @@ export function eachTensor(tree: Tree, visit: (leaf: Extract<Tree, { kind: "tens
 /** Calls `visit` for each static value of the tree. */
 export function eachStatic(tree: Tree, path: string, visit: (value: unknown, path: string) => void): void {
   if (tree.kind === "static") visit(tree.value, path);
-  else if (tree.kind === "array") for (const [i, item] of tree.items.entries()) eachStatic(item, `${path}[${i}]`, visit);
+  else if (tree.kind === "array")
+    for (const [i, item] of tree.items.entries()) eachStatic(item, `${path}[${i}]`, visit);
   else if (tree.kind === "object")
     for (const [i, item] of tree.items.entries()) eachStatic(item, `${path}.${tree.keys[i]}`, visit);
 }

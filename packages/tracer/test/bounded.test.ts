@@ -53,7 +53,7 @@ test("records of traces are bounded", () => {
   expect(told.filter((text) => /traced 9 times/.test(text))).toHaveLength(1);
   expect(f.traces).toBe(301);
   const text = f.explain();
-  expect(text).toMatch(/^anonymous: 301 traces, of which the last 256\n {2}46\. .*\n.*before are forgotten/);
+  expect(text).toMatch(/^anonymous: 301 traces, of which the last 256, .* held\n {2}46\. .*\n.*before are forgotten/);
   expect(text).toMatch(/ 256\. .*\n.*differs from trace 46: argument k was 45, is 255/);
   expect(text).toMatch(/ 301\. \[f32\[\], Settings#\d+\]/);
 });
