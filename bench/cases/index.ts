@@ -1,6 +1,7 @@
 // All cases, in the order in which they run and print.
 
 import { accuracy } from "./accuracy.ts";
+import { bundle } from "./bundle.ts";
 import type { Case } from "./case.ts";
 import { elementwise } from "./elementwise.ts";
 import { firstCall } from "./first-call.ts";
@@ -29,6 +30,7 @@ export const cases: readonly Case[] = [
   rnn,
   transform,
   firstCall,
+  bundle,
   ulp,
   accuracy,
 ];

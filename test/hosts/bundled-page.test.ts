@@ -45,6 +45,7 @@ test.skipIf(reason !== undefined)("a page built by vite answers with the files o
   const own = modules.filter((path) => !path.startsWith("\0"));
   expect(own.map((path) => path.replace(`${folder}/`, "")).sort()).toEqual([
     "bundle/index.js",
+    "bundle/selftest.js",
     "index.html",
     "job.js",
     "main.js",
