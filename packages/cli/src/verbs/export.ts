@@ -34,7 +34,7 @@ type TreeEntry =
   | { readonly kind: "array"; readonly items: readonly TreeEntry[] }
   | { readonly kind: "object"; readonly keys: readonly string[]; readonly items: readonly TreeEntry[] };
 
-export function exportVerb(program: Command, { output }: Context): void {
+export function exportVerb(program: Command, { output, exit }: Context): void {
   program
     .command("export")
     .description("write a compiled function as a folder that runs without Sinter")
@@ -53,14 +53,21 @@ export function exportVerb(program: Command, { output }: Context): void {
       checkFlags(flags);
       const loaded = await loadModule(target);
       const { value, options } = subject(loaded, flags);
-      const { exportBundle } = loaded.sinter;
-      const { files } = await exportBundle(value, {
-        ...options,
-        outDir: flags.out,
-        weights: flags.weights as "file" | "embed",
-        ...(flags.license === undefined ? {} : { license: flags.license }),
-      });
-      output.out(summary(flags.out, files));
+      const { exportBundle, ExportError } = loaded.sinter;
+      try {
+        const { files } = await exportBundle(value, {
+          ...options,
+          outDir: flags.out,
+          weights: flags.weights as "file" | "embed",
+          ...(flags.license === undefined ? {} : { license: flags.license }),
+        });
+        output.out(summary(flags.out, files));
+      } catch (error) {
+        if (!(error instanceof ExportError)) throw error;
+        const { problems } = error;
+        output.err(`${problems.join("\n")}\n\n${count(problems.length, "thing")} cannot be exported\n`);
+        exit(1);
+      }
     });
 }
 
@@ -107,11 +114,10 @@ function summary(folder: string, files: ReadonlyMap<string, Uint8Array>): string
       `  ${name}(${params.map((param) => `${param.name}: ${treeText(param.tree)}`).join(", ")}) -> ${treeText(result)}`,
   );
   const { variables, constants, selfTest } = manifest;
-  const parts = [
-    `${count(variables.length, "variable")} (${size(bytesOf(variables))})`,
-    `${count(constants.length, "constant")} (${size(bytesOf(constants))})`,
-    selfTest === undefined ? "no self-test" : `a self-test of ${count(selfTest.calls.length, "call")}`,
-  ];
+  const held = (tensors: readonly TensorEntry[], what: string): string =>
+    tensors.length === 0 ? `no ${what}s` : `${count(tensors.length, what)} (${size(bytesOf(tensors))})`;
+  const tested = selfTest === undefined ? "no self-test" : `a self-test of ${count(selfTest.calls.length, "call")}`;
+  const parts = [held(variables, "variable"), held(constants, "constant"), tested];
   return `${folder}: ${count(files.size, "file")}, ${size(total)}\n${lines.join("\n")}\n${signatures.join("\n")}\n  ${parts.join(", ")}\n`;
 }
 
