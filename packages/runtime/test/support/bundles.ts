@@ -1,0 +1,203 @@
+// A bundle with a function of every kind, from graphs written by hand, and ways to change its files.
+import { type Graph, parseGraph } from "@sinter/ir";
+import { crc32 } from "../../src/bundle/loader/crc32.ts";
+import type { Manifest } from "../../src/bundle/manifest.ts";
+import type { BundleSpec, FunctionSpec, SpecTree } from "../../src/bundle/spec.ts";
+import { manifestBytes } from "../../src/bundle/write.ts";
+
+const leaf = (index: number, dtype: "f32" | "f64" | "i32" | "u32" | "bool", shape: readonly number[]): SpecTree => ({
+  kind: "tensor",
+  index,
+  dtype,
+  shape,
+});
+const fixed = (value: Extract<SpecTree, { kind: "static" }>["value"]): SpecTree => ({ kind: "static", value });
+const list = (...items: readonly SpecTree[]): SpecTree => ({ kind: "array", items });
+const object = (fields: Readonly<Record<string, SpecTree>>): SpecTree => ({
+  kind: "object",
+  keys: Object.keys(fields),
+  items: Object.values(fields),
+});
+
+/** Reads a variable and a captured tensor; statics on both sides. */
+const predict: FunctionSpec = {
+  name: "predict",
+  graph: graph(`graph @predict(%x: f32[2,3], %b: f32[2], %w: state f32[3,2], %c: const f32[2]) {
+    %0 = dot %x, %w {batch=[[],[]], contract=[[1],[0]]} : f32[2,2]
+    %1 = broadcast %b {shape=[2,2], dims=[1]} : f32[2,2]
+    %2 = add %0, %1 : f32[2,2]
+    %3 = broadcast %c {shape=[2,2], dims=[1]} : f32[2,2]
+    %4 = add %2, %3 : f32[2,2]
+    %5 = reduce %4 {op=add, axes=[0,1]} : f32[]
+    return %4, %5
+  }`),
+  params: [
+    { name: "x", tree: leaf(0, "f32", [2, 3]) },
+    { name: "options", tree: object({ bias: leaf(1, "f32", [2]), mode: fixed("fast"), scale: fixed(-0) }) },
+  ],
+  result: object({
+    y: leaf(0, "f32", [2, 2]),
+    parts: list(leaf(1, "f32", []), fixed(undefined), fixed(Number.NaN), fixed(true)),
+    __proto__x: fixed(null),
+  }),
+  constants: [0],
+  states: [{ variable: 0, out: -1 }],
+  outs: [
+    { kind: "result", index: 0 },
+    { kind: "result", index: 1 },
+  ],
+};
+
+/** Gives the old value of a variable and writes another; counts. */
+const step: FunctionSpec = {
+  name: "step",
+  graph: graph(`graph @step(%w: state f32[3,2], %n: state i32[], %by: f32[]) {
+    %0 = mul %w, %by : f32[3,2]
+    %1 = const {dtype=i32, shape=[], data=[1]} : i32[]
+    %2 = add %n, %1 : i32[]
+    return state[0] %0, state[1] %2
+  }`),
+  params: [{ name: "by", tree: leaf(0, "f32", []) }],
+  result: list(leaf(0, "f32", [3, 2]), leaf(1, "i32", [])),
+  constants: [],
+  states: [
+    { variable: 0, out: 0 },
+    { variable: 1, out: 1 },
+  ],
+  outs: [
+    { kind: "state", index: 0 },
+    { kind: "stateOut", index: 1 },
+  ],
+};
+
+/** Fails where the sum is not positive. */
+const guarded: FunctionSpec = {
+  name: "guarded",
+  graph: graph(`graph @guarded(%x: f32[3], %n: state i32[]) {
+    %0 = reduce %x {op=add, axes=[0]} : f32[]
+    %1 = const {dtype=f32, shape=[], data=[0]} : f32[]
+    %2 = gt %0, %1 : bool[]
+    %3 = const {dtype=i32, shape=[], data=[0]} : i32[]
+    %4 = const {dtype=i32, shape=[], data=[1]} : i32[]
+    %5 = select %2, %3, %4 : i32[]
+    %6 = add %n, %4 : i32[]
+    return state[0] %6, %0, %5
+  }`),
+  params: [{ name: "x", tree: leaf(0, "f32", [3]) }],
+  result: leaf(0, "f32", []),
+  constants: [],
+  states: [{ variable: 1, out: 0 }],
+  outs: [{ kind: "result", index: 0 }],
+  check: { result: 1, messages: ["the sum must be positive"] },
+};
+
+/** Two variables exchange their values, and an argument goes through. */
+const swap: FunctionSpec = {
+  name: "swap",
+  graph: graph(`graph @swap(%x: bool[3], %a: state f64[2], %b: state f64[2]) {
+    %0 = not %x : bool[3]
+    return %0
+  }`),
+  params: [{ name: "x", tree: leaf(0, "bool", [3]) }],
+  result: list(leaf(0, "bool", [3]), leaf(1, "bool", [3]), leaf(2, "f64", [2])),
+  constants: [],
+  states: [
+    { variable: 2, out: -1, from: { kind: "state", index: 1 } },
+    { variable: 3, out: -1, from: { kind: "state", index: 0 } },
+  ],
+  outs: [
+    { kind: "result", index: 0 },
+    { kind: "arg", index: 0 },
+    { kind: "state", index: 0 },
+  ],
+};
+
+/** Prints; a large constant is part of the code. */
+const shown: FunctionSpec = {
+  name: "shown",
+  graph: graph(`graph @shown(%x: u32[40]) {
+    %s = const {dtype=i32, shape=[], data=[0]} : i32[]
+    %0 = const {dtype=u32, shape=[40], data=[${Array.from({ length: 40 }, (_, i) => i * i).join()}]} : u32[40]
+    %1 = add %x, %0 : u32[40]
+    %2 = reduce %1 {op=max, axes=[0]} : u32[]
+    %3 = print %s, %2 {format=["largest ", ""]} : i32[]
+    return %1, %3
+  }`),
+  params: [{ name: "x", tree: leaf(0, "u32", [40]) }],
+  result: leaf(0, "u32", [40]),
+  constants: [],
+  states: [],
+  outs: [{ kind: "result", index: 0 }],
+  check: { result: 1, messages: [] },
+};
+
+function graph(text: string): Graph {
+  return parseGraph(text);
+}
+
+export const weights = Float32Array.of(1, 2, 3, 4, 5, 6);
+
+/** The description of the bundle; `functions` picks some of them. */
+export function exampleSpec(options: Partial<BundleSpec> = {}): BundleSpec {
+  return {
+    name: "example",
+    sinter: "0.0.0",
+    functions: [predict, step, guarded, swap, shown],
+    variables: [
+      { name: "w", dtype: "f32", shape: [3, 2], data: weights, trainable: true },
+      { name: "n", dtype: "i32", shape: [], data: Int32Array.of(7), trainable: false },
+      { name: "a", dtype: "f64", shape: [2], data: Float64Array.of(0.1, 0.2), trainable: true },
+      { name: "__proto__", dtype: "f64", shape: [2], data: Float64Array.of(3, 4), trainable: true },
+    ],
+    constants: [{ name: "c", dtype: "f32", shape: [2], data: Float32Array.of(10, 20) }],
+    weights: "file",
+    recorded: [
+      {
+        function: "predict",
+        args: [Float32Array.of(1, 0, 0, 0, 1, 0), Float32Array.of(0.5, 0.25)],
+        results: [Float32Array.of(11.5, 22.25, 13.5, 24.25), Float32Array.of(71.5)],
+        after: new Map(),
+      },
+      {
+        function: "step",
+        args: [Float32Array.of(2)],
+        results: [weights, Int32Array.of(8)],
+        after: new Map<number, Float32Array | Int32Array>([
+          [0, weights.map((x) => 2 * x)],
+          [1, Int32Array.of(8)],
+        ]),
+      },
+    ],
+    ...options,
+  };
+}
+
+type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+
+/** The manifest as loose data, to be changed. */
+export function looseManifest(files: ReadonlyMap<string, Uint8Array>): { [key: string]: Json } {
+  const { crc32: _, ...rest } = JSON.parse(new TextDecoder().decode(files.get("manifest.json")));
+  return rest as { [key: string]: Json };
+}
+
+/** The files with another manifest, whose checksum is right. */
+export function withManifest(files: ReadonlyMap<string, Uint8Array>, manifest: unknown): Map<string, Uint8Array> {
+  return new Map([...files, ["manifest.json", manifestBytes(manifest as Omit<Manifest, "crc32">)]]);
+}
+
+/** The files with another content of one, which the manifest says is right. */
+export function withFile(
+  files: ReadonlyMap<string, Uint8Array>,
+  name: string,
+  bytes: Uint8Array,
+): Map<string, Uint8Array> {
+  const manifest = looseManifest(files);
+  const visit = (value: Json): void => {
+    if (typeof value !== "object" || value === null) return;
+    if (!Array.isArray(value) && value["file"] === name)
+      Object.assign(value, { bytes: bytes.length, crc32: crc32(bytes) });
+    for (const item of Object.values(value)) visit(item);
+  };
+  visit(manifest);
+  return withManifest(new Map([...files, [name, bytes]]), manifest);
+}
