@@ -38,12 +38,13 @@ export function browserHosts(browser: () => Browser): readonly Host[] {
   }));
 }
 
-/** Opens a page that does the jobs itself or has a worker do them. */
+/** Opens a page that does the jobs itself or has a worker do them; `types` are wrong MIME types by extension. */
 export async function visit(
   browser: Browser,
   kind: "page" | "worker",
   files: Files,
   jobs: readonly Job[],
+  types: Readonly<Record<string, string>> = {},
 ): Promise<Visit> {
   const main = kind === "page" ? "page.js" : "start-worker.js";
   const all = new Map<string, string | Uint8Array>([
@@ -53,7 +54,7 @@ export async function visit(
     ["jobs.json", JSON.stringify(jobs)],
     ...Object.entries(scripts).map(([name, text]) => [`${name}.js`, text] as const),
   ]);
-  const { answer, requests } = await open(browser, all);
+  const { answer, requests } = await open(browser, all, types);
   const { answers, error } = JSON.parse(answer) as { answers?: readonly Answer[]; error?: string };
   if (answers === undefined) throw new Error(error);
   return { answers, requests };

@@ -103,3 +103,14 @@ test.skipIf(noBrowser !== undefined)("a page loads the files of its build and no
     "jobs.json",
   ]);
 });
+
+test.skipIf(noBrowser !== undefined)("a server may call files what it likes, but must have them", async () => {
+  const { name, calls } = cases[0]!;
+  const wrong = { ".wasm": "text/plain", ".json": "text/html", ".safetensors": "" };
+  const { answers } = await visit(browser!, "page", files, [{ bundle: name, build: "simd", calls }], wrong);
+  expect(answers[0]!.results).toEqual(record[0]!.results);
+  const without = new Map([...files].filter(([path]) => path !== `${name}/weights.safetensors`));
+  await expect(visit(browser!, "page", without, [{ bundle: name, calls }])).rejects.toThrow(
+    /BundleError: weights.safetensors: .*404/,
+  );
+});
