@@ -32,7 +32,8 @@ export function watchedFailure(
     });
   }
   lines.push(`${placeText(of.graph, site.path, failed?.rounds ?? [])}; no variable has changed`);
-  if (other !== undefined) lines.push(`a check of the function failed in the same call: ${other.message}`);
+  if (other !== undefined)
+    lines.push(`a check of the function failed in the same call: ${other.message.split("\n")[0]}`);
   const message = `${of.graph.name}: ${shown} ${lines.join("\n  ")}`;
   const error =
     site.kind === "bounds"

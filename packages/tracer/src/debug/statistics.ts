@@ -24,10 +24,11 @@ export function summary(tensor: HostTensor): string {
   return `${type}${range}${special.length > 0 ? `, ${special.join(", ")}` : ""}`;
 }
 
-/** Short, and never a whole number for one that is none. */
+/** Six digits, and all of whole numbers that are not too long. */
 export function numberText(x: number): string {
   if (Object.is(x, -0)) return "-0";
-  return Number.isInteger(x) || !Number.isFinite(x) ? String(x) : String(Number(x.toPrecision(6)));
+  const whole = Number.isInteger(x) && Math.abs(x) < 1e9;
+  return whole || !Number.isFinite(x) ? String(x) : String(Number(x.toPrecision(6)));
 }
 
 /** The position of an element by its row-major offset. */
