@@ -94,6 +94,11 @@ export class Builder implements Emitter {
     this.locs = locs === undefined ? [] : "file" in locs ? [locs] : locs;
   }
 
+  /** Where nodes are written that are emitted now. */
+  get here(): readonly Loc[] {
+    return this.locs;
+  }
+
   /** Gives a position to the nodes made since the last tag that have none. */
   tag(loc: Loc): void {
     for (; this.tagged < this.made.length; this.tagged++) {

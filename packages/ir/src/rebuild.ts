@@ -25,7 +25,9 @@ export function rebuild(graph: Graph, visit?: Visit, options: RebuildOptions = {
 export function inlineGraph(b: Builder, graph: Graph, args: readonly Value[]): readonly Value[] {
   if (args.length !== graph.params.length)
     throw new Error(`graph ${graph.name} takes ${graph.params.length} values, not ${args.length}`);
+  const { here } = b;
   const values = emitNodes(b, graph, args, undefined, undefined);
+  b.at(here);
   return graph.results.map((r) => values[r.value.id]!);
 }
 

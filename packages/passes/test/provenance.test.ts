@@ -4,6 +4,7 @@ import {
   type Graph,
   getOp,
   locsAt,
+  type NodePath,
   nodeAt,
   parseGraph,
   pathText,
@@ -14,7 +15,7 @@ import {
 import { describe, expect, test } from "vitest";
 import { fuzzRuns } from "../../../test/support/fuzz.ts";
 import { seededRng } from "../../../test/support/random.ts";
-import { lower, normaliseRegions, simplify } from "../src/index.ts";
+import { findElementLoops, lower, normaliseRegions, simplify } from "../src/index.ts";
 import { randomRegions } from "./support/random-regions.ts";
 
 /** The nodes of each kernel as `path op`; kernels without their numbers. */
@@ -77,6 +78,26 @@ const graphs = {
   return %1
 }
 `,
+  escape: `graph @escape(%x: f32[500]) {
+  %0 = while captures(), init(%x) {maxIterations=60} : f32[500]
+    graph @test(%c: f32[500]) {
+      %0 = mul %c, %c : f32[500]
+      %1 = const {dtype=f32, shape=[], data=[4]} : f32[]
+      %2 = lt %0, %1 : bool[500]
+      %3 = reduce %2 {op=or, axes=[0]} : bool[]
+      return %3
+    }
+    graph @body(%c: f32[500]) {
+      %0 = mul %c, %c : f32[500]
+      %1 = add %c, %c : f32[500]
+      %2 = const {dtype=f32, shape=[], data=[4]} : f32[]
+      %3 = lt %0, %2 : bool[500]
+      %4 = select %3, %1, %c : f32[500]
+      return %4
+    }
+  return %0
+}
+`,
 } as const;
 
 const parse = (name: keyof typeof graphs): Graph => parseGraph(graphs[name], { file: `${name}.ir` });
@@ -104,6 +125,15 @@ describe("nodes of kernels", () => {
 
   test("functions that are inlined", () => {
     expect(kernelsOf(parse("called"))).toEqual([["cos", ["0 sin", "1.0.0 cos"]]]);
+  });
+
+  test("loops of elements, with what is in them", () => {
+    const loop = findElementLoops(normaliseRegions(simplify(parse("escape"))));
+    const [kernel] = kernelsOf(loop);
+    expect(kernel![0]).toBe("elementLoop");
+    expect(kernel![1]).toEqual(expect.arrayContaining(["0 elementLoop", "0.0.0 mul", "0.1.0 add"]));
+    const lineOf = (path: NodePath): number => locsAt(loop, path)[0]!.line;
+    expect([lineOf([0]), lineOf([0, 0, 0]), lineOf([0, 1, 0])]).toEqual([2, 4, 12]);
   });
 
   test("are no part of the text", () => {

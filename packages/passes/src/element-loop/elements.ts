@@ -77,6 +77,7 @@ export class Elements {
     for (const [i, node] of graph.nodes.entries()) {
       if (!node.results.some((v) => needed.has(v))) continue;
       this.outer.at(graph.debug.locs[i]);
+      this.inner.at(graph.debug.locs[i]);
       const results = this.node(
         node,
         node.operands.map((v) => seen.get(v)!),

@@ -139,9 +139,9 @@ function convert(
   }
   const holding = [...conditions.own, ...conditions.common];
   let { next } = bodyGiven(holding);
+  inner.at(locs);
   let goes = conjunction(inner, [...conditions.common, ...conditions.own]);
 
-  b.at(locs);
   const finals = carries.filter((carry) => carry.scalar && isUsed(carry.position));
   if (finals.length > 0 && mask === undefined && toIndex(sizeOf(shape)).lo === 0)
     refuse(`it counts rounds beside values of shape ${shapeText(shape)}, of which there may be no element`);
@@ -152,6 +152,7 @@ function convert(
   }
   const derived = findDerived(b, elements, carries, next, isUsed);
   if (last !== undefined) derived.set(last.flag, graphOf(elements, [elements.element({ outer: last.flag.init })]));
+  b.at(locs);
   const loop = new LoopWriter(b, elements, { carries, next, goes, derived });
   const results = loop.emit(shape, finals.length > 0);
   const out: Value[] = node.results.map((_, i) => operands[captureCount + i]!);
