@@ -104,7 +104,7 @@ describe("the page", () => {
     const { inspection, text } = pageOf(newton());
     const inside = inspection.nodes.filter((node) => node.path.includes("."));
     expect(inside.length).toBeGreaterThan(5);
-    for (const { path } of inspection.nodes) expect(text).toContain(`id="node-${path}"`);
+    for (const { path } of inspection.nodes) expect(text.includes(`data-node="${path}"`)).toBe(true);
     expect(text).toContain("each round");
   });
 

@@ -1,6 +1,6 @@
 /** `sinter inspect`: what the compiler makes of a function, in the terminal, as a page, or as a dump; and dumps run again. */
 import { writeFileSync } from "node:fs";
-import { relative, resolve, sep } from "node:path";
+import { dirname, relative, resolve, sep } from "node:path";
 import { page, readSources, writeDump } from "@sinter/inspect";
 import { type Graph, printGraphWithData } from "@sinter/ir";
 import {
@@ -29,6 +29,8 @@ interface InspectOptions {
 /** What is looked at: a function of a file, or a graph that was read. */
 interface Subject {
   readonly graph: Graph;
+  /** Where its sources are, for names that are not absolute. */
+  readonly folders: readonly string[];
   text(stage: StageName): string;
   inspect(): Inspection;
 }
@@ -56,7 +58,7 @@ export function inspect(program: Command, { output, exit }: Context): void {
       if (inspection !== undefined) {
         if (stage === undefined) output.out(summaryText(inspection));
         if (options.html !== undefined) {
-          write(options.html, page(inspection, readSources(inspection)));
+          write(options.html, page(inspection, readSources(inspection, subject.folders)));
           output.err(`page: ${display(resolve(options.html))}\n`);
         }
         if (options.dump !== undefined) {
@@ -89,8 +91,14 @@ async function ofTarget(target: string | undefined, options: InspectOptions): Pr
   if (target === undefined)
     throw new UsageError("say what to inspect: FILE#EXPORT, such as model.ts#predict, or --from-text graph.ir");
   if (options.data !== undefined) throw new UsageError("--data belongs to --from-text");
-  const { fn, args } = await loadTarget(target, { inputs: options.input });
-  return fn.lower(...args);
+  const { file, name, fn, args } = await loadTarget(target, { inputs: options.input });
+  const lowered = fn.lower(...args);
+  return {
+    graph: lowered.graph,
+    folders: [process.cwd(), ...foldersAbove(resolve(file))],
+    text: (stage) => lowered.text(stage),
+    inspect: () => named(lowered.inspect(), name),
+  };
 }
 
 function ofText(target: string | undefined, options: InspectOptions): Subject {
@@ -99,7 +107,23 @@ function ofText(target: string | undefined, options: InspectOptions): Subject {
   const { graph, fastMath } = readDump(options.fromText!, options.data);
   const settings: CompileOptions = { backend: "wasm", fastMath };
   const stages = stagesOf(graph, settings);
-  return { graph, text: (stage) => stages.text(stage), inspect: () => inspectGraph(graph, settings) };
+  return {
+    graph,
+    folders: [process.cwd()],
+    text: (stage) => stages.text(stage),
+    inspect: () => inspectGraph(graph, settings),
+  };
+}
+
+/** An arrow function that was handed to compile has no name of its own: that of its export says more. */
+function named(inspection: Inspection, name: string): Inspection {
+  if (inspection.name !== "anonymous") return inspection;
+  return { ...inspection, name, signature: inspection.signature.replace(/^anonymous/, () => name) };
+}
+
+function foldersAbove(file: string): string[] {
+  const folder = dirname(file);
+  return folder === file ? [] : [folder, ...foldersAbove(folder)];
 }
 
 function verdictText(verdicts: readonly Verdict[]): string {

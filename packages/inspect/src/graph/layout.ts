@@ -33,7 +33,7 @@ export interface Point {
 
 const letter = { title: 7.4, subtitle: 6.5 };
 const head = 40;
-const small = 34;
+const small = 38;
 const gap = 12;
 const margin = 12;
 /** Finding the layers that make arrows shortest takes long in large graphs. */
@@ -65,7 +65,7 @@ function measure(box: Box): Sized {
     Math.min(box.subtitle.length, longestText) * letter.subtitle,
   );
   let width = Math.max(56, text + 26);
-  let height = box.subtitle === "" ? 26 : box.kind === "param" || box.kind === "result" ? small : head;
+  let height = box.subtitle === "" ? 26 : isSmall(box) ? small : head;
   const blocks = box.blocks.map((block) => {
     const drawing = place(block);
     const y = height + gap;
@@ -74,6 +74,11 @@ function measure(box: Box): Sized {
     return { x: gap, y, drawing };
   });
   return { box, width, height: blocks.length === 0 ? height : height + gap, blocks };
+}
+
+/** What only goes in or comes out. */
+export function isSmall(box: Box): boolean {
+  return box.kind === "param" || box.kind === "result" || box.kind === "constant";
 }
 
 /** Arrows between boxes that there are, each once. */

@@ -7,7 +7,7 @@ import { bytes, flops, plural } from "../page/format.ts";
 
 export interface Box {
   readonly id: string;
-  readonly kind: "operation" | "kernel" | "param" | "result" | "control";
+  readonly kind: "operation" | "constant" | "kernel" | "param" | "result" | "control";
   readonly title: string;
   readonly subtitle: string;
   /** The kernel that it has its colour from. */
@@ -51,21 +51,30 @@ export function operations(inspection: Inspection): Drawing {
     else list.push(node);
   }
   const types = new Map(inspection.params.map((p) => [`param ${p.name}`, `${kindWord(p.kind)}${p.type}`]));
+  const constants = new Map(inspection.nodes.filter((node) => node.op === "const").map((node) => [node.path, node]));
   const draw = (parent: string, label: string): Drawing => {
-    const params = new Map<string, Box>();
+    const leaves = new Map<string, Box>();
     const arrows: Arrow[] = [];
-    /** The box that a value comes from; parameters get theirs when they are first used. */
-    const source = (value: string): string => {
-      if (!value.startsWith("param ")) return makerOf(value);
-      const id = `${parent}|${value}`;
-      const subtitle = parent === "" ? (types.get(value) ?? "") : "";
-      if (!params.has(id)) params.set(id, plain(id, "param", value.slice("param ".length), subtitle));
+    /**
+     * The box that a value comes from. Parameters and constants have one beside each of their users: what goes in
+     * everywhere would otherwise be an arrow across the whole drawing each time.
+     */
+    const source = (value: string, user: string): string => {
+      const constant = constants.get(makerOf(value));
+      if (constant === undefined && !value.startsWith("param ")) return makerOf(value);
+      const id = `${constant?.path ?? `${parent}|${value}`} for ${user}`;
+      if (constant !== undefined) leaves.set(id, constantBox(id, constant));
+      else {
+        const subtitle = parent === "" ? (types.get(value) ?? "") : "";
+        leaves.set(id, plain(id, "param", value.slice("param ".length), subtitle));
+      }
       return id;
     };
-    const boxes = (byLevel.get(parent) ?? []).map((node): Box => {
-      for (const from of new Set(node.operands.map(source))) arrows.push({ from, to: node.path });
+    const boxes = (byLevel.get(parent) ?? []).flatMap((node): Box[] => {
+      if (constants.has(node.path)) return [];
+      for (const value of new Set(node.operands)) arrows.push({ from: source(value, node.path), to: node.path });
       const regions = [...byLevel.keys()].filter((key) => parentOf(key) === node.path && key !== "").sort(byNumber);
-      return {
+      const box: Box = {
         id: node.path,
         kind: "operation",
         title: node.op,
@@ -74,10 +83,11 @@ export function operations(inspection: Inspection): Drawing {
         node: node.path,
         blocks: regions.map((region) => draw(region, blockName(node.op, Number(region.slice(node.path.length + 1))))),
       };
+      return [box];
     });
     const ends = parent === "" ? resultsOf(inspection) : [];
-    for (const { box, value } of ends) arrows.push({ from: source(value), to: box.id });
-    return { label, boxes: [...params.values(), ...boxes, ...ends.map((end) => end.box)], arrows };
+    for (const { box, value } of ends) arrows.push({ from: source(value, box.id), to: box.id });
+    return { label, boxes: [...leaves.values(), ...boxes, ...ends.map((end) => end.box)], arrows };
   };
   return draw("", "");
 }
@@ -93,6 +103,12 @@ function resultsOf(inspection: Inspection): { readonly box: Box; readonly value:
     box: plain(`result ${i}`, "result", kind === "out" ? "result" : kind, type),
     value,
   }));
+}
+
+/** With its value where that is short. */
+function constantBox(id: string, node: Node): Box {
+  const value = /data=\[([^\]]{1,14})\]/.exec(node.text)?.[1] ?? "const";
+  return { ...plain(id, "constant", value, node.type), node: node.path };
 }
 
 function plain(id: string, kind: Box["kind"], title: string, subtitle: string): Box {

@@ -1,6 +1,6 @@
 /** A placed drawing as SVG. Colours come from the style of the page, by kernel. */
 import { type Html, html } from "../page/html.ts";
-import { longestText, type Placed, type PlacedBox, type Point } from "./layout.ts";
+import { isSmall, longestText, type Placed, type PlacedBox, type Point } from "./layout.ts";
 
 /** One drawing in a frame that the page lets people move and enlarge. `id` is that of its view. */
 export function drawingSvg(placed: Placed, id: string, label: string): Html {
@@ -20,7 +20,7 @@ function content(placed: Placed, marker: string): Html {
 
 /** `top`: the drawing begins with it. */
 function boxSvg({ box, x, y, width, height, blocks }: PlacedBox, marker: string, top: boolean): Html {
-  const pill = box.kind === "param" || box.kind === "result";
+  const pill = isSmall(box);
   const inner = blocks.map(
     ({ x: left, y: under, drawing }) =>
       html`<g transform="translate(${fixed(left)} ${fixed(under)})"><rect class="block" width="${fixed(Math.max(drawing.width, width - 24))}" height="${fixed(drawing.height)}" rx="6"/><text class="sub" x="8" y="-3">${drawing.label}</text>${content(drawing, marker)}</g>`,
@@ -28,12 +28,12 @@ function boxSvg({ box, x, y, width, height, blocks }: PlacedBox, marker: string,
   const line = box.subtitle === "" ? 17 : 16;
   const colour = box.kernel === undefined ? "" : ` k${box.kernel % 12}`;
   const target =
-    box.kind === "operation"
-      ? html` data-node="${box.node}" tabindex="0" role="button" id="node-${box.node}"`
+    box.node !== undefined
+      ? html` data-node="${box.node}" tabindex="0" role="button"${box.kind === "constant" ? "" : html` id="node-${box.node}"`}`
       : box.kind === "kernel"
         ? html` data-kernel="${box.kernel}" tabindex="0" role="button"`
         : "";
-  return html`<g class="box ${box.kind}${colour}${top ? " top" : ""}" data-id="${box.id}" transform="translate(${fixed(x)} ${fixed(y)})"${target}><title>${box.title}  ${box.subtitle}</title><rect width="${fixed(width)}" height="${fixed(height)}" rx="${pill ? Math.min(height, 34) / 2 : 6}"/>
+  return html`<g class="box ${box.kind}${colour}${top ? " top" : ""}" data-id="${box.id}" transform="translate(${fixed(x)} ${fixed(y)})"${target}><title>${box.title}  ${box.subtitle}</title><rect width="${fixed(width)}" height="${fixed(height)}" rx="${pill ? height / 2 : 6}"/>
 <text class="title" x="13" y="${line}">${cut(box.title)}</text>${box.subtitle === "" ? "" : html`<text class="sub" x="13" y="${line + 14}">${cut(box.subtitle)}</text>`}${inner}</g>`;
 }
 

@@ -79,11 +79,15 @@ export function behave(): void {
       const figure = make("figure", "", "code");
       figure.append(make("figcaption", `${file}:${line}${name === "" ? "" : `  ${name}`}`));
       const pre = make("pre", "");
-      for (let at = line - 1; at <= line + 1; at++) {
+      const near = [line - 1, line, line + 1].flatMap((at) => {
         const text = data.lines[file]?.[at];
-        if (text === undefined) continue;
+        return text === undefined ? [] : [{ at, text }];
+      });
+      const written = near.filter(({ text }) => text.trim() !== "");
+      const indent = Math.min(...written.map(({ text }) => text.length - text.trimStart().length));
+      for (const { at, text } of near) {
         const whole = make("span", "", at === line ? "ln hit" : "ln");
-        whole.append(make("i", String(at)), make("b", text));
+        whole.append(make("i", String(at)), make("b", text.slice(indent)));
         pre.append(whole);
       }
       if (pre.childElementCount > 0) figure.append(pre);
@@ -91,10 +95,19 @@ export function behave(): void {
     }
     if (locs.length === 0) detail.append(make("p", "The compiler made this; no line of yours says it.", "none"));
   };
+  /** Shows or hides what is known of a box. The drawing beside it keeps its size. */
+  const unfold = (shown: boolean): void => {
+    const svg = visible();
+    const before = svg?.clientWidth ?? 0;
+    detail.hidden = !shown;
+    if (svg === undefined || before === 0 || svg.clientWidth === before) return;
+    const [x, y, w, h] = boxOf(svg) as [number, number, number, number];
+    setBox(svg, [x, y, (w * svg.clientWidth) / before, h]);
+  };
   const showNode = (path: string): void => {
     const node = data.nodes[path];
     if (node === undefined) return;
-    detail.hidden = false;
+    unfold(true);
     detail.replaceChildren(make("h3", node.op), make("pre", node.text.trim(), "text line"));
     row("type", make("code", node.type));
     row("kernel", ...(node.kernels.length > 0 ? node.kernels.map(chip) : ["none: it needs no work of its own"]));
@@ -194,7 +207,9 @@ export function behave(): void {
   }
   const pick = (box: Element | null): void => {
     choose(box);
-    detail.hidden = box === null;
+    unfold(box !== null);
+    const frame = box?.closest("svg")?.getBoundingClientRect();
+    if (box !== null && frame !== undefined && box.getBoundingClientRect().right > frame.right) center(box);
     const [node, kernel] = [box?.getAttribute("data-node"), box?.getAttribute("data-kernel")];
     if (node != null) {
       history.replaceState(null, "", `#node-${node}`);
@@ -247,7 +262,7 @@ export function behave(): void {
     if (target instanceof HTMLDetailsElement) target.open = true;
     if (node !== undefined && data.nodes[node] !== undefined) {
       const box =
-        document.getElementById(`node-${node}`) ??
+        document.querySelector(`[data-node="${node}"]`) ??
         document.querySelector(`[data-kernel="${data.nodes[node].kernels[0]}"]`);
       const tab = document.getElementById(box?.closest(".canvas")?.getAttribute("aria-labelledby") ?? "");
       if (tab !== null) openTab(tab);

@@ -67,13 +67,14 @@ export class Excerpts {
     for (const line of marked.keys())
       for (let at = Math.max(1, line - around); at <= Math.min(all.length, line + around); at++) shown.add(at);
     const rows: Html[] = [];
+    const indent = indentOf([...shown].map((at) => all[at - 1]!));
     let last: number | undefined;
     for (const at of [...shown].sort((a, b) => a - b)) {
       if (last !== undefined && at > last + 1) rows.push(html`<span class="ln gap"><i></i><b>⋯</b></span>`);
       const names = marked.get(at);
       const title = names === undefined || names.size === 0 ? "" : html` title="${[...names].join(", ")}"`;
       rows.push(
-        html`<span class="ln${names === undefined ? "" : " hit"}"${title}><i>${at}</i><b>${paint(all[at - 1]!)}</b></span>`,
+        html`<span class="ln${names === undefined ? "" : " hit"}"${title}><i>${at}</i><b>${paint(all[at - 1]!.slice(indent))}</b></span>`,
       );
       last = at;
     }
@@ -86,6 +87,12 @@ export class Excerpts {
     if (lines === undefined && text !== undefined) this.lines.set(file, (lines = text.split(/\r?\n/)));
     return lines;
   }
+}
+
+/** The blanks that all lines begin with. */
+function indentOf(lines: readonly string[]): number {
+  const written = lines.filter((line) => line.trim() !== "");
+  return written.length === 0 ? 0 : Math.min(...written.map((line) => line.length - line.trimStart().length));
 }
 
 function commonFolder(files: readonly string[]): string {

@@ -91,7 +91,7 @@ td.to{color:var(--muted)}td.why{color:var(--muted);font-size:12.5px}
 .code .places{margin:8px 0;padding-left:28px}
 .ln{display:block;width:max-content;min-width:100%;padding-right:12px}.ln i{display:inline-block;width:42px;padding-right:10px;text-align:right;color:var(--muted);font-style:normal;opacity:.8;user-select:none}.ln b{font-weight:400;white-space:pre}
 .ln.hit,tr.hit td.text{background:var(--mark)}.ln.gap{color:var(--muted)}
-.annotated table{width:100%;font:12.5px/1.55 var(--mono)}.annotated td{padding:1px 10px 1px 0}.annotated td.line{width:42px;text-align:right;color:var(--muted);opacity:.8;user-select:none}
+.annotated table{width:100%;font:12.5px/1.55 var(--mono)}.annotated td{padding:1px 10px 1px 0}.annotated td.line{width:42px;padding-left:10px;text-align:right;color:var(--muted);opacity:.8;user-select:none}
 .annotated td.text{white-space:pre;padding-left:4px}.annotated td.share{font-family:var(--sans);width:110px}.annotated td.chips{font-family:var(--sans);min-width:140px;max-width:340px}.annotated tr.gap td{color:var(--muted);padding-left:46px}
 .annotated tr:not(.hit){color:var(--muted)}
 .t-comment{color:light-dark(#7b8188,#868c95);font-style:italic}.t-string{color:light-dark(#2f7d46,#8fcf9f)}.t-number{color:light-dark(#8a4b08,#e0a96d)}.t-word{color:light-dark(#7a3aa5,#c79bea)}
@@ -106,12 +106,12 @@ td.to{color:var(--muted)}td.why{color:var(--muted);font-size:12.5px}
 .canvas{height:calc(100vh - 236px);min-height:440px;overflow:hidden;background:var(--card) radial-gradient(light-dark(#ececea,#24262a) 1px,transparent 1px) 0 0/18px 18px}
 svg.drawing{width:100%;height:100%;display:block;cursor:grab;touch-action:none;user-select:none}svg.drawing:active{cursor:grabbing}
 .detail{border-left:1px solid var(--line);padding:14px 16px;overflow:auto;height:calc(100vh - 236px);min-height:440px;font-size:13px}.detail h3{margin:0 0 8px}
-.detail .row{display:flex;gap:10px;margin:8px 0}.detail .label{color:var(--muted);flex:none;width:56px}.detail .value{min-width:0;overflow-wrap:anywhere}.detail .go{display:inline-block;margin:2px 0 6px}
+.detail .row{display:flex;gap:10px;margin:8px 0}.detail .label{color:var(--muted);flex:none;width:56px}.detail .value{min-width:0;overflow-wrap:anywhere}.detail .value code{background:var(--sunk);border:1px solid var(--line);border-radius:5px;padding:0 6px;margin-right:4px}.detail .go{display:inline-block;margin:2px 0 6px}
 .detail figure{margin-top:10px}
 .drawing text{font-family:var(--sans);fill:var(--text)}.drawing .title{font-size:13px;font-weight:600}.drawing .sub{font-size:11px;fill:var(--muted)}
 .box>rect{fill:var(--fill,var(--card));stroke:var(--edge,light-dark(#c4c6ca,#4a4e55));stroke-width:1.1}
-.box.operation>.sub,.box.param>.sub,.box.result>.sub{font-family:var(--mono);font-size:10.5px}
-.box>.title{fill:var(--ink,var(--text))}.box.param>rect,.box.result>rect{fill:var(--sunk);stroke-dasharray:none}.box.param .title,.box.result .title{font-weight:500}
+.box.operation>.sub,.box.param>.sub,.box.constant>.sub,.box.result>.sub{font-family:var(--mono);font-size:10.5px}
+.box>.title{fill:var(--ink,var(--text))}.box.param>rect,.box.constant>rect,.box.result>rect{fill:var(--sunk);stroke-dasharray:none}.box.param .title,.box.constant .title,.box.result .title{font-weight:500}
 .box.control>rect{fill:light-dark(#f7f7f5,#17191b)}
 .block{fill:var(--card);stroke:var(--line)}
 .box[role=button]{cursor:pointer}.box[role=button]:hover>rect{stroke-width:2}.box:focus-visible{outline:none}.box:focus-visible>rect,.box.chosen>rect{stroke:var(--accent);stroke-width:2.4}
