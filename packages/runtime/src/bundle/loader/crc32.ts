@@ -5,6 +5,13 @@ const tables = new Int32Array(2048);
 
 /** As eight lower-case hexadecimal digits. */
 export function crc32(bytes: Uint8Array): string {
+  // Node's own, where there is one: what runs for the first time in JavaScript takes twenty times as long.
+  const zlib = globalThis.process?.getBuiltinModule?.("node:zlib");
+  const sum = zlib?.crc32?.(bytes) ?? remainder(bytes);
+  return sum.toString(16).padStart(8, "0");
+}
+
+function remainder(bytes: Uint8Array): number {
   const t = tables;
   for (let i = 0; t[2047] === 0 && i < 2048; i++) {
     let rest = i < 256 ? i : t[i - 256]!;
@@ -29,5 +36,5 @@ export function crc32(bytes: Uint8Array): string {
       t[b >>> 24]!;
   }
   for (; at < bytes.length; at++) rest = (rest >>> 8) ^ t[(rest ^ bytes[at]!) & 255]!;
-  return (~rest >>> 0).toString(16).padStart(8, "0");
+  return ~rest >>> 0;
 }
