@@ -3,11 +3,12 @@
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { emitWat, schedule } from "@sinter/codegen-wasm";
-import { expressionScope, printGraph, printLoopKernel, printNests } from "@sinter/ir";
-import { lower, planMemory, simplify } from "@sinter/passes";
+import { emitWat } from "@sinter/codegen-wasm";
+import { printGraph, printNests } from "@sinter/ir";
 import { spec } from "sinter";
 import { printPlan } from "../../packages/runtime/src/print-plan.ts";
+import { kernelTexts, whereIn } from "../../packages/runtime/src/stage-text.ts";
+import { lowerToLoops, readNotes } from "../../packages/runtime/src/stages.ts";
 import { layer } from "./worked-example.ts";
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -19,29 +20,25 @@ export function stageTexts(): ReadonlyMap<string, string> {
   const lowered = layer.lower(spec([32, 64]), spec([64, 16]), spec([16]));
   const source = readFileSync(join(here, "worked-example.ts"), "utf8");
   const traced = printGraph(lowered.graph, { locs: true });
-  const simplified = simplify(lowered.graph, {});
-  return expressionScope(() => {
-    const nests = lower(simplified, {});
-    const loops = schedule(nests, features);
-    const plan = planMemory(loops, { alignment: 64 });
-    const wat = emitWat(loops, plan, { ...features, memory: "unshared", owner: "import" });
-    const kernels = loops.kernels.map((kernel) => printLoopKernel(kernel));
-    const same = printGraph(simplified, { locs: true }) === traced;
-    return new Map([
-      ["source", fence("ts", source.slice(source.indexOf("export const")).replace("export ", ""))],
-      ["trace", fence("text", traced)],
-      [
-        "simplified",
-        same ? "Here it finds nothing left to do: the text is the same." : fence("text", printGraph(simplified)),
-      ],
-      ["nests", fence("text", printNests(nests, { notes: true }))],
-      ["loops-product", fence("text", excerpt(kernels[0]!, /^ {4}for k/, 1, 8))],
-      ["loops-reduce", fence("text", kernels[1]!)],
-      ["plan", fence("text", printPlan(loops, plan))],
-      ["run", fence("wat", excerpt(wat, /\(func \$run /, 0, 60))],
-      ["wat-reduce", fence("wat", excerpt(functionText(wat, "$k1_reduce_mul"), /^ *\(loop /, 0, 26))],
-    ]);
-  });
+  const made = lowerToLoops(lowered.graph, { backend: "wasm" }, features, readNotes);
+  const { simplified, nests, loops, plan } = made;
+  const wat = emitWat(loops, plan, { ...features, memory: "unshared", owner: "import" });
+  const kernels = kernelTexts(made);
+  const same = printGraph(simplified, { locs: true }) === traced;
+  return new Map([
+    ["source", fence("ts", source.slice(source.indexOf("export const")).replace("export ", ""))],
+    ["trace", fence("text", traced)],
+    [
+      "simplified",
+      same ? "Here it finds nothing left to do: the text is the same." : fence("text", printGraph(simplified)),
+    ],
+    ["nests", fence("text", printNests(nests, { where: whereIn(simplified) }))],
+    ["loops-product", fence("text", excerpt(kernels[0]!, /^ {4}for k/, 1, 8))],
+    ["loops-reduce", fence("text", kernels[1]!)],
+    ["plan", fence("text", printPlan(loops, plan))],
+    ["run", fence("wat", excerpt(wat, /\(func \$run /, 0, 60))],
+    ["wat-reduce", fence("wat", excerpt(functionText(wat, "$k1_reduce_mul"), /^ *\(loop /, 0, 26))],
+  ]);
 }
 
 function fence(language: string, text: string): string {

@@ -23,6 +23,9 @@ export interface Made {
   readonly program: WasmProgram;
 }
 
+/** All but the module. */
+export type LoopStages = Omit<Made, "program">;
+
 /** One kernel of a program: what one run of it does. */
 export interface KernelCost extends KernelWork {
   /** Made of the names of the operations that it holds. */

@@ -20,7 +20,7 @@ import {
   regionAt,
   visitSteps,
 } from "@sinter/ir";
-import type { Made } from "./cost.ts";
+import type { LoopStages, Made } from "./cost.ts";
 import { printPlan } from "./print-plan.ts";
 import { theMachine } from "./session.ts";
 
@@ -52,7 +52,7 @@ export function stageText(stage: StageName, graph: Graph, made: () => Made): str
 }
 
 /** Which operations share a kernel, and why others do not. */
-function fusionText({ nests, simplified }: Made): string {
+export function fusionText({ nests, simplified }: LoopStages): string {
   const where = whereIn(simplified);
   const steps = printNestSteps(nests.steps, ({ kernel, nodes }) => {
     const places = where(nodes);
@@ -69,13 +69,13 @@ function fusionText({ nests, simplified }: Made): string {
   return `${nests.name}: ${count(kernelNodes(nests).length)}\n${steps}${notes.join("")}`;
 }
 
-export function loopsText(made: Made): string {
+export function loopsText(made: LoopStages): string {
   const kernels = kernelTexts(made);
   return kernels.length === 0 ? `// ${made.loops.name}: no kernels\n` : kernels.join("\n");
 }
 
 /** The loops of each kernel. */
-export function kernelTexts({ loops, simplified }: Made): string[] {
+export function kernelTexts({ loops, simplified }: LoopStages): string[] {
   const places = placesOfKernels(loops, simplified);
   return loops.kernels.map((kernel, k) => printLoopKernel(kernel, places[k]));
 }
@@ -84,7 +84,7 @@ const count = (kernels: number): string =>
   kernels === 0 ? "no kernels" : `${kernels} ${kernels === 1 ? "kernel" : "kernels"}`;
 
 /** The WebAssembly text of a program that was made for this machine. */
-export function watOf({ loops, plan, simplified }: Made): ProgramText {
+export function watOf({ loops, plan, simplified }: LoopStages): ProgramText {
   const places = placesOfKernels(loops, simplified);
   const comments = loops.kernels.map(({ name }, k) => (places[k] === "" ? name : `${name}: ${places[k]}`));
   const target = { ...probeFeatures(), memory: theMachine().heap.kind, owner: "import" } as const;

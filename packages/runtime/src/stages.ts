@@ -18,7 +18,7 @@ import {
   simplify,
   verifyPlan,
 } from "@sinter/passes";
-import { type Cost, costOf, type Made } from "./cost.ts";
+import { type Cost, costOf, type LoopStages, type Made } from "./cost.ts";
 import { theMachine } from "./session.ts";
 import { type StageName, stageText } from "./stage-text.ts";
 
@@ -33,9 +33,6 @@ export interface CompileOptions {
   /** Makes the program tell a clock when its steps begin and are done. */
   readonly instrument?: boolean;
 }
-
-/** Scheduled loops in planned memory, and what they were made of. */
-export type LoopStages = Omit<Made, "program">;
 
 /** What each pass makes. */
 export interface PassResults {
