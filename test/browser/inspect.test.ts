@@ -55,7 +55,7 @@ describe.skipIf(reason !== undefined)("the page in a browser", () => {
   async function visit(page: Page, name: string): Promise<void> {
     for (const [i, id] of sections.entries()) {
       await page.keyboard.press(String(i + 1));
-      await expect.poll(() => shownSection(page)).toEqual([id]);
+      await expect.poll(() => shownSection(page), { timeout: 10_000 }).toEqual([id]);
       expect(await page.$$eval("nav a[aria-current]", (all) => all.map((a) => a.getAttribute("href")))).toEqual([
         `#${id}`,
       ]);
@@ -79,7 +79,7 @@ describe.skipIf(reason !== undefined)("the page in a browser", () => {
     await visit(page, "newton");
     const inside = inspection.nodes.find((node) => node.path.includes(".") && node.op === "div")!;
     await page.keyboard.press("2");
-    await expect.poll(() => shownSection(page)).toEqual(["graph"]);
+    await expect.poll(() => shownSection(page), { timeout: 10_000 }).toEqual(["graph"]);
     await page.locator(`[id="node-${inside.path}"]`).click({ position: { x: 5, y: 5 } });
     const detail = page.locator("#detail");
     await expect.poll(() => detail.locator("h3").textContent()).toBe("div");
@@ -88,7 +88,7 @@ describe.skipIf(reason !== undefined)("the page in a browser", () => {
     expect(await page.$$eval(".chosen", (all) => all.map((one) => one.id))).toEqual([`node-${inside.path}`]);
     await page.screenshot({ path: join(folder, "newton-chosen.png") });
     await detail.locator("a.chip").first().click();
-    await expect.poll(() => shownSection(page)).toEqual(["kernels"]);
+    await expect.poll(() => shownSection(page), { timeout: 10_000 }).toEqual(["kernels"]);
     expect(troubles).toEqual([]);
     await page.close();
   });
@@ -126,7 +126,7 @@ describe.skipIf(reason !== undefined)("the page in a browser", () => {
 
     await page.keyboard.press("4");
     await page.locator("#fusion a.node-link").first().click();
-    await expect.poll(() => shownSection(page)).toEqual(["graph"]);
+    await expect.poll(() => shownSection(page), { timeout: 10_000 }).toEqual(["graph"]);
     await expect.poll(() => page.locator("#detail").isVisible()).toBe(true);
     expect(troubles).toEqual([]);
     await page.close();

@@ -45,9 +45,9 @@ export function behave(): void {
     return typeof text === "string" ? text : textOf(text[0]).slice(text[1], text[2]);
   };
   const fill = (): void => {
-    // All are looked at before one is changed: each look behind a change would lay the page out anew.
-    const empty = [...document.querySelectorAll<HTMLElement>("pre[data-text]")];
-    for (const pre of empty.filter((one) => one.offsetParent !== null)) {
+    for (const pre of document.querySelectorAll<HTMLElement>("pre[data-text]")) {
+      // By what is open, not by what is laid out: asking for that lays everything out.
+      if (pre.closest("[hidden], details:not([open])") !== null) continue;
       pre.textContent = textOf(pre.dataset["text"]!);
       pre.removeAttribute("data-text");
     }
