@@ -6,7 +6,7 @@ import { type EntryPoint, emitModule, slotsOf } from "@sinter/codegen-wasm";
 import { printGraphWithData, sameData, staticDim, type TypedArray, type WasmFeatures } from "@sinter/ir";
 import { lowerToLoops } from "../stages.ts";
 import { declarations } from "./declarations.ts";
-import { manifestEnd } from "./loader/check.ts";
+import { manifestEnd, moduleSection, programChecksum } from "./loader/check.ts";
 import { crc32 } from "./loader/crc32.ts";
 import { typeText } from "./loader/dtypes.ts";
 import { manifestFile } from "./loader/fields.ts";
@@ -64,19 +64,14 @@ export function writeBundle(spec: BundleSpec): Files {
     files.set(file, bytes);
     return { file, bytes: bytes.length, crc32: crc32(bytes) };
   };
-  const builds = targets.map(({ build, file }, i): BuildFile => {
-    const features = ["simd128", "bulk-memory", ...(build === "simd" ? [] : ["relaxed-simd"])];
-    return { build, features, ...add(file, modules[i]!.bytes) };
-  });
   const place = (position: number): { address?: number } =>
     embed ? { address: modules[0]!.addresses[position]! } : {};
-  const manifest: Omit<Manifest, "crc32"> = {
+  const program: Omit<Manifest, "builds" | "crc32"> = {
     format: bundleFormat,
     abi: bundleAbi,
     name: spec.name,
     sinter: spec.sinter,
     ...(spec.license === undefined ? {} : { license: spec.license }),
-    builds,
     ...(embed || stored.length === 0 ? {} : { weights: add(weightsFile, writeSafetensors(stored)) }),
     variables: spec.variables.map(({ name, dtype, shape, trainable }, i) => ({
       name,
@@ -96,11 +91,22 @@ export function writeBundle(spec: BundleSpec): Files {
     ...selfTestOf(spec, add),
     ...(spec.graphs === true ? { graphs: spec.functions.flatMap((f) => graphFiles(f, add)) } : {}),
   };
+  const builds = targets.map(({ build, file }, i): BuildFile => {
+    const features = ["simd128", "bulk-memory", ...(build === "simd" ? [] : ["relaxed-simd"])];
+    return { build, features, ...add(file, withSection(modules[i]!.bytes, programChecksum(program))) };
+  });
+  const manifest = { ...program, builds };
   files.set(manifestFile, manifestBytes(manifest));
   files.set("index.js", loaderFile(manifest));
   files.set("selftest.js", new TextEncoder().encode(selfTestSource));
   files.set("index.d.ts", new TextEncoder().encode(declarations(manifest)));
   return new Map([...files].sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** The module with a checksum as a custom section behind all others. */
+export function withSection(module: Uint8Array, checksum: string): Uint8Array {
+  const content = new TextEncoder().encode(`${String.fromCharCode(moduleSection.length)}${moduleSection}${checksum}`);
+  return Uint8Array.from([...module, 0, content.length, ...content]);
 }
 
 function entryName(name: string): string {

@@ -1,9 +1,10 @@
 // A bundle with a function of every kind, from graphs written by hand, and ways to change its files.
 import { type Graph, parseGraph } from "@sinter/ir";
+import { programChecksum } from "../../src/bundle/loader/check.ts";
 import { crc32 } from "../../src/bundle/loader/crc32.ts";
 import type { Manifest } from "../../src/bundle/manifest.ts";
 import type { BundleSpec, FunctionSpec, SpecTree } from "../../src/bundle/spec.ts";
-import { manifestBytes } from "../../src/bundle/write.ts";
+import { manifestBytes, withSection } from "../../src/bundle/write.ts";
 
 const leaf = (index: number, dtype: "f32" | "f64" | "i32" | "u32" | "bool", shape: readonly number[]): SpecTree => ({
   kind: "tensor",
@@ -185,6 +186,22 @@ export function withManifest(files: ReadonlyMap<string, Uint8Array>, manifest: u
   return new Map([...files, ["manifest.json", manifestBytes(manifest as Omit<Manifest, "crc32">)]]);
 }
 
+/** The same, with modules that say that they were written with this manifest: nothing but its fields can be wrong. */
+export function withSealedManifest(files: ReadonlyMap<string, Uint8Array>, manifest: unknown): Map<string, Uint8Array> {
+  const program = manifest as Omit<Manifest, "crc32">;
+  const own = new Map(files);
+  for (const name of ["program.wasm", "program.relaxed.wasm"]) {
+    const code = files.get(name)!;
+    const bare = code.subarray(0, code.length - withSection(new Uint8Array(0), "xxxxxxxx").length);
+    const sealed = withSection(bare, programChecksum(program));
+    own.set(name, sealed);
+    const entries = Array.isArray(program.builds) ? (program.builds as unknown[]) : [];
+    for (const entry of entries as ({ file?: unknown; crc32: string } | null)[])
+      if (entry?.file === name && entry.crc32 === crc32(code)) entry.crc32 = crc32(sealed);
+  }
+  return withManifest(own, manifest);
+}
+
 /** The files with another content of one, which the manifest says is right. */
 export function withFile(
   files: ReadonlyMap<string, Uint8Array>,
@@ -200,4 +217,9 @@ export function withFile(
   };
   visit(manifest);
   return withManifest(new Map([...files, [name, bytes]]), manifest);
+}
+
+/** The manifest that begins like this and ends with the checksum of it. */
+export function sign(body: string): Uint8Array {
+  return new TextEncoder().encode(`${body}"crc32": "${crc32(new TextEncoder().encode(body))}"\n}\n`);
 }

@@ -94,6 +94,19 @@ function tree(value: unknown, path: string): void {
   trees[(value as TreeEntry).kind]!(value, path);
 }
 
+/** The section of a module that holds the checksum of what the manifest says of it. */
+export const moduleSection = "sinter";
+
+/** The checksum of all that decides how a program is called: a module runs with the manifest it was written with. */
+export function programChecksum({
+  variables,
+  constants,
+  functions,
+  calls,
+}: Omit<Manifest, "builds" | "crc32">): string {
+  return crc32(new TextEncoder().encode(JSON.stringify([variables, constants, functions, calls])));
+}
+
 /** Throws a `BundleError` for whatever a loader could not rely on. */
 export function checkManifest(bytes: Uint8Array): Manifest {
   const body = bytes.subarray(0, Math.max(0, bytes.length - manifestEnd.length));

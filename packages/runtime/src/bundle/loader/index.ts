@@ -4,7 +4,7 @@
  */
 import type { BuildFile, BuildName, FileEntry } from "../manifest.ts";
 import { readSafetensors } from "../safetensors.ts";
-import { checkManifest } from "./check.ts";
+import { checkManifest, moduleSection, programChecksum } from "./check.ts";
 import { crc32 } from "./crc32.ts";
 import { fusedIn, missing } from "./engine.ts";
 import { BundleError, messageOf } from "./errors.ts";
@@ -58,10 +58,10 @@ export async function load(urls: () => Readonly<Record<string, URL>>, options: L
   const manifest = checkManifest(await origin.read(manifestFile));
   const build = choose(manifest.builds, options.build);
   const { weights } = manifest;
-  const [module, weightBytes] = await Promise.all([
-    readModule(origin, build),
-    weights === undefined ? undefined : readChecked(origin, weights),
-  ]);
+  const [module, weightBytes] = await Promise.all([readModule(origin, build), weights && readChecked(origin, weights)]);
+  const [written] = WebAssembly.Module.customSections(module, moduleSection);
+  if (new TextDecoder().decode(written) !== programChecksum(manifest))
+    throw new BundleError(`${build.file}: was not written with this manifest`);
   const log = options.log ?? ((text) => console.log(text));
   const parts: Parts = { manifest, build, module, weights: weightBytes, log };
   const instance = await start(parts);
