@@ -3,12 +3,14 @@
  * as everything else, when somebody reads a value or the graph has grown to its budget.
  */
 import { type Attrs, allocate, type DType, getOp, type HostTensor, type Loc } from "@sinter/ir";
-import { Buffer, HeapFullError, theMachine } from "@sinter/runtime";
+import { Buffer, HeapFullError, isTrap, theMachine } from "@sinter/runtime";
+import { currentBackend } from "./backend.ts";
+import { trapError } from "./debug/trap.ts";
 import { type Frame, finishedTrace, setGround } from "./frame.ts";
 import { Lazy, lazyFromData, type Ref, type Traced } from "./lazy.ts";
 import { explained } from "./memory.ts";
 import { periodOf } from "./period.ts";
-import { check, cone, pieceOf, programOf, typeOfLazy } from "./piece.ts";
+import { check, cone, graphOf, pieceOf, programOf, typeOfLazy } from "./piece.ts";
 
 /** Most nodes that are pending at a time. */
 export const nodeBudget = 256;
@@ -223,7 +225,7 @@ class EagerFrame implements Frame {
       executable.execute(pointers);
     } catch (error) {
       for (const buffer of buffers) buffer.release();
-      throw error;
+      throw isTrap(error) ? trapError(error, graphOf(inside, piece), { backend: currentBackend() }, []) : error;
     }
     this.flushes++;
     this.forget(leaving);

@@ -98,7 +98,8 @@ export function programOf(inside: ReadonlySet<Lazy>, piece: Piece): Compiled {
     : compileAlias(piece.key, () => graphOf(inside, piece), options);
 }
 
-function graphOf(inside: ReadonlySet<Lazy>, { leaves, outputs }: Piece): Graph {
+/** The graph of a piece, with the lines of its operations. */
+export function graphOf(inside: ReadonlySet<Lazy>, { leaves, outputs }: Piece): Graph {
   const b = new Builder("eager");
   const values = new Map<Lazy, Value>();
   leaves.forEach((leaf, i) => {
