@@ -149,7 +149,7 @@ describe("text", () => {
   test("a table, what took longest first", () => {
     const text = String(profile(few, (x: Tensor, w: Tensor) => matmul(x, w).sum(), ones([64, 64]), ones([64, 64])));
     const lines = text.split("\n");
-    expect(lines[0]).toMatch(/ \(median of 3 calls\)$/);
+    expect(lines[0]).toMatch(/ \(medians of 3 calls\)$/);
     expect(lines[2]).toMatch(/^kernel +schedule +runs +time +share +GFLOP\/s +GB\/s +of peak +where$/);
     const times = lines.findIndex((line) => line.startsWith("outside of kernels"));
     expect(lines[times + 1]).toMatch(/^total +2 +\S+ (ns|us|ms|s) +100\.0%/);

@@ -162,12 +162,10 @@ function report(name: string, timed: TimedProgram | undefined, repeats: number, 
     return time < (calls[s]! * inside) / 10 ? 0 : time;
   };
   const times = steps.map((_, s) => median(runs.map((run) => timeOf(run, s))));
-  const whole = median(runs.map(({ total, calls }) => total - outside * calls.reduce((n, c) => n + c, 0)));
-  // A clock that counts coarsely may find more inside than outside.
-  const milliseconds = Math.max(
-    whole,
-    times.reduce((n, t) => n + t, 0),
-  );
+  // Medians of parts, not of their sum: whatever else the machine does meanwhile hits another part each time.
+  const outsideOf = (run: TimedRun): number => run.total - sum(run.times) - (outside - inside) * sum(run.calls);
+  const between = Math.max(0, median(runs.map(outsideOf)));
+  const milliseconds = sum(times) + between;
   const kernels = steps.map((step, s) => {
     const calls = median(runs.map((run) => run.calls[s]!));
     return kernelProfile(step, calls, times[s]!, milliseconds, peaks);
@@ -183,6 +181,12 @@ function report(name: string, timed: TimedProgram | undefined, repeats: number, 
     eventCount: timed?.eventCount() ?? 0,
     lastMilliseconds: runs.at(-1)?.total ?? 0,
   });
+}
+
+function sum(list: Iterable<number>): number {
+  let total = 0;
+  for (const each of list) total += each;
+  return total;
 }
 
 function kernelProfile(

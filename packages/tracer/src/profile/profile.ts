@@ -71,7 +71,7 @@ export class Profile {
   readonly repeats: number;
   /** In the order of the program. */
   readonly kernels: readonly KernelProfile[];
-  /** One call of the program: the median, the clock's own time subtracted. */
+  /** One call of the program: the medians of its parts together, the clock's own time subtracted. */
   readonly milliseconds: number;
   /** The part of it that no kernel took. */
   readonly outsideMilliseconds: number;
@@ -106,7 +106,7 @@ export class Profile {
       percentText(k.share),
       k.gflops === 0 ? "" : numberText(k.gflops),
       k.gbs === 0 ? "" : numberText(k.gbs),
-      k.ofPeak === 0 ? "" : `${percentText(k.ofPeak)} ${k.bound}`,
+      k.ofPeak === 0 ? "" : `${percentText(k.ofPeak).padStart(6)} ${k.bound}`,
       shortened(placesText(k.locs.map(inFile))),
     ];
     const rest = sorted.slice(mostRows);
@@ -132,12 +132,12 @@ export class Profile {
         percentText(1),
         rate(sum(kernels, (k) => k.flops)),
         rate(sum(kernels, (k) => k.bytes)),
-        percentText(milliseconds === 0 ? 0 : sum(kernels, (k) => k.ofPeak * k.milliseconds) / milliseconds),
+        percentText(milliseconds === 0 ? 0 : sum(kernels, (k) => k.ofPeak * k.milliseconds) / milliseconds).padStart(6),
       ],
     ];
-    const calls = `median of ${this.repeats} ${this.repeats === 1 ? "call" : "calls"}`;
+    const calls = `medians of ${this.repeats} ${this.repeats === 1 ? "call" : "calls"}`;
     return [
-      `${this.name}: ${durationText(milliseconds)} (${calls})`,
+      `${this.name}: ${durationText(milliseconds).trim()} (${calls})`,
       "",
       table(
         ["kernel", "schedule", "runs", "time", "share", "GFLOP/s", "GB/s", "of peak", "where"],
