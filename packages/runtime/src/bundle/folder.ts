@@ -1,23 +1,22 @@
 /** Writes the files of a bundle into a folder of the machine (Node, Deno, Bun), all or none. */
-import type * as FileSystem from "node:fs";
 import { messageOf } from "./loader/errors.ts";
 import { manifestFile } from "./loader/fields.ts";
 import { bundleFormat } from "./manifest.ts";
 
-type Fs = Pick<
-  typeof FileSystem,
-  | "closeSync"
-  | "existsSync"
-  | "fsyncSync"
-  | "mkdirSync"
-  | "openSync"
-  | "readdirSync"
-  | "readFileSync"
-  | "renameSync"
-  | "rmSync"
-  | "statSync"
-  | "writeSync"
->;
+/** What is used of node:fs, written out: declarations of the package must not need those of Node. */
+export interface Fs {
+  closeSync(handle: number): void;
+  existsSync(path: string): boolean;
+  fsyncSync(handle: number): void;
+  mkdirSync(path: string, options: { readonly recursive: true }): unknown;
+  openSync(path: string, flags: string): number;
+  readdirSync(path: string): string[];
+  readFileSync(path: string, encoding: "utf8"): string;
+  renameSync(from: string, to: string): void;
+  rmSync(path: string, options: { readonly recursive: true; readonly force?: true }): void;
+  statSync(path: string): { isDirectory(): boolean };
+  writeSync(handle: number, bytes: Uint8Array, offset: number, length: number): number;
+}
 
 /**
  * Writes a bundle. Everything is written and flushed beside `outDir` first. A bundle that is there is replaced by two
@@ -26,7 +25,10 @@ type Fs = Pick<
  * something other than a bundle in it, and changes nothing then.
  */
 export async function writeFolder(files: ReadonlyMap<string, Uint8Array>, outDir: string): Promise<void> {
-  const [fs, path] = await Promise.all([load<typeof FileSystem>("fs"), load<typeof import("node:path")>("path")]);
+  const [fs, path] = await Promise.all([
+    load<typeof import("node:fs")>("fs"),
+    load<typeof import("node:path")>("path"),
+  ]);
   replaceFolder(fs, files, path.resolve(outDir));
 }
 
