@@ -85,18 +85,18 @@ test.skipIf(deno === undefined || !fullRun)("training begun in Deno goes on in N
 
 test.skipIf(noBrowser !== undefined)("a page loads the files of its build and nothing else", async () => {
   const job: Job = {
-    bundle: "digits-file",
+    bundle: "digits",
     build: "simd",
-    calls: cases.find(({ name }) => name === "digits-file")!.calls,
+    calls: cases.find(({ name }) => name === "digits")!.calls,
   };
   const { requests } = await visit(browser!, "page", files, [job]);
-  expect(requests.filter((path) => path.startsWith("digits-file/")).sort()).toEqual([
-    "digits-file/index.js",
-    "digits-file/manifest.json",
-    "digits-file/program.wasm",
-    "digits-file/weights.safetensors",
+  expect(requests.filter((path) => path.startsWith("digits/")).sort()).toEqual([
+    "digits/index.js",
+    "digits/manifest.json",
+    "digits/program.wasm",
+    "digits/weights.safetensors",
   ]);
-  expect(requests.filter((path) => !path.startsWith("digits-file/"))).toEqual([
+  expect(requests.filter((path) => !path.startsWith("digits/"))).toEqual([
     "index.html",
     "page.js",
     "job.js",

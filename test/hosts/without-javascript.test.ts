@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, expect, test } from "vitest";
 import type { Manifest, SlotEntry, Source } from "../../packages/runtime/src/bundle/manifest.ts";
 import { fullRun } from "../support/fuzz.ts";
-import { digits } from "./cases.ts";
+import { embedded } from "./cases.ts";
 import { commandHosts, writeFiles } from "./command-hosts.ts";
 import { type Encoded, fromHex, toHex } from "./job.ts";
 
@@ -54,7 +54,7 @@ const folder = mkdtempSync(join(tmpdir(), "sinter-c-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 test.skipIf(typeof tools === "string")("a C program answers the same bits", async () => {
-  const { name, files, calls } = digits("embed");
+  const { name, files, calls } = embedded();
   const manifest = JSON.parse(new TextDecoder().decode(files.get("manifest.json"))) as Manifest;
   const build = manifest.builds.find((each) => each.build === "simd")!;
   const { entry, slots, outs } = manifest.functions[0]!;
