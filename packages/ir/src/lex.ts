@@ -64,11 +64,15 @@ function match(source: string, offset: number): Token | undefined {
   return undefined;
 }
 
+/** How deep parentheses, statements and regions may lie in each other, so that no text exhausts the stack. */
+const deepest = 200;
+
 /** A position in a list of tokens, with what every rule of a grammar needs. */
 export class Cursor {
   private readonly source: string;
   private readonly tokens: readonly Token[];
   private position = 0;
+  private depth = 0;
 
   constructor(source: string) {
     this.source = source;
@@ -119,6 +123,14 @@ export class Cursor {
     if (token.kind !== kind) this.fail(`expected ${what}`, token, true);
     this.position++;
     return token;
+  }
+
+  /** Reads something that may hold others of its kind. */
+  nested<T>(read: () => T): T {
+    if (++this.depth > deepest) this.fail("nested too deeply");
+    const out = read();
+    this.depth--;
+    return out;
   }
 
   /** `open item, item close`, items separated by commas; may be empty. */

@@ -190,7 +190,7 @@ class GraphParser {
       attrs[literal.attr] = this.data(literal.tokens, dtype ?? c.fail("a constant needs a type", opToken));
     }
     const regions: Graph[] = [];
-    while (c.at("graph")) regions.push(new GraphParser(c, this.options).graph());
+    while (c.at("graph")) regions.push(c.nested(() => new GraphParser(c, this.options).graph()));
     const results = names.map((token, i) => this.define(token, types[i]!));
     return { op: opToken.text, operands, groups, attrs: attrs as Attrs, regions, results };
   }
@@ -232,8 +232,9 @@ class GraphParser {
     const out: Record<string, AttrValue> = {};
     c.list("{", "}", () => {
       const name = c.take("name", "the name of an attribute");
-      const kind = kinds[name.text] ?? c.fail(`op ${op} has no attribute ${name.text}`, name);
-      if (name.text in out) c.fail(`attribute ${name.text} is given twice`, name);
+      const known = Object.hasOwn(kinds, name.text) ? kinds[name.text] : undefined;
+      const kind = known ?? c.fail(`op ${op} has no attribute ${name.text}`, name);
+      if (Object.hasOwn(out, name.text)) c.fail(`attribute ${name.text} is given twice`, name);
       c.expect("=");
       if (kind === "data" && c.at("[")) {
         out[name.text] = undefined;
@@ -308,9 +309,11 @@ class GraphParser {
 
   /** sum of `2*atom`, `atom` and numbers */
   private dim(): IndexExpr {
-    let out = this.term();
-    while (this.c.accept("+")) out = addIndex(out, this.term());
-    return out;
+    return this.c.nested(() => {
+      let out = this.term();
+      while (this.c.accept("+")) out = addIndex(out, this.term());
+      return out;
+    });
   }
 
   private term(): IndexExpr {

@@ -107,7 +107,7 @@ function verifyNode(graph: Graph, node: Node, i: number, defined: ReadonlySet<Va
       fail(graph, { line: i, at: name }, `operand ${name} is not defined before its use`);
     }
   for (const name of Object.keys(node.attrs))
-    if (!(name in def.attrs) && node.attrs[name] !== undefined)
+    if (!Object.hasOwn(def.attrs, name) && node.attrs[name] !== undefined)
       fail(graph, { line: i, at: node.op }, `op ${node.op} has no attribute ${name}`);
   const total = node.groups.reduce((n, g) => n + g.count, 0);
   const names = node.groups.map((g) => g.name).join(", ");
