@@ -37,11 +37,14 @@ export function nodeOptions(code: string): string[] {
   return options?.split(" ") ?? [];
 }
 
-/** Output as it is compared: line endings and trailing white space do not count. */
+/**
+ * Output as it is compared: line endings and trailing white space do not count, nor does where a kernel was written, which
+ * depends on where the example lies.
+ */
 export function normalizeOutput(output: string): string {
   return output
     .split(/\r?\n/)
-    .map((line) => line.trimEnd())
+    .map((line) => line.replace(/ {2}\/\/ \S+\.[jt]s:\d+ .*$/, "").trimEnd())
     .join("\n")
     .trim();
 }
