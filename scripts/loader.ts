@@ -49,7 +49,8 @@ async function compiled(options: BuildOptions): Promise<string> {
     charset: "utf8",
     legalComments: "none",
   });
-  return result.outputFiles![0]!.text;
+  // The compiler drops what tells bundlers to leave an import alone.
+  return result.outputFiles![0]!.text.replace("import([", "import(/* webpackIgnore: true */ /* @vite-ignore */[");
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -26,11 +26,13 @@ export function fromFiles(files: Files): Origin {
   return { read, readModule: async (name) => ({ bytes: await read(name) }) };
 }
 
-/** `urls`: of each file, by name. */
-export function fromUrls(urls: (name: string) => URL): Origin {
+/** `places`: of each file, by name; absolute, where there is no page to be relative to. */
+export function fromUrls(places: (name: string) => string | URL): Origin {
   const open = async (name: string): Promise<Uint8Array | Response> => {
-    const url = urls(name);
+    let place = places(name);
     try {
+      const url = new URL(place, globalThis.location?.href);
+      place = url;
       if (url.protocol === "file:") {
         // In pieces, so that no bundler for browsers looks for it.
         const fs = (await import(/* webpackIgnore: true */ /* @vite-ignore */ ["node:fs", "promises"].join("/"))) as {
@@ -39,10 +41,10 @@ export function fromUrls(urls: (name: string) => URL): Origin {
         return await fs.readFile(url);
       }
       const response = await fetch(url);
-      if (!response.ok) throw new Error(`${url.href} answers ${response.status}`);
+      if (!response.ok) throw new Error(`status ${response.status}`);
       return response;
     } catch (error) {
-      throw new BundleError(`${name}: cannot be read: ${messageOf(error)}`);
+      throw new BundleError(`${name}: cannot be read from ${place}: ${messageOf(error)}`);
     }
   };
   const bytesOf = async (name: string, got: Uint8Array | Response): Promise<Uint8Array> => {

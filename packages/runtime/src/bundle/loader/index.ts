@@ -113,8 +113,8 @@ function originOf(urls: () => Readonly<Record<string, URL>>, { base, files }: Lo
     const known = urls();
     return fromUrls((name) => known[name] ?? new URL(name, known[manifestFile]));
   }
-  const folder = new URL(String(base).replace(/\/?$/, "/"), globalThis.location?.href);
-  return fromUrls((name) => new URL(name, folder));
+  const folder = String(base).replace(/\/?$/, "/");
+  return fromUrls((name) => folder + name);
 }
 
 function choose(builds: readonly BuildFile[], wanted: BuildName | undefined): BuildFile {
