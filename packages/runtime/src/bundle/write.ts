@@ -6,10 +6,9 @@ import { type EntryPoint, emitModule, slotsOf } from "@sinter/codegen-wasm";
 import { printGraphWithData, sameData, staticDim, type TypedArray, type WasmFeatures } from "@sinter/ir";
 import { lowerToLoops } from "../stages.ts";
 import { declarations } from "./declarations.ts";
-import { manifestEnd, moduleSection, programChecksum } from "./loader/check.ts";
 import { crc32 } from "./loader/crc32.ts";
 import { typeText } from "./loader/dtypes.ts";
-import { manifestFile } from "./loader/fields.ts";
+import { manifestEnd, manifestFile, moduleSection, vouched } from "./loader/vouch.ts";
 import { loaderSource, selfTestSource } from "./loader-source.ts";
 import {
   type BuildFile,
@@ -93,7 +92,7 @@ export function writeBundle(spec: BundleSpec): Files {
   };
   const builds = targets.map(({ build, file }, i): BuildFile => {
     const features = ["simd128", "bulk-memory", ...(build === "simd" ? [] : ["relaxed-simd"])];
-    return { build, features, ...add(file, withSection(modules[i]!.bytes, programChecksum(program))) };
+    return { build, features, ...add(file, withSection(modules[i]!.bytes, vouched(program))) };
   });
   const manifest = { ...program, builds };
   files.set(manifestFile, manifestBytes(manifest));
@@ -106,7 +105,10 @@ export function writeBundle(spec: BundleSpec): Files {
 /** The module with a checksum as a custom section behind all others. */
 export function withSection(module: Uint8Array, checksum: string): Uint8Array {
   const content = new TextEncoder().encode(`${String.fromCharCode(moduleSection.length)}${moduleSection}${checksum}`);
-  return Uint8Array.from([...module, 0, content.length, ...content]);
+  const out = new Uint8Array(module.length + 2 + content.length);
+  out.set(module);
+  out.set([0, content.length, ...content], module.length);
+  return out;
 }
 
 function entryName(name: string): string {
