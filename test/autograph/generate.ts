@@ -189,10 +189,11 @@ class Generator {
   private statement(scope: Scope): Statement {
     this.budget--;
     const { rng } = this;
+    if (rng.int(0, 7) === 0) return this.printed(scope);
     const simple = scope.depth >= maxDepth || this.budget <= 0;
     const kind = rng.int(0, simple ? 9 : 29);
     if (kind <= 4) return this.assignment(scope);
-    if (kind === 5) return rng.bool() ? this.local(scope) : this.printed(scope);
+    if (kind === 5) return this.local(scope);
     if (kind === 6) return scope.actions.length > 0 ? this.call(scope) : this.assignment(scope);
     if (kind <= 8) return this.jump(scope);
     if (kind === 9) return this.conditional(scope);

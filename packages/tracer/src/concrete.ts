@@ -292,9 +292,10 @@ export class Concrete {
       try {
         this.perform(this.compiled, results, host);
       } catch (error) {
+        // What the user's own checks and functions throw may look like a trap.
+        const trap = isTrap(error) && this.failure(results, host) !== error;
         for (const lazy of fresh) lazy?.buffer?.release();
         for (const lazy of results) lazy.buffer!.release();
-        const trap = isTrap(error);
         const lost = inPlace && trap ? stateOfOut.filter((_, k) => fresh[k] === undefined) : [];
         for (const at of lost) entries[at]!.lost = true;
         for (const lazy of used) lazy.release();
