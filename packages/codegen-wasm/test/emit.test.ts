@@ -14,10 +14,11 @@ import {
   printLoopFunc,
   type TypedArray,
   verifyLoopFunc,
+  workSteps,
 } from "@sinter/ir";
 import { describe, expect, test } from "vitest";
-import { binaryenBytes } from "../../../test/support/binaryen.ts";
-import { emit, emitWat } from "../src/emit/program.ts";
+import { binaryenBytes, parseWat } from "../../../test/support/binaryen.ts";
+import { emit, emitText, emitWat } from "../src/emit/program.ts";
 import { defaults, programOf, runFuncs, runModule, runProgram } from "./support/run-loops.ts";
 
 const { i32 } = loop;
@@ -257,6 +258,38 @@ describe("control steps", () => {
     expect(wat.match(/^ \(func \$/gm)?.length).toBe(5);
     expect(WebAssembly.validate(bytes as Uint8Array<ArrayBuffer>)).toBe(true);
     expect(emit(program, plan, defaults).bytes).toEqual(bytes);
+  });
+
+  test("an instrumented program says which step begins and is done", () => {
+    const { program, plan } = controlProgram([
+      { kind: "if", index: 0, branches: [[run(0)], [run(1), run(1)]] },
+      { kind: "for", count: 2, counter: 2, body: [run(2), { kind: "copy", from: 1, to: 4 }] },
+    ]);
+    const told: string[] = [];
+    const clock = {
+      enter: (step: number) => void told.push(`+${step}`),
+      leave: (step: number) => void told.push(`-${step}`),
+    };
+    runProgram(
+      program,
+      plan,
+      [Int32Array.of(1), new Float32Array(1), new Float32Array(1)],
+      { ...defaults, instrument: true },
+      clock,
+    );
+    // Steps are numbered in the order of the text: those of the branch not taken too.
+    expect(told.join(" ")).toBe("+1 -1 +2 -2 +3 -3 +4 -4 +3 -3 +4 -4");
+    expect(workSteps(program.steps)).toHaveLength(5);
+  });
+
+  test("texts of kernels are parts of the module's, comments above their entries", () => {
+    const { program, plan } = controlProgram([run(1), run(4), run(3)]);
+    const found = emitText(program, plan, defaults, ["", "first", "", "third", "fourth"]);
+    expect(found.module).toMatch(/^ ;; first; fourth\n \(func \$add10 /m);
+    expect(found.kernels[1]).toBe(found.kernels[4]);
+    for (const text of [...found.kernels, found.run])
+      expect(found.module.replaceAll("\n ", "\n")).toContain(text.trimEnd());
+    expect(Buffer.compare(parseWat(found.module), emit(program, plan, defaults).bytes)).toBe(0);
   });
 
   test("Binaryen's -O2 gives the same results", () => {

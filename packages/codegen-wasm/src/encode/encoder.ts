@@ -51,17 +51,18 @@ export class Encoder extends TreeAssembler {
     const typeOf = (params: readonly WasmType[]): number => keys.indexOf(params.join());
     const imported = memoryDecl?.owner === "import" ? memoryDecl : undefined;
     section(out, 2, imports.length + (imported === undefined ? 0 : 1), (w) => {
+      if (imported !== undefined) {
+        w.name("env");
+        w.name("memory");
+        w.byte(2);
+        limits(w, imported);
+      }
       for (const [i, field] of imports.entries()) {
         w.name("host");
         w.name(field);
         w.byte(0);
         w.unsigned(typeOf(this.params[i]!));
       }
-      if (imported === undefined) return;
-      w.name("env");
-      w.name("memory");
-      w.byte(2);
-      limits(w, imported);
     });
     const added = this.params.slice(imports.length);
     section(out, 3, added.length, (w) => {

@@ -1,7 +1,7 @@
 /** The assembler that writes the text format, folded, as it is shown to people. It parses to the encoder's bytes. */
 import type { Code, WasmType } from "../asm.ts";
 import { own } from "./opcodes.ts";
-import { type Node, TreeAssembler } from "./tree.ts";
+import { type MemoryDecl, type Node, TreeAssembler } from "./tree.ts";
 
 /** Accesses of single bytes: the alignment that is written nowhere is 1 for them, more for all others. */
 const byteAccess = /\.(load|store)8(_|$)/;
@@ -29,6 +29,8 @@ export class TextWriter extends TreeAssembler {
       const params = types.length === 0 ? "" : ` (param ${types.join(" ")})`;
       return `(type $${i} (func${params}))`;
     });
+    const memory = memoryDecl === undefined ? "" : `(memory $0 ${limitsText(memoryDecl)})`;
+    if (memoryDecl?.owner === "import") head.push(`(import "env" "memory" ${memory})`);
     for (const [name, number] of this.functions)
       if (number < this.imports.length) {
         const params = this.params[number]!.map((type) => ` ${type}`).join("");
@@ -36,12 +38,7 @@ export class TextWriter extends TreeAssembler {
           `(import "host" "${this.imports[number]}" (func $${name}${params === "" ? "" : ` (param${params})`}))`,
         );
       }
-    if (memoryDecl !== undefined) {
-      const { owner, shared, initialPages, maximumPages } = memoryDecl;
-      const limits = [initialPages, maximumPages ?? "", shared ? "shared" : ""].filter((part) => part !== "").join(" ");
-      head.push(owner === "import" ? `(import "env" "memory" (memory $0 ${limits}))` : `(memory $0 ${limits})`);
-      if (owner === "export") head.push('(export "memory" (memory $0))');
-    }
+    if (memoryDecl?.owner === "export") head.push(memory, '(export "memory" (memory $0))');
     for (const { name, value } of this.constants) {
       head.push(`(global $${name} i32 (i32.const ${value | 0}))`);
       head.push(`(export "${name}" (global $${name}))`);
@@ -168,6 +165,10 @@ export class TextWriter extends TreeAssembler {
       if (otherwise.length > 0) this.form("else", () => this.all(otherwise));
     });
   }
+}
+
+function limitsText({ initialPages, maximumPages, shared }: MemoryDecl): string {
+  return [initialPages, maximumPages ?? "", shared ? "shared" : ""].filter((part) => part !== "").join(" ");
 }
 
 function escaped(bytes: Uint8Array): string {

@@ -66,17 +66,21 @@ export function newMemory(options: EmitOptions, pages: number): WebAssembly.Memo
     : new WebAssembly.Memory({ initial: pages });
 }
 
+/** Functions that a program may call. */
+type Host = Readonly<Record<string, (step: number) => void>>;
+
 /** Places arrays in memory (each followed by a guard that must survive), runs, and copies the arrays back. */
 export function runProgram(
   program: LoopProgram,
   plan: Plan,
   arrays: readonly TypedArray[],
   options: EmitOptions = defaults,
+  host: Host = {},
 ): void {
   const { bytes } = emitChecked(program, plan, options);
   const parsed = parseWat(emitWat(program, plan, options));
   if (Buffer.compare(bytes, parsed) !== 0) throw new Error("the text reads as another module");
-  runModule(bytes, plan, arrays, options);
+  runModule(bytes, plan, arrays, options, host);
 }
 
 /** Runs the bytes of a module like `runProgram`. */
@@ -85,6 +89,7 @@ export function runModule(
   plan: Plan,
   arrays: readonly TypedArray[],
   options: EmitOptions = defaults,
+  host: Host = {},
 ): void {
   let at = 1024;
   const places = arrays.map((a) => {
@@ -96,7 +101,7 @@ export function runModule(
   const pages = Math.ceil((arena + staticDim(plan.arenaBytes)) / 65536) + 1;
   const module = new WebAssembly.Module(bytes as Uint8Array<ArrayBuffer>);
   const imported = newMemory(options, pages);
-  const instance = new WebAssembly.Instance(module, { env: { memory: imported } });
+  const instance = new WebAssembly.Instance(module, { env: { memory: imported }, host });
   const exported = instance.exports["memory"] as WebAssembly.Memory | undefined;
   if (exported !== undefined) exported.grow(pages);
   const memory = exported ?? imported;

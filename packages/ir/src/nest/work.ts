@@ -7,7 +7,10 @@ import { indexData, scalarCost, visitScalar } from "./scalar-expr.ts";
 
 /** Bytes count once for each buffer, however often a kernel comes back to them: what a large enough cache would leave. */
 export interface KernelWork {
-  /** One for each addition or multiplication; other functions by the work that they are in the table of scalar ops. */
+  /**
+   * One for each addition or multiplication; other functions by the work that they are in the table of scalar ops. A loop
+   * inside an expression, whose rounds only data knows, counts 16 of them.
+   */
   readonly flops: number;
   readonly bytesRead: number;
   readonly bytesWritten: number;
