@@ -1,5 +1,5 @@
 // Which files a verb works on: those named on the command line, or those of a tsconfig.json.
-import { existsSync, globSync, statSync } from "node:fs";
+import * as fs from "node:fs";
 import { dirname, join, relative, resolve, sep } from "node:path";
 import { type Engine, Host, type HostOptions, realPath } from "@sinter/autograph/host";
 import { UsageError } from "../../context.ts";
@@ -52,14 +52,14 @@ function hostOptions(tsconfig: string | undefined, { mode, production }: Project
 function projectFile(given: string | undefined, filesNamed: boolean): string | undefined {
   if (given !== undefined) {
     const path = resolve(given);
-    const file = statSync(path, { throwIfNoEntry: false })?.isDirectory() ? join(path, "tsconfig.json") : path;
-    if (!existsSync(file)) throw new UsageError(`${given}: no such tsconfig.json`);
+    const file = fs.statSync(path, { throwIfNoEntry: false })?.isDirectory() ? join(path, "tsconfig.json") : path;
+    if (!fs.existsSync(file)) throw new UsageError(`${given}: no such tsconfig.json`);
     return file;
   }
   if (filesNamed) return undefined;
   for (let folder = process.cwd(); ; folder = dirname(folder)) {
     const file = join(folder, "tsconfig.json");
-    if (existsSync(file)) return file;
+    if (fs.existsSync(file)) return file;
     if (dirname(folder) === folder) {
       throw new UsageError("no tsconfig.json in this folder or above it: name files, or a project with -p");
     }
@@ -68,7 +68,7 @@ function projectFile(given: string | undefined, filesNamed: boolean): string | u
 
 /** A file as named, or what a pattern matches. */
 function existing(name: string): string[] {
-  const stats = statSync(name, { throwIfNoEntry: false });
+  const stats = fs.statSync(name, { throwIfNoEntry: false });
   if (stats?.isFile()) return [realPath(resolve(name))];
   if (stats?.isDirectory()) throw new UsageError(`${name} is a folder: name files, or a tsconfig.json with -p`);
   const found = /[*?{[]/.test(name) ? patternMatches(name) : [];
@@ -77,11 +77,12 @@ function existing(name: string): string[] {
 }
 
 function patternMatches(pattern: string): string[] {
-  // Node 20 has no glob; there the shell expands patterns.
-  if (typeof globSync !== "function") return [];
+  // Node 20 has no glob, not even to import by name; there the shell expands patterns.
+  const { globSync } = fs as Partial<typeof fs>;
+  if (globSync === undefined) return [];
   return globSync(pattern)
     .map((name) => realPath(resolve(name)))
-    .filter((file) => statSync(file).isFile() && !file.includes(`${sep}node_modules${sep}`))
+    .filter((file) => fs.statSync(file).isFile() && !file.includes(`${sep}node_modules${sep}`))
     .sort();
 }
 
