@@ -1,7 +1,8 @@
 // Checks what a user gets: packs dist/sinter, installs the tarball into an empty folder, compiles the README's first
 // example against the packed declarations, runs it on every supported Node major, compares its output with the README's,
 // and bundles it with vite. Then it installs the optional peers and runs the README's example of control flow through
-// the loader, vite and the command. Run `npm run build` first. It tests the packaging, not the compiler.
+// the loader, vite and the command, runs exported bundles on each Node in a folder where there is nothing else, and inspects
+// a function. Run `npm run build` first. It tests the packaging, not the compiler.
 import { type ExecFileSyncOptionsWithStringEncoding, execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -42,6 +43,8 @@ async function check(): Promise<void> {
   for (const node of nodes) runOn(node, [...nodeOptions(controlFlow.code), "control.ts"], controlFlow);
   await bundleControlFlow(controlFlow);
   checkCommand(controlFlow);
+  checkExport(nodes);
+  checkInspection(nodes);
   console.log(`${tarball}: installs, type-checks, runs on ${nodes.length} Node majors and bundles (${files} files)`);
 }
 
@@ -135,9 +138,78 @@ function checkCommand(example: DocExample): void {
   runOn(process.execPath, ["built/control.js"], example);
 }
 
+/** Inspects a function, and runs the dump of a call again; the dump on every Node, since it loads its writer lazily. */
+function checkInspection(nodes: readonly string[]): void {
+  const command = join(folder, "node_modules", "sinter", "lib", "cli", "main.js");
+  const code = `import { compile, spec } from "sinter";
+export const half = compile((x) => x.mul(0.5).sum(), { name: "half", signature: [spec([4])] });
+console.log(half([1, 2, 3, 4]).item());
+`;
+  writeFileSync(join(folder, "half.mjs"), code);
+  const run = (node: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): string =>
+    execFileSync(node, args, { cwd: folder, encoding: "utf8", env: { ...process.env, ...env } });
+  nodes.forEach((node, i) => {
+    run(node, ["half.mjs"], { SINTER_DUMP: "dumps" });
+    const again = run(node, [command, "inspect", "--from-text", `dumps/half-${i}/graph.ir`]);
+    if (!again.includes("as recorded, bit for bit")) throw new Error(`sinter inspect --from-text prints\n${again}`);
+  });
+  const summary = run(process.execPath, [command, "inspect", "half.mjs#half", "--html", "page.html"]);
+  if (!summary.includes("half(x: f32[4]) -> f32[]")) throw new Error(`sinter inspect prints\n${summary}`);
+  if (!readFileSync(join(folder, "page.html"), "utf8").includes("<title>half"))
+    throw new Error("The page has no title.");
+}
+
+/** Exports a bundle from a script and one from the command, and runs them where there is nothing else. */
+function checkExport(nodes: readonly string[]): void {
+  const code = `import { compile, exportBundle, saveModel, loadModel, spec, type Tensor, tensor, variable } from "sinter";
+const w = variable([1, 2, 3], { name: "w" });
+export const learn = compile((x: Tensor) => {
+  let step = x;
+  if (x.sum().gt(10)) step = x.mul(0.5);
+  w.assignAdd(step);
+  return w.sum();
+}, { signature: [spec([3])] });
+if (process.argv[2] === "write") {
+  await exportBundle({ learn }, { outDir: "apart/script" });
+  await saveModel({ w, learn }, "model");
+  const model = await loadModel<{ learn: typeof learn }>("model");
+  console.log(model.learn(tensor([1, 2, 3])).item());
+}`;
+  writeFileSync(join(folder, "learn.ts"), code);
+  const node = (executable: string, cwd: string, ...args: string[]): string =>
+    execFileSync(executable, args, { cwd, encoding: "utf8" }).trim();
+  const printed = node(process.execPath, folder, "--import", "sinter/register", "learn.ts", "write");
+  if (printed !== "12") throw new Error(`The model that was loaded gives ${printed}`);
+  const command = join(folder, "node_modules", "sinter", "lib", "cli", "main.js");
+  node(process.execPath, folder, command, "export", "learn.ts#learn", "--out", "apart/command", "--weights", "embed");
+  const use = `import { load } from "./BUNDLE/index.js";
+const program = await load();
+const first: Float32Array = program.run([1, 1, 1]).data;
+const second: Float32Array = program.run([4, 5, 6]).data;
+console.log(first[0], second[0], (await program.selfTest()).ok);`;
+  const apart = join(folder, "apart");
+  const bundles = ["script", "command"];
+  for (const name of bundles) writeFileSync(join(apart, `${name}.ts`), use.replace("BUNDLE", name));
+  compileConsumer(
+    apart,
+    bundles.map((name) => `${name}.ts`),
+  );
+  writeFileSync(join(apart, "package.json"), JSON.stringify({ type: "module" }));
+  for (const executable of nodes) {
+    for (const name of bundles) {
+      const found = node(executable, apart, `${name}.js`);
+      if (found !== "9 16.5 true") throw new Error(`The bundle of the ${name} prints ${found}`);
+    }
+  }
+}
+
 /** Compiles the example as a consumer's project would, so that the packed declarations are checked too. */
 function compileExample(code: string): void {
   writeFileSync(join(folder, "example.ts"), code);
+  compileConsumer(folder, ["example.ts"]);
+}
+
+function compileConsumer(place: string, files: readonly string[]): void {
   const options = {
     strict: true,
     module: "nodenext",
@@ -146,11 +218,11 @@ function compileExample(code: string): void {
     types: [],
     skipLibCheck: false,
   };
-  writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions: options, files: ["example.ts"] }));
+  writeFileSync(join(place, "tsconfig.json"), JSON.stringify({ compilerOptions: options, files }));
   const require = createRequire(import.meta.url);
   const compiler = join(dirname(require.resolve("typescript/package.json")), "bin", "tsc");
-  const result = spawnSync(process.execPath, [compiler, "-p", "."], { cwd: folder, stdio: "inherit" });
-  if (result.status !== 0) throw new Error("The README's example does not compile against the packed declarations.");
+  const result = spawnSync(process.execPath, [compiler, "-p", "."], { cwd: place, stdio: "inherit" });
+  if (result.status !== 0) throw new Error(`${files.join(", ")}: does not compile against the declarations.`);
 }
 
 function runOn(node: string, args: readonly string[], example: DocExample): void {
