@@ -1,8 +1,8 @@
 // Bundles whose files are incomplete, altered or made up: a BundleError that names the file, and the field in a manifest.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { checkManifest } from "../src/bundle/loader/check.ts";
 import { BundleError } from "../src/bundle/loader/errors.ts";
+import { readManifest } from "../src/bundle/loader/vouch.ts";
 import { loadBundle } from "../src/bundle/open.ts";
 import { readSafetensors, SafetensorsError, writeSafetensors } from "../src/bundle/safetensors.ts";
 import { writeBundle } from "../src/bundle/write.ts";
@@ -46,7 +46,7 @@ describe("files", () => {
       other("weights.safetensors", writeSafetensors(tensors));
     expect(await other("program.wasm", Uint8Array.of(1, 2, 3))).toContain("program.wasm: cannot be compiled: ");
     expect(await other("program.wasm", Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0))).toContain(
-      "program.wasm: was not written with this manifest",
+      "program.wasm: was not written with this manifest.json",
     );
     expect(await other("weights.safetensors", Uint8Array.of(1))).toContain("weights.safetensors: 1 bytes are too few");
     expect(await weights([])).toBe('weights.safetensors: "w" must be f32[3,2], but is missing');
@@ -160,7 +160,7 @@ describe("fields of the manifest", () => {
     const manifest = looseManifest(files);
     put(manifest as unknown as Loose, "functions.4.slots.0.shape", [0]);
     expect(await failure(withManifest(files, manifest))).toBe(
-      "program.relaxed.wasm: was not written with this manifest",
+      "program.relaxed.wasm: was not written with this manifest.json",
     );
   });
 
@@ -264,7 +264,7 @@ describe("fuzz", () => {
       fc.property(mutations, (list) => {
         const bytes = mutate(good, list);
         if (Buffer.compare(bytes, good) === 0) return;
-        expect(() => checkManifest(bytes)).toThrow(BundleError);
+        expect(() => readManifest(bytes)).toThrow(BundleError);
       }),
       { numRuns: full ? 5_000 : 300 },
     );

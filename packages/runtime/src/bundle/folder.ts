@@ -1,6 +1,6 @@
 /** Writes the files of a bundle into a folder of the machine (Node, Deno, Bun), all or none. */
 import { messageOf } from "./loader/errors.ts";
-import { manifestFile } from "./loader/fields.ts";
+import { manifestFile } from "./loader/vouch.ts";
 import { bundleFormat } from "./manifest.ts";
 
 /** What is used of node:fs, written out: declarations of the package must not need those of Node. */

@@ -1,10 +1,12 @@
 /** Bundles for programs that have Sinter: the loader that bundles carry, and what is beside it for a compiler. */
 import { type Graph, parseGraph, type TypedArray, verifyGraph } from "@sinter/ir";
 import { checkManifest } from "./loader/check.ts";
+import { memoryLimit } from "./loader/dtypes.ts";
 import { BundleError, messageOf } from "./loader/errors.ts";
-import { below, list, manifestFile, matching, memoryLimit, optional, record, text } from "./loader/fields.ts";
+import { below, list, matching, optional, record, text } from "./loader/fields.ts";
 import { type Files, fromFiles, fromUrls, type Origin } from "./loader/files.ts";
 import { checkFile, type LoadOptions, load, type Program } from "./loader/index.ts";
+import { manifestFile, readManifest } from "./loader/vouch.ts";
 import type { Manifest } from "./manifest.ts";
 import { dataOf, readSafetensors } from "./safetensors.ts";
 
@@ -19,7 +21,11 @@ export async function loadBundle(
   options: Omit<LoadOptions, "base" | "files"> = {},
 ): Promise<Program> {
   const place = await placeOf(from);
-  return load(() => ({}), { ...options, ...(place instanceof URL ? { base: place } : { files: place }) });
+  return load(
+    () => ({}),
+    { ...options, ...(place instanceof URL ? { base: place } : { files: place }) },
+    checkManifest,
+  );
 }
 
 /** A bundle's parts, checked as they are read. */
@@ -37,7 +43,8 @@ export interface OpenBundle {
 export async function openBundle(from: BundleSource): Promise<OpenBundle> {
   const place = await placeOf(from);
   const origin: Origin = place instanceof URL ? fromUrls((name) => new URL(name, place)) : fromFiles(place);
-  const manifest = checkManifest(await origin.read(manifestFile));
+  const manifest = readManifest(await origin.read(manifestFile));
+  checkManifest(manifest);
   checkGraphs(manifest);
   const { weights, selfTest, builds, graphs } = manifest;
   const entries = new Map(

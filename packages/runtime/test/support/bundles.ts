@@ -1,7 +1,7 @@
 // A bundle with a function of every kind, from graphs written by hand, and ways to change its files.
 import { type Graph, parseGraph } from "@sinter/ir";
-import { programChecksum } from "../../src/bundle/loader/check.ts";
 import { crc32 } from "../../src/bundle/loader/crc32.ts";
+import { vouched } from "../../src/bundle/loader/vouch.ts";
 import type { Manifest } from "../../src/bundle/manifest.ts";
 import type { BundleSpec, FunctionSpec, SpecTree } from "../../src/bundle/spec.ts";
 import { manifestBytes, withSection } from "../../src/bundle/write.ts";
@@ -193,7 +193,7 @@ export function withSealedManifest(files: ReadonlyMap<string, Uint8Array>, manif
   for (const name of ["program.wasm", "program.relaxed.wasm"]) {
     const code = files.get(name)!;
     const bare = code.subarray(0, code.length - withSection(new Uint8Array(0), "xxxxxxxx").length);
-    const sealed = withSection(bare, programChecksum(program));
+    const sealed = withSection(bare, vouched(program));
     own.set(name, sealed);
     const entries = Array.isArray(program.builds) ? (program.builds as unknown[]) : [];
     for (const entry of entries as ({ file?: unknown; crc32: string } | null)[])
@@ -216,7 +216,8 @@ export function withFile(
     for (const item of Object.values(value)) visit(item);
   };
   visit(manifest);
-  return withManifest(new Map([...files, [name, bytes]]), manifest);
+  const own = new Map([...files, [name, bytes]]);
+  return name.endsWith(".wasm") ? withManifest(own, manifest) : withSealedManifest(own, manifest);
 }
 
 /** The manifest that begins like this and ends with the checksum of it. */

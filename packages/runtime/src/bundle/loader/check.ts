@@ -1,28 +1,12 @@
-/** Turns the bytes of a manifest into one that can be relied on: every field has been looked at, every index leads somewhere. */
-import type { FunctionEntry, Manifest, Source, TensorEntry, TreeEntry } from "../manifest.ts";
-import { crc32 } from "./crc32.ts";
-import { typeText } from "./dtypes.ts";
+/**
+ * Looks at every field of a manifest, and whether every index leads somewhere: for the library, which loads what others
+ * wrote. The loader that comes with a bundle goes by the checksum that its module has of the manifest.
+ */
+import type { FunctionEntry, Manifest, TensorEntry, TreeEntry } from "../manifest.ts";
+import { memoryLimit, typeText } from "./dtypes.ts";
 import { BundleError, messageOf } from "./errors.ts";
-import {
-  bad,
-  below,
-  both,
-  type Check,
-  flag,
-  list,
-  manifestFile,
-  matching,
-  memoryLimit,
-  oneOf,
-  optional,
-  record,
-  tensor,
-  text,
-} from "./fields.ts";
-import { parseJson } from "./json.ts";
-
-/** How the file ends: the checksum's eight digits take the place of the x. */
-export const manifestEnd = '"crc32": "xxxxxxxx"\n}\n';
+import { bad, below, both, type Check, flag, list, matching, oneOf, optional, record, tensor, text } from "./fields.ts";
+import { keyOf, manifestFile } from "./vouch.ts";
 
 const identifier = matching(/^[A-Za-z_$][\w$]*$/, "an identifier");
 const index = below(memoryLimit);
@@ -94,30 +78,11 @@ function tree(value: unknown, path: string): void {
   trees[(value as TreeEntry).kind]!(value, path);
 }
 
-/** The section of a module that holds the checksum of what the manifest says of it. */
-export const moduleSection = "sinter";
-
-/** The checksum of all that decides how a program is called: a module runs with the manifest it was written with. */
-export function programChecksum({
-  variables,
-  constants,
-  functions,
-  calls,
-}: Omit<Manifest, "builds" | "crc32">): string {
-  return crc32(new TextEncoder().encode(JSON.stringify([variables, constants, functions, calls])));
-}
-
 /** Throws a `BundleError` for whatever a loader could not rely on. */
-export function checkManifest(bytes: Uint8Array): Manifest {
-  const body = bytes.subarray(0, Math.max(0, bytes.length - manifestEnd.length));
+export function checkManifest(manifest: Manifest): void {
   try {
-    const end = new TextDecoder().decode(bytes.subarray(body.length));
-    if (end !== manifestEnd.replace("xxxxxxxx", crc32(body)))
-      throw new Error("incomplete or altered: its checksum is not that of its contents");
-    const manifest = parseJson(new TextDecoder("utf-8", { fatal: true }).decode(bytes)) as Manifest;
     shape(manifest, "");
     checkReferences(manifest);
-    return manifest;
   } catch (error) {
     // Nesting without end is a RangeError here.
     throw error instanceof BundleError ? error : new BundleError(`${manifestFile}: ${messageOf(error)}`);
@@ -218,11 +183,6 @@ class References {
     if (found === undefined || wanted === undefined || typeText(found) !== typeText(wanted))
       bad(`${this.#path}.${field}`, typeText(wanted), typeText(found));
   }
-}
-
-/** Names a slot. */
-export function keyOf({ kind, index: i }: { readonly kind: Source["kind"] | string; readonly index: number }): string {
-  return `${kind} ${i}`;
 }
 
 /** The tensors of trees by their numbers, which must be 0, 1, ..., each once. */

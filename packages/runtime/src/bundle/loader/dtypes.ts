@@ -22,3 +22,6 @@ export function sizeOf(shape: readonly number[]): number {
 export function typeText(type: { readonly dtype: string; readonly shape: readonly number[] } | undefined): string {
   return type === undefined ? "missing" : `${type.dtype}[${type.shape.join()}]`;
 }
+
+/** What one memory can hold. */
+export const memoryLimit = 2 ** 32;

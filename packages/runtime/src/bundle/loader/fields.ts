@@ -1,11 +1,8 @@
 /** Checks untrusted JSON against a description of it, made of functions that throw a `BundleError` naming file and field. */
-import { elementBytes, sizeOf } from "./dtypes.ts";
+import { elementBytes, memoryLimit, sizeOf } from "./dtypes.ts";
 import { BundleError } from "./errors.ts";
 import { isCount, isObject } from "./json.ts";
-
-export const manifestFile = "manifest.json";
-/** What one memory can hold. */
-export const memoryLimit = 2 ** 32;
+import { manifestFile } from "./vouch.ts";
 
 /** Throws unless `value`, which stands at `path`, is right. */
 export type Check = (value: unknown, path: string) => void;

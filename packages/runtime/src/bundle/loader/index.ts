@@ -2,16 +2,14 @@
  * Loads a bundle: reads its files, checks every one of them, picks the build for this engine, and makes the program that
  * people use. Imports nothing, and is what `index.js` of a bundle is made of.
  */
-import type { BuildFile, BuildName, FileEntry } from "../manifest.ts";
-import { readSafetensors } from "../safetensors.ts";
-import { checkManifest, moduleSection, programChecksum } from "./check.ts";
+import type { BuildFile, BuildName, FileEntry, Manifest } from "../manifest.ts";
 import { crc32 } from "./crc32.ts";
-import { fusedIn, missing } from "./engine.ts";
+import { missing } from "./engine.ts";
 import { BundleError, messageOf } from "./errors.ts";
-import { manifestFile } from "./fields.ts";
 import { type Files, fromFiles, fromUrls, type Origin } from "./files.ts";
-import { type Instance, type Parts, start, type Variable } from "./instance.ts";
+import { start, type Variable } from "./instance.ts";
 import type { SelfTestReport } from "./self-test.ts";
+import { manifestFile, moduleSection, readManifest, vouched } from "./vouch.ts";
 
 export { AssertionError, BundleError } from "./errors.ts";
 export type { Files } from "./files.ts";
@@ -52,58 +50,56 @@ export interface Program {
   dispose(): void;
 }
 
-/** Loads the bundle whose files are at `urls`, unless the options say otherwise. Throws `BundleError`. */
-export async function load(urls: () => Readonly<Record<string, URL>>, options: LoadOptions = {}): Promise<Program> {
-  const origin = originOf(urls, options);
-  const manifest = checkManifest(await origin.read(manifestFile));
-  const build = choose(manifest.builds, options.build);
-  const { weights } = manifest;
-  const [module, weightBytes] = await Promise.all([readModule(origin, build), weights && readChecked(origin, weights)]);
-  const [written] = WebAssembly.Module.customSections(module, moduleSection);
-  if (new TextDecoder().decode(written) !== programChecksum(manifest))
-    throw new BundleError(`${build.file}: was not written with this manifest`);
-  const log = options.log ?? ((text) => console.log(text));
-  const parts: Parts = { manifest, build, module, weights: weightBytes, log };
-  const instance = await start(parts);
-  // Weights are in memory now: a self-test reads them again.
-  return program(instance, { ...parts, weights: undefined }, origin);
+/**
+ * Loads the bundle whose files are at `urls`, unless the options say otherwise. `check` looks at a manifest whose writer is
+ * not trusted. Throws `BundleError`.
+ */
+export async function load(
+  urls: () => Readonly<Record<string, URL>>,
+  options: LoadOptions = {},
+  check?: (manifest: Manifest) => void,
+): Promise<Program> {
+  try {
+    const origin = originOf(urls, options);
+    const manifest = readManifest(await origin.read(manifestFile));
+    if (check !== undefined) check(manifest);
+    return await program(origin, manifest, options);
+  } catch (error) {
+    // Nobody vouches for a manifest before its module is read: it may lack anything.
+    throw error instanceof BundleError ? error : new BundleError(`${manifestFile}: ${messageOf(error)}`);
+  }
 }
 
-function program(instance: Instance, parts: Parts, origin: Origin): Program {
-  const { manifest, build } = parts;
-  const { functions, variables } = instance;
+async function program(origin: Origin, manifest: Manifest, options: LoadOptions): Promise<Program> {
+  const build = choose(manifest.builds, options.build);
+  const readWeights = async (): Promise<Uint8Array | undefined> =>
+    manifest.weights && readChecked(origin, manifest.weights);
+  const [module, weights] = await Promise.all([readModule(origin, build), readWeights()]);
+  const [written] = WebAssembly.Module.customSections(module, moduleSection);
+  if (new TextDecoder().decode(written) !== vouched(manifest))
+    throw new BundleError(`${build.file}: was not written with this ${manifestFile}`);
+  const log = options.log ?? ((text) => console.log(text));
+  const instance = await start({ manifest, build, module, weights, log });
+  const { functions } = instance;
   return {
+    ...instance,
     name: manifest.name,
     build: build.build,
     run: functions[manifest.functions[0]!.name]!,
-    functions,
-    variables,
-    saveState: () => instance.saveState(),
-    loadState: (bytes) => instance.loadState(bytes),
     async selfTest(name) {
       if (name !== undefined && !Object.hasOwn(functions, name))
         throw new BundleError(`selfTest: there is no function ${name}; there are ${Object.keys(functions).join(", ")}`);
-      if (manifest.selfTest === undefined) throw new BundleError(`${manifestFile}: has no recorded calls`);
-      const { file } = manifest.selfTest;
-      const weights = manifest.weights && (await readChecked(origin, manifest.weights));
-      const { tensors } = readSafetensors(await readChecked(origin, manifest.selfTest), file);
-      // A file of its own: few who run a program test it.
-      const { selfTest } = await import("./self-test.ts");
-      const fresh = await start({ ...parts, weights, log: () => {} });
+      const { selfTest: entry } = manifest;
+      if (entry === undefined) throw new BundleError(`${manifestFile}: has no recorded calls`);
       const fail = (why: string): never => {
-        throw new BundleError(`${file}: ${why}`);
+        throw new BundleError(why);
       };
-      return selfTest({
-        manifest,
-        build: build.build,
-        fused: fusedIn(build.build),
-        instance: fresh,
-        tensors,
-        only: name,
-        fail,
-      });
+      // A file of its own: few who run a program test it.
+      const { selfTest } = await import("./self-test.ts").catch((error) => fail(`selftest.js: ${messageOf(error)}`));
+      const bytes = await readChecked(origin, entry);
+      const fresh = await start({ manifest, build, module, weights: await readWeights(), log: () => {} });
+      return selfTest({ manifest, build: build.build, instance: fresh, bytes, only: name, fail });
     },
-    dispose: () => instance.dispose(),
   };
 }
 

@@ -2,11 +2,10 @@
 import { printedText, type TypedArray } from "@sinter/ir/program";
 import type { BuildFile, FunctionEntry, Manifest, SlotEntry, Source, TensorEntry } from "../manifest.ts";
 import { readSafetensors, type StoredTensor, writeSafetensors } from "../safetensors.ts";
-import { keyOf } from "./check.ts";
-import { elementBytes, sizeOf, typeText, viewOf } from "./dtypes.ts";
+import { elementBytes, memoryLimit, sizeOf, typeText, viewOf } from "./dtypes.ts";
 import { AssertionError, BundleError, messageOf } from "./errors.ts";
-import { memoryLimit } from "./fields.ts";
 import { build, elementsOf, flatten, type ResultTensor } from "./trees.ts";
+import { keyOf } from "./vouch.ts";
 
 /** What an instance is made of. */
 export interface Parts {

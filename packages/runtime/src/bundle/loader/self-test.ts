@@ -1,10 +1,11 @@
 /**
  * Replays the calls that were recorded at the export, and compares. A file of its own in a bundle, so it imports nothing
- * but types.
+ * what is as small.
  */
 import type { DType, TypedArray } from "@sinter/ir/program";
 import type { BuildName, Manifest, SelfTestEntry, TensorEntry, TreeEntry } from "../manifest.ts";
-import type { StoredTensor } from "../safetensors.ts";
+import { readSafetensors, type StoredTensor } from "../safetensors.ts";
+import { fusedIn } from "./engine.ts";
 import type { Instance } from "./instance.ts";
 import type { ResultTensor } from "./trees.ts";
 
@@ -20,23 +21,29 @@ export interface SelfTestReport {
 
 export interface SelfTest {
   readonly manifest: Manifest;
-  /** What runs, and whether its multiply-add rounds once. */
+  /** What runs. */
   readonly build: BuildName;
-  readonly fused: boolean;
   /** With the variables as they are in the bundle. */
   readonly instance: Instance;
-  readonly tensors: ReadonlyMap<string, StoredTensor>;
+  /** The file with the records. */
+  readonly bytes: Uint8Array;
   /** The function whose calls are compared. All are made, because they change variables. */
   readonly only: string | undefined;
   readonly fail: (why: string) => never;
 }
 
-export function selfTest({ manifest, build, fused, instance, tensors, only, fail }: SelfTest): SelfTestReport {
-  const { calls, recorded, tolerance } = manifest.selfTest!;
+export function selfTest({ manifest, build, instance, bytes, only, fail }: SelfTest): SelfTestReport {
+  const { calls, recorded, tolerance, file } = manifest.selfTest!;
+  let tensors: ReadonlyMap<string, StoredTensor>;
+  try {
+    tensors = readSafetensors(bytes, file).tensors;
+  } catch (error) {
+    return fail((error as Error).message);
+  }
   const take = (name: string, { dtype, shape }: TensorEntry): StoredTensor => {
     const found = tensors.get(name);
     if (found?.dtype === dtype && String(found.shape) === String(shape)) return found;
-    return fail(`has no ${JSON.stringify(name)} of type ${dtype}[${shape.join()}]`);
+    return fail(`${file}: has no ${JSON.stringify(name)} of type ${dtype}[${shape.join()}]`);
   };
   // Where the bits of a file are, a typed array may not be; a copy is a value of its own.
   const elements = ({ bytes }: StoredTensor, like: TypedArray): TypedArray => {
@@ -44,7 +51,7 @@ export function selfTest({ manifest, build, fused, instance, tensors, only, fail
     new Uint8Array(out.buffer).set(bytes);
     return out;
   };
-  const sameBits = build === recorded.build && fused === recorded.fused;
+  const sameBits = build === recorded.build && fusedIn(build) === recorded.fused;
   const comparison = new Comparison(sameBits, tolerance);
   for (const [n, { function: name }] of calls.entries()) {
     const { params, result } = manifest.functions.find((f) => f.name === name)!;
