@@ -39,29 +39,35 @@ export class Machine {
     host?: HostFunction,
   ): void {
     const count = pointers.length;
-    if (this.tableUsed + count > this.tableSlots) this.growTable(count);
-    const arena = this.arena.enter(arenaBytes);
-    const start = this.table.address + this.tableUsed * 4;
-    const outer = this.host;
-    this.host = host;
-    // The only view that is kept: it is replaced as soon as the memory's buffer is another one.
-    if (this.words.buffer !== this.heap.memory.buffer) this.words = new Uint32Array(this.heap.memory.buffer);
-    const { words } = this;
-    const base = start >>> 2;
-    for (let i = 0; i < count; i++) words[base + i] = pointers[i]!;
-    if (arenaSlot >= 0) words[base + arenaSlot] = arena;
-    this.tableUsed += count;
+    if (this.tableUsed + count > this.tableSlots && this.tableUsed === 0) this.growTable(count);
+    // A call inside another whose pointers do not fit behind those of that one.
+    const apart = this.tableUsed + count > this.tableSlots ? this.heap.allocate(count * 4) : undefined;
     try {
-      run(start | 0);
+      const arena = this.arena.enter(arenaBytes);
+      const start = apart?.address ?? this.table.address + this.tableUsed * 4;
+      const outer = this.host;
+      this.host = host;
+      // The only view that is kept: it is replaced as soon as the memory's buffer is another one.
+      if (this.words.buffer !== this.heap.memory.buffer) this.words = new Uint32Array(this.heap.memory.buffer);
+      const { words } = this;
+      const base = start >>> 2;
+      for (let i = 0; i < count; i++) words[base + i] = pointers[i]!;
+      if (arenaSlot >= 0) words[base + arenaSlot] = arena;
+      const used = apart === undefined ? count : 0;
+      this.tableUsed += used;
+      try {
+        run(start | 0);
+      } finally {
+        this.host = outer;
+        this.tableUsed -= used;
+        this.arena.leave(arenaBytes);
+      }
     } finally {
-      this.host = outer;
-      this.tableUsed -= count;
-      this.arena.leave(arenaBytes);
+      if (apart !== undefined) this.heap.release(apart);
     }
   }
 
   private growTable(count: number): void {
-    if (this.tableUsed > 0) throw new Error("call table: nested calls need more slots than there are");
     this.heap.release(this.table);
     this.tableSlots = count * 2;
     this.table = this.heap.allocate(this.tableSlots * 4);
