@@ -56,7 +56,7 @@ describe("a file that is wrong is an error that says how", () => {
   const bad: readonly (readonly [string, Uint8Array, string])[] = [
     ["nothing", new Uint8Array(0), "0 bytes are too few for a header"],
     ["a cut length", new Uint8Array(7), "7 bytes are too few"],
-    ["a cut header", fileOf("{}", 0, 3n), "says that it is 3 bytes long, but only 2 follow"],
+    ["a cut header", fileOf("{}", 0, 3n), "says that it is 3 bytes long; 2 follow"],
     ["a huge header", fileOf("{}", 0, 1n << 40n), "at most 100000000 are read"],
     ["a negative header", fileOf("{}", 0, (1n << 64n) - 1n), "at most 100000000 are read"],
     ["an empty header", fileOf(""), "the header is no JSON"],
@@ -91,12 +91,12 @@ describe("a file that is wrong is an error that says how", () => {
     [
       "an overlap",
       fileOf(`{"a":${f32("[2]", "[0,8]")},"b":${f32("[2]", "[4,12]")}}`, 12),
-      'tensor "b" begins at 4, inside the end of the one before, 8',
+      'tensor "b" begins at 4, but the one before ends at 8',
     ],
     [
       "a hole",
       fileOf(`{"a":${f32("[1]", "[0,4]")},"b":${f32("[1]", "[8,12]")}}`, 12),
-      'tensor "b" begins at 8, not at',
+      'tensor "b" begins at 8, but the one before ends at 4',
     ],
     ["a hole in front", fileOf(`{"a":${f32("[1]", "[4,8]")}}`, 8), 'tensor "a" begins at 4'],
     ["bytes behind", fileOf(`{"a":${f32("[1]", "[0,4]")}}`, 5), "the tensors end at 4, the file has 5 bytes"],

@@ -47,7 +47,22 @@ export function dataOf({ dtype, shape, bytes }: StoredTensor): TypedArray {
  * Reads a file; tensors are views of it. `file` names it in errors. Throws `SafetensorsError` for whatever is not
  * exactly right: lengths, JSON, names given twice, shapes, and elements that overlap, leave gaps or are not aligned.
  */
-export function readSafetensors(given: Uint8Array, file = "safetensors"): Safetensors {
+export function readSafetensors(bytes: Uint8Array, file = "safetensors"): Safetensors {
+  const metadata = new Map<string, string>();
+  const tensors = readTensors(bytes, file, (entry, fail) => {
+    const texts = isObject(entry) ? entry : fail(`${metadataKey} is no object`);
+    for (const [key, value] of Object.entries(texts))
+      metadata.set(key, typeof value === "string" ? value : fail(`${metadataKey}: ${JSON.stringify(key)} is no text`));
+  });
+  return { tensors, metadata };
+}
+
+/** The tensors of a file alone, as `readSafetensors`. */
+export function readTensors(
+  given: Uint8Array,
+  file: string,
+  readMetadata?: (entry: unknown, fail: (why: string) => never) => void,
+): Safetensors["tensors"] {
   // Node's buffers, which `slice` shares and does not copy, are seen as plain bytes.
   const bytes = new Uint8Array(given.buffer, given.byteOffset, given.byteLength);
   const fail = (why: string): never => {
@@ -55,33 +70,26 @@ export function readSafetensors(given: Uint8Array, file = "safetensors"): Safete
   };
   if (bytes.length < 8) fail(`${bytes.length} bytes are too few for a header`);
   const length = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true));
-  if (length > maximumHeader)
-    fail(`the header says that it is ${length} bytes long; at most ${maximumHeader} are read`);
-  if (length > bytes.length - 8)
-    fail(`the header says that it is ${length} bytes long, but only ${bytes.length - 8} follow`);
+  if (length > maximumHeader || length > bytes.length - 8)
+    fail(
+      `the header says that it is ${length} bytes long; ${bytes.length - 8} follow, and at most ${maximumHeader} are read`,
+    );
   const header = parseHeader(bytes.subarray(8, 8 + length), fail);
   const data = bytes.subarray(8 + length);
-  const metadata = new Map<string, string>();
   const tensors: [number, string, StoredTensor][] = [];
   for (const [name, entry] of Object.entries(header)) {
-    if (name === metadataKey) readMetadata(entry, metadata, fail);
-    else {
-      const refuse = (why: string): never => fail(`tensor ${JSON.stringify(name)}: ${why}`);
-      tensors.push(readEntry(name, entry, data, refuse));
-    }
+    if (name === metadataKey) readMetadata?.(entry, fail);
+    else tensors.push(readEntry(name, entry, data, (why) => fail(`tensor ${JSON.stringify(name)}: ${why}`)));
   }
   // Empty tensors stand before others that begin where they do.
   tensors.sort(([a, , x], [b, , y]) => a - b || x.bytes.length - y.bytes.length);
   let end = 0;
   for (const [begin, name, tensor] of tensors) {
-    if (begin !== end)
-      fail(
-        `tensor ${JSON.stringify(name)} begins at ${begin}, ${begin < end ? "inside" : "not at"} the end of the one before, ${end}`,
-      );
+    if (begin !== end) fail(`tensor ${JSON.stringify(name)} begins at ${begin}, but the one before ends at ${end}`);
     end += tensor.bytes.length;
   }
   if (end !== data.length) fail(`the tensors end at ${end}, the file has ${data.length} bytes of elements`);
-  return { tensors: new Map(tensors.map(([, name, tensor]) => [name, tensor])), metadata };
+  return new Map(tensors.map(([, name, tensor]) => [name, tensor]));
 }
 
 function parseHeader(bytes: Uint8Array, fail: (why: string) => never): Readonly<Record<string, unknown>> {
@@ -92,12 +100,6 @@ function parseHeader(bytes: Uint8Array, fail: (why: string) => never): Readonly<
     fail(`the header is no JSON: ${(error as Error).message}`);
   }
   return isObject(header) ? header : fail("the header is no JSON object");
-}
-
-function readMetadata(entry: unknown, into: Map<string, string>, fail: (why: string) => never): void {
-  const texts = isObject(entry) ? entry : fail(`${metadataKey} is no object`);
-  for (const [key, value] of Object.entries(texts))
-    into.set(key, typeof value === "string" ? value : fail(`${metadataKey}: ${JSON.stringify(key)} is no text`));
 }
 
 function readEntry(
@@ -140,19 +142,8 @@ export function writeSafetensors(
   tensors: readonly NamedTensor[],
   metadata: Readonly<Record<string, string>> = {},
 ): Uint8Array<ArrayBuffer> {
-  // Wide elements first keeps all of them aligned.
-  const sorted = [...tensors].sort(
-    (a, b) => elementBytes[b.dtype] - elementBytes[a.dtype] || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0),
-  );
-  const entries: string[] = [];
-  const notes = Object.entries(metadata).sort(([a], [b]) => (a < b ? -1 : 1));
-  if (notes.length > 0)
-    entries.push(
-      `"${metadataKey}":{${notes.map((pair) => pair.map((text) => JSON.stringify(text)).join(":")).join()}}`,
-    );
   const names = new Set([metadataKey]);
-  let end = 0;
-  for (const { name, dtype, shape, data } of sorted) {
+  for (const { name, dtype, shape, data } of tensors) {
     const label = JSON.stringify(name);
     if (names.has(name)) throw new SafetensorsError(`writeSafetensors: the name ${label} is taken`);
     names.add(name);
@@ -160,20 +151,34 @@ export function writeSafetensors(
       throw new SafetensorsError(
         `writeSafetensors: ${label} is ${typeText({ dtype, shape })}, but has ${data.length} elements in ${data.byteLength} bytes`,
       );
-    const offsets = `[${end},${end + data.byteLength}]`;
-    entries.push(`${label}:{"dtype":"${dtypeNames[dtype]}","shape":[${shape.join()}],"data_offsets":${offsets}}`);
-    end += data.byteLength;
+  }
+  const notes = Object.entries(metadata).sort(([a], [b]) => (a < b ? -1 : 1));
+  const texts = notes.map((pair) => pair.map((text) => JSON.stringify(text)).join(":"));
+  return packTensors(tensors, notes.length > 0 ? [`"${metadataKey}":{${texts.join()}}`] : []);
+}
+
+/** As `writeSafetensors`, for tensors that are known to be right. `entries`: what the header begins with. */
+export function packTensors(tensors: readonly NamedTensor[], entries: string[] = []): Uint8Array<ArrayBuffer> {
+  // Wide elements first keeps all of them aligned.
+  const sorted = [...tensors].sort(
+    (a, b) => elementBytes[b.dtype] - elementBytes[a.dtype] || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0),
+  );
+  let end = 0;
+  for (const { name, dtype, shape, data } of sorted) {
+    const offsets = [end, (end += data.byteLength)];
+    entries.push(
+      `${JSON.stringify(name)}:${JSON.stringify({ dtype: dtypeNames[dtype], shape, data_offsets: offsets })}`,
+    );
   }
   const header = new TextEncoder().encode(`{${entries.join()}}`);
-  const padded = Math.ceil(header.length / 8) * 8;
-  const out = new Uint8Array(8 + padded + end);
-  new DataView(out.buffer).setBigUint64(0, BigInt(padded), true);
-  out.fill(32, 8, 8 + padded);
+  const start = 8 + Math.ceil(header.length / 8) * 8;
+  const out = new Uint8Array(start + end).fill(32, 8, start);
+  new DataView(out.buffer).setBigUint64(0, BigInt(start - 8), true);
   out.set(header, 8);
-  let at = 8 + padded;
+  end = start;
   for (const { data } of sorted) {
-    out.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), at);
-    at += data.byteLength;
+    out.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), end);
+    end += data.byteLength;
   }
   return out;
 }

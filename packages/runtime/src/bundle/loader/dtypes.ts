@@ -3,14 +3,16 @@ import type { DType, TypedArray } from "@sinter/ir/program";
 
 export const elementBytes: Readonly<Record<DType, number>> = { f32: 4, f64: 8, i32: 4, u32: 4, bool: 1 };
 
+/** What holds the elements of each type. */
+export const arrays = { f32: Float32Array, f64: Float64Array, i32: Int32Array, u32: Uint32Array, bool: Uint8Array };
+
 export function isDType(name: unknown): name is DType {
   return typeof name === "string" && Object.hasOwn(elementBytes, name);
 }
 
 /** A typed array over memory; copies nothing. */
 export function viewOf(dtype: DType, buffer: ArrayBuffer, address: number, length: number): TypedArray {
-  const Kind = { f32: Float32Array, f64: Float64Array, i32: Int32Array, u32: Uint32Array, bool: Uint8Array }[dtype];
-  return new Kind(buffer, address, length);
+  return new arrays[dtype](buffer, address, length);
 }
 
 /** Elements of a shape. */

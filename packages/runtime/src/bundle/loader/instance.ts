@@ -1,7 +1,7 @@
 /** One instance of a bundle's module: lays out its memory, holds its variables, calls its functions. */
 import { printedText, type TypedArray } from "@sinter/ir/program";
 import type { BuildFile, FunctionEntry, Manifest, SlotEntry, Source, TensorEntry } from "../manifest.ts";
-import { readSafetensors, type StoredTensor, writeSafetensors } from "../safetensors.ts";
+import { packTensors, readTensors, type StoredTensor } from "../safetensors.ts";
 import { elementBytes, memoryLimit, sizeOf, typeText, viewOf } from "./dtypes.ts";
 import { AssertionError, BundleError, messageOf } from "./errors.ts";
 import { build, elementsOf, flatten, type ResultTensor } from "./trees.ts";
@@ -125,7 +125,7 @@ export async function start({ manifest, module, weights, log, build: { file } }:
   ): void {
     let stored: ReadonlyMap<string, StoredTensor>;
     try {
-      stored = readSafetensors(bytes, from).tensors;
+      stored = readTensors(bytes, from);
     } catch (error) {
       throw new BundleError(messageOf(error));
     }
@@ -211,7 +211,7 @@ export async function start({ manifest, module, weights, log, build: { file } }:
   return {
     functions: Object.fromEntries(callables),
     variables: Object.fromEntries(cells.map((cell) => [cell.name, cell])),
-    saveState: () => writeSafetensors(cells.map((cell) => ({ ...cell, data: cell.read() }))),
+    saveState: () => packTensors(cells.map((cell) => ({ ...cell, data: cell.read() }))),
     loadState(bytes) {
       // New values for all variables end what had stopped.
       if (over === disposed || running !== "") use("loadState");

@@ -4,7 +4,8 @@
  */
 import type { DType, TypedArray } from "@sinter/ir/program";
 import type { BuildName, Manifest, SelfTestEntry, TensorEntry, TreeEntry } from "../manifest.ts";
-import { readSafetensors, type StoredTensor } from "../safetensors.ts";
+import { readTensors, type StoredTensor } from "../safetensors.ts";
+import { arrays } from "./dtypes.ts";
 import { fusedIn } from "./engine.ts";
 import type { Instance } from "./instance.ts";
 import type { ResultTensor } from "./trees.ts";
@@ -36,7 +37,7 @@ export function selfTest({ manifest, build, instance, bytes, only, fail }: SelfT
   const { calls, recorded, tolerance, file } = manifest.selfTest!;
   let tensors: ReadonlyMap<string, StoredTensor>;
   try {
-    tensors = readSafetensors(bytes, file).tensors;
+    tensors = readTensors(bytes, file);
   } catch (error) {
     return fail((error as Error).message);
   }
@@ -59,8 +60,7 @@ export function selfTest({ manifest, build, instance, bytes, only, fail }: SelfT
       if (tree.kind === "tensor") {
         const { dtype, shape } = tree;
         const { bytes } = take(`${n}.arg.${tree.index}`, tree);
-        const kinds = { f32: Float32Array, f64: Float64Array, i32: Int32Array, u32: Uint32Array, bool: Uint8Array };
-        return { dtype, shape, data: new kinds[dtype](bytes.slice().buffer) };
+        return { dtype, shape, data: new arrays[dtype](bytes.slice().buffer) };
       }
       if (tree.kind === "array") return tree.items.map(given);
       // What is static may be left out.

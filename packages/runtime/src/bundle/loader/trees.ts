@@ -1,7 +1,7 @@
 /** Arguments and results of an exported function: checks what is given against the tree of the signature, and makes results. */
 import type { TypedArray } from "@sinter/ir/program";
 import type { TensorEntry, TreeEntry } from "../manifest.ts";
-import { elementBytes, sizeOf, typeText, viewOf } from "./dtypes.ts";
+import { arrays, sizeOf, typeText } from "./dtypes.ts";
 import { isObject } from "./json.ts";
 
 type TensorTree = Extract<TreeEntry, { kind: "tensor" }>;
@@ -10,14 +10,6 @@ type TensorTree = Extract<TreeEntry, { kind: "tensor" }>;
 export interface ResultTensor extends TensorEntry {
   readonly data: TypedArray;
 }
-
-const arrayNames = {
-  f32: "Float32Array",
-  f64: "Float64Array",
-  i32: "Int32Array",
-  u32: "Uint32Array",
-  bool: "Uint8Array",
-};
 
 /** Puts the elements of each tensor in `value` into `leaves`. Throws a TypeError that names the place, `at`. */
 export function flatten(tree: TreeEntry, value: unknown, at: string, leaves: TypedArray[]): void {
@@ -32,15 +24,17 @@ export function flatten(tree: TreeEntry, value: unknown, at: string, leaves: Typ
         wrong(at, `${show(fixed)}, as when the function was exported (or left out)`, value);
       return;
     }
-    case "array":
-      if (isLeftOut(tree, value)) return;
-      if (!Array.isArray(value) || value.length !== tree.items.length)
-        wrong(at, `an array of ${tree.items.length}`, value);
-      for (const [i, item] of tree.items.entries()) flatten(item, (value as unknown[])[i], `${at}[${i}]`, leaves);
+    case "array": {
+      const { items } = tree;
+      if (value === undefined && !hasTensor(tree)) return;
+      const given =
+        Array.isArray(value) && value.length === items.length ? value : wrong(at, `an array of ${items.length}`, value);
+      for (const [i, item] of items.entries()) flatten(item, given[i], `${at}[${i}]`, leaves);
       return;
+    }
     default: {
-      if (isLeftOut(tree, value)) return;
       const { keys, items } = tree;
+      if (value === undefined && !hasTensor(tree)) return;
       const given =
         isObject(value) && !ArrayBuffer.isView(value) ? value : wrong(at, `an object with ${keys.join(", ")}`, value);
       for (const key of Object.keys(given))
@@ -53,10 +47,7 @@ export function flatten(tree: TreeEntry, value: unknown, at: string, leaves: Typ
   }
 }
 
-/** Whether nothing is given where nothing is needed. */
-function isLeftOut(tree: TreeEntry, value: unknown): boolean {
-  return value === undefined && !hasTensor(tree);
-}
+/** Whether something must be given. */
 function hasTensor(tree: TreeEntry): boolean {
   return tree.kind === "tensor" || ("items" in tree && tree.items.some(hasTensor));
 }
@@ -73,8 +64,8 @@ export function elementsOf(type: TensorEntry, value: unknown, at: string): Typed
   }
   const size = sizeOf(shape);
   if (ArrayBuffer.isView(value)) {
-    if (Object.prototype.toString.call(value) !== `[object ${arrayNames[dtype]}]`)
-      wrong(at, `${typeText(type)} in a ${arrayNames[dtype]}`, value);
+    // Arrays of other pages and frames are of other classes.
+    if (kindOf(value) !== arrays[dtype].name) wrong(at, `${typeText(type)} in a ${arrays[dtype].name}`, value);
     const data = value as TypedArray;
     const more = data.length - size;
     if (more !== 0)
@@ -84,7 +75,7 @@ export function elementsOf(type: TensorEntry, value: unknown, at: string): Typed
     if (dtype === "bool" && data.some((bit) => bit > 1)) throw new TypeError(`${at} must hold 0 and 1 only`);
     return data;
   }
-  const out = viewOf(dtype, new ArrayBuffer(size * elementBytes[dtype]), 0, size);
+  const out = new arrays[dtype](size);
   let next = 0;
   const fill = (part: unknown, axis: number, place: string): void => {
     if (axis < shape.length) {
@@ -108,12 +99,15 @@ function wrong(at: string, wanted: string, value: unknown): never {
   throw new TypeError(`${at} must be ${wanted}, but is ${show(value)}`);
 }
 
+function kindOf(value: unknown): string {
+  return Object.prototype.toString.call(value).slice(8, -1);
+}
+
 function show(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value);
   if (Array.isArray(value)) return `an array of ${value.length}`;
-  if (ArrayBuffer.isView(value)) return `a ${Object.prototype.toString.call(value).slice(8, -1)}`;
-  if (typeof value === "object" && value !== null)
-    return `an object with ${Object.keys(value).join(", ") || "nothing"}`;
+  if (ArrayBuffer.isView(value)) return `a ${kindOf(value)}`;
+  if (isObject(value)) return `an object with ${Object.keys(value).join(", ") || "nothing"}`;
   return Object.is(value, -0) ? "-0" : value === undefined ? "missing" : String(value);
 }
 
