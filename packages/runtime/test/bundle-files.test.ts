@@ -63,11 +63,11 @@ describe("files", () => {
     const builds = manifest["builds"] as { features: string[] }[];
     for (const build of builds) build.features.push("gc");
     expect(await failure(withManifest(files, manifest))).toBe(
-      "manifest.json: this engine can run no build: program.relaxed.wasm needs gc; program.wasm needs gc",
+      "manifest.json: there is no build for this engine: program.relaxed.wasm is relaxed-simd and needs gc; program.wasm is simd and needs gc",
     );
     builds.length = 1;
     expect(await failure(withManifest(files, manifest), { build: "simd" })).toBe(
-      "manifest.json: there is no build simd, only relaxed-simd",
+      "manifest.json: there is no simd for this engine: program.relaxed.wasm is relaxed-simd and needs gc",
     );
   });
 });
@@ -92,7 +92,7 @@ describe("fields of the manifest", () => {
     ["builds", {}, "builds must be a list"],
     ["builds.0.file", "../program.wasm", "builds[0].file must be a file in the same folder"],
     ["builds.0.bytes", -1, "builds[0].bytes must be a whole number"],
-    ["builds.0.bytes", 1, "program.relaxed.wasm: has"],
+    ["builds.0.bytes", 1, "program.relaxed.wasm: is incomplete or altered"],
     ["builds.0.crc32", "0", "builds[0].crc32 must be eight hexadecimal digits"],
     ["builds.0.build", "gpu", "builds[0].build must be simd or relaxed-simd"],
     ["builds.0.features", "simd", "builds[0].features must be a list"],

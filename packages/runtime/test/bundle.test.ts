@@ -236,6 +236,6 @@ test("graphs can be read again by a compiler", async () => {
 test("the loader is compiled from its sources, and small", async () => {
   expect(readFileSync(join(here, "../src/bundle/loader-source.ts"), "utf8")).toBe(await loaderModule());
   expect(loaderSource).not.toMatch(/\beval\b|\bFunction\(|\bimport\s*["{*]|^import/m);
-  expect(loaderSource.length).toBeLessThan(24_000);
-  expect(gzipSync(loaderSource).length).toBeLessThan(9_500);
+  expect(loaderSource.length).toBeLessThan(15_500);
+  expect(gzipSync(loaderSource).length).toBeLessThan(6_800);
 });

@@ -80,20 +80,16 @@ async function program(origin: Origin, manifest: Manifest, options: LoadOptions)
     throw new BundleError(`${build.file}: was not written with this ${manifestFile}`);
   const log = options.log ?? ((text) => console.log(text));
   const instance = await start({ manifest, build, module, weights, log });
-  const { functions } = instance;
   return {
     ...instance,
     name: manifest.name,
     build: build.build,
-    run: functions[manifest.functions[0]!.name]!,
+    run: instance.functions[manifest.functions[0]!.name]!,
     async selfTest(name) {
-      if (name !== undefined && !Object.hasOwn(functions, name))
-        throw new BundleError(`selfTest: there is no function ${name}; there are ${Object.keys(functions).join(", ")}`);
-      const { selfTest: entry } = manifest;
-      if (entry === undefined) throw new BundleError(`${manifestFile}: has no recorded calls`);
       const fail = (why: string): never => {
         throw new BundleError(why);
       };
+      const entry = manifest.selfTest ?? fail(`${manifestFile}: has no recorded calls`);
       // A file of its own: few who run a program test it.
       const { selfTest } = await import("./self-test.ts").catch((error) => fail(`selftest.js: ${messageOf(error)}`));
       const bytes = await readChecked(origin, entry);
@@ -116,16 +112,11 @@ function originOf(urls: () => Readonly<Record<string, URL>>, { base, files }: Lo
 function choose(builds: readonly BuildFile[], wanted: BuildName | undefined): BuildFile {
   const lacking: string[] = [];
   for (const build of builds) {
-    if (wanted !== undefined && build.build !== wanted) continue;
     const features = missing(build);
-    if (features.length === 0) return build;
-    lacking.push(`${build.file} needs ${features.join(", ")}`);
+    if (features.length === 0 && (wanted ?? build.build) === build.build) return build;
+    lacking.push(`${build.file} is ${build.build} and needs ${features.join(", ") || "nothing more"}`);
   }
-  throw new BundleError(
-    lacking.length > 0
-      ? `${manifestFile}: this engine can run no build: ${lacking.join("; ")}`
-      : `${manifestFile}: there is no build ${wanted}, only ${builds.map(({ build }) => build).join(", ")}`,
-  );
+  throw new BundleError(`${manifestFile}: there is no ${wanted ?? "build"} for this engine: ${lacking.join("; ")}`);
 }
 
 async function readChecked(origin: Origin, entry: FileEntry): Promise<Uint8Array> {
@@ -145,9 +136,10 @@ async function readModule(origin: Origin, entry: BuildFile): Promise<WebAssembly
 }
 
 /** Throws where a file is not what the manifest says. */
-export function checkFile(entry: FileEntry, bytes: Uint8Array): void {
-  if (bytes.length !== entry.bytes)
-    throw new BundleError(`${entry.file}: has ${bytes.length} bytes, but the manifest says ${entry.bytes}`);
-  if (crc32(bytes) !== entry.crc32)
-    throw new BundleError(`${entry.file}: is altered: its checksum is not the manifest's`);
+export function checkFile({ file, bytes, crc32: wanted }: FileEntry, found: Uint8Array): void {
+  const sum = crc32(found);
+  if (found.length !== bytes || sum !== wanted)
+    throw new BundleError(
+      `${file}: is incomplete or altered: ${found.length} bytes with checksum ${sum}, where the manifest says ${bytes} with ${wanted}`,
+    );
 }

@@ -35,6 +35,9 @@ export interface SelfTest {
 
 export function selfTest({ manifest, build, instance, bytes, only, fail }: SelfTest): SelfTestReport {
   const { calls, recorded, tolerance, file } = manifest.selfTest!;
+  const names = Object.keys(instance.functions);
+  if (only !== undefined && !names.includes(only))
+    fail(`selfTest: there is no function ${only}; there are ${names.join(", ")}`);
   let tensors: ReadonlyMap<string, StoredTensor>;
   try {
     tensors = readTensors(bytes, file);
