@@ -25,6 +25,7 @@ import {
   type Variable,
   variable,
   whileLoop,
+  withEager,
   zeros,
 } from "sinter";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -195,6 +196,27 @@ describe("functions with variables", () => {
     await same(f, [], [source.state as Variable], 3);
   });
 
+  test("variables made in the first trace, arguments that nothing uses, debug and verify", async () => {
+    let made: Variable | undefined;
+    const f = compile((a: Tensor) => {
+      made ??= variable([1, 1, 1], { name: "made" });
+      made.assignAdd(a);
+      return made.sum();
+    });
+    const program = await loadBundle(bundleFiles(f, { inputs: [spec([3])] }));
+    expect(program.run([1, 2, 3])).toMatchObject({ data: Float32Array.of(9) });
+    expect(f(tensor([1, 2, 3])).item()).toBe(9);
+    expect(f.traces).toBe(1);
+    await same(
+      compile((a: Tensor, _: Tensor) => a.exp(), { debug: true }),
+      [x, tensor([1])],
+    );
+    await same(
+      compile((a: Tensor) => a.exp(), { verify: true }),
+      [x],
+    );
+  });
+
   test("several functions share their variables", async () => {
     const w = variable([1, 1], { name: "w" });
     const model = {
@@ -354,6 +376,9 @@ describe("what cannot be exported", () => {
     expect(() => bundleFiles(f, { inputs: [spec([3])] })).toThrow("the signature says f32[2]");
     expect(() => bundleFiles({})).toThrow("there is no function to export");
     expect(() => bundleFiles([x])).toThrow("there is no function to export");
+    expect(() => withEager(() => bundleFiles(f))).toThrow("outside of compiled functions and of withEager");
+    // @ts-expect-error: the function takes a tensor
+    expect(() => bundleFiles(f, { inputs: ["text"] })).toThrow('not the string "text"');
     await expect(exportBundle(f, {} as { outDir: string })).rejects.toThrow("outDir must be the path of a folder");
   });
 
@@ -407,6 +432,13 @@ describe("folders", () => {
     expect(Object.keys(outputs[0]!).length).toBeGreaterThan(5);
     expect(outputs[0]).toEqual(outputs[1]);
   });
+});
+
+test("files name the version that is in package.json", () => {
+  const { version } = JSON.parse(
+    readFileSync(join(import.meta.dirname, "../packages/sinter/package.json"), "utf8"),
+  ) as { version: string };
+  expect(manifestOf(bundleFiles(compile(() => tensor(1).add(x)))) as object).toMatchObject({ sinter: version });
 });
 
 function manifestOf(files: ReadonlyMap<string, Uint8Array>): Record<string, unknown> {

@@ -2,7 +2,9 @@
 import { dataHash, sameData } from "@sinter/ir";
 import { type BundleSpec, type ConstantSpec, type FunctionSpec, type SpecTree, theMachine } from "@sinter/runtime";
 import { force } from "../eager.ts";
-import type { VariableCell } from "../frame.ts";
+import { isEagerMode } from "../eager-mode.ts";
+import { SinterError } from "../errors.ts";
+import { currentTrace, type VariableCell } from "../frame.ts";
 import { type Lazy, readLazy } from "../lazy.ts";
 import type { Tensor } from "../tensor.ts";
 import type { Tree } from "../trees.ts";
@@ -31,6 +33,8 @@ export function assemble(
   known: ReadonlyMap<string, VariableCell>,
   options: AssembleOptions,
 ): BundleSpec {
+  if (currentTrace() !== undefined || isEagerMode())
+    throw new SinterError(`${caller}: call it outside of compiled functions and of withEager`);
   const problems = new Problems(caller);
   const made: Tensor[] = [];
   try {
