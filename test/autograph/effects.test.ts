@@ -162,3 +162,24 @@ test("functions of the host get numbers where the source has numbers, rolled or 
   const many = logged(f, tensor(0), 25);
   expect([many.length, many.at(-2), many.at(-1)]).toEqual([26, "row 24", "many 4900 576"]);
 });
+
+test("functions of the host may count outside: what they read is read when they run", () => {
+  let calls = 0;
+  const f = compile((x: Tensor) => {
+    while (x.gt(1)) {
+      hostCall(
+        (v: Tensor) => {
+          calls++;
+          if (v.gt(4)) log.push(`large, call ${calls}`);
+        },
+        null,
+        x,
+      );
+      x = x.div(2);
+    }
+    return x;
+  });
+  f(tensor(8));
+  f(tensor(3));
+  expect([calls, log]).toEqual([5, ["large, call 1"]]);
+});

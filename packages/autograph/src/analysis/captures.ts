@@ -18,15 +18,40 @@ export function capturesOf(model: FileModel, oracle: TypeOracle, fn: Node, site:
     if (seen.has(node)) return;
     seen.add(node);
     const start = startOf(node);
-    for (const { variable } of slice(model.reads, start, node.end)) {
+    const later = calledLater(model, node);
+    const isLater = (at: number): boolean => later.some((each) => startOf(each) <= at && at < each.end);
+    for (const { at, variable } of slice(model.reads, start, node.end)) {
+      if (isLater(at)) continue;
       const inside = variable.start >= start && variable.start < node.end;
       if (inside || variable.writes === 0 || variable.name === undefined || !isVisible(variable, site)) continue;
       if (oracle.isPrimitive(variable.name)) found.add(variable);
     }
-    for (const mention of slice(model.mentions, start, node.end)) scan(mention.functionNode);
+    for (const { at, functionNode } of slice(model.mentions, start, node.end)) if (!isLater(at)) scan(functionNode);
   };
   scan(fn);
   return [...found].map((variable) => variable.text);
+}
+
+/** What is given to `hostCall` to be called when the program runs: what it reads is read then. */
+function calledLater(model: FileModel, node: Node): readonly ts.Expression[] {
+  const found: ts.Expression[] = [];
+  const visit = (at: Node): void => {
+    if (ts.isCallExpression(at) && isHostCall(model, unwrap(at.expression)) && at.arguments[0] !== undefined)
+      found.push(at.arguments[0]);
+    ts.forEachChild(at, visit);
+  };
+  visit(node);
+  return found;
+}
+
+function isHostCall(model: FileModel, callee: ts.Expression): boolean {
+  const imported = (name: Node): string | undefined => {
+    const variable = model.variableOf.get(name);
+    return variable === undefined ? undefined : model.imported.get(variable);
+  };
+  if (ts.isPropertyAccessExpression(callee))
+    return callee.name.text === "hostCall" && imported(unwrap(callee.expression)) === "*";
+  return imported(callee) === "hostCall";
 }
 
 /** Whether the variable can be named at the site: its block encloses the site. */
