@@ -1,10 +1,9 @@
 /** What was compiled, for the terminal. */
 import { basename } from "node:path";
-import { format, operationsIn } from "@sinter/inspect";
+import { format, operationsIn, signatureText } from "@sinter/inspect";
 import type { Inspection, KernelPicture } from "@sinter/runtime";
 
 const mostKernels = 60;
-const longestSignature = 240;
 
 export function summaryText(inspection: Inspection): string {
   const { cost, nodes, kernels, passes } = inspection;
@@ -39,16 +38,6 @@ export function summaryText(inspection: Inspection): string {
     table([head, ...rows]),
   ];
   return `${lines.join("\n")}\n${more}`;
-}
-
-/** What is handed over and what comes back; of many states only how many there are. */
-function signatureText({ name, signature, params, results }: Inspection): string {
-  if (signature.length <= longestSignature) return signature;
-  const args = params.filter(({ kind }) => kind === "arg").map((param) => `${param.name}: ${param.type}`);
-  const states = params.filter(({ kind }) => kind === "state").length;
-  const given = [...args, ...(states > 0 ? [format.plural(states, "state")] : [])].join(", ");
-  const outs = results.filter(({ kind }) => kind === "out").map(({ type }) => type);
-  return `${name}(${given}) -> (${outs.join(", ")})`;
 }
 
 /** `model.ts:34,35 loss.ts:12` */

@@ -1,5 +1,6 @@
 /** What was compiled, what became of it in numbers, and which kernels compute each line of the source. */
 import type { Loc } from "@sinter/ir";
+import type { Inspection } from "@sinter/runtime";
 import { paint } from "./excerpt.ts";
 import { bytes, flops, percent, plural, seconds } from "./format.ts";
 import { type Html, html } from "./html.ts";
@@ -26,16 +27,23 @@ ${sourceLines(context)}
 <div class="columns">${table(
     "in",
     inspection.params.map((p) => [p.kind, p.name, p.type]),
-  )}${table(
-    "out",
-    inspection.results.map((r) => [r.kind, valueText(r.value), r.type]),
-  )}</div>`;
+  )}${table("out", resultRows(inspection))}</div>`;
   return {
     id: "overview",
     title: "Overview",
     lead: html`What was compiled, and what became of it: ${plural(nodes.length, "operation")} in ${plural(kernels.length, "kernel")} of one program for ${inspection.target}${inspection.fastMath ? ", with fast math" : ""}.`,
     body,
   };
+}
+
+/** New values of variables are named by them. */
+function resultRows({ results, buffers }: Inspection): string[][] {
+  const names = buffers.filter(({ place }) => place === "stateOut").map(({ name }) => name.replace(/_next$/, ""));
+  const states = results.filter(({ kind }) => kind === "state");
+  return results.map((result) => {
+    const name = names.length === states.length ? names[states.indexOf(result)] : undefined;
+    return [result.kind, name ?? valueText(result.value), result.type];
+  });
 }
 
 function valueText(value: string): string {

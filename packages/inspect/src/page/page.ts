@@ -2,6 +2,7 @@
 import type { Loc } from "@sinter/ir";
 import type { Inspection, Peaks } from "@sinter/runtime";
 import { operationsIn } from "../graph/model.ts";
+import { signatureText } from "../signature.ts";
 import { behave, type PageData } from "./client.ts";
 import { cost } from "./cost.ts";
 import { Excerpts, type Sources } from "./excerpt.ts";
@@ -38,7 +39,7 @@ export function page(inspection: Inspection, sources: Sources, options: PageOpti
   const links = sections.map(({ id, title }, i) => html`<a href="#${id}"><span>${title}</span><kbd>${i + 1}</kbd></a>`);
   const bodies = sections.map(
     ({ id, title, lead, body }, i) =>
-      html`<section id="${id}" aria-labelledby="title-${id}"><h2 id="title-${id}">${title}</h2><p class="lead">${lead}</p>${i === 0 ? html`<p class="signature">${inspection.signature}</p>` : ""}${body}</section>`,
+      html`<section id="${id}" aria-labelledby="title-${id}"><h2 id="title-${id}">${title}</h2><p class="lead">${lead}</p>${i === 0 ? html`<p class="signature">${signatureText(inspection)}</p>` : ""}${body}</section>`,
   );
   const document = html`<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
