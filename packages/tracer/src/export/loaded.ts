@@ -8,7 +8,7 @@ import { AssertionError, SinterError } from "../errors.ts";
 import { currentTrace, type TraceFrame } from "../frame.ts";
 import { type CompiledFunction, callable, TracedFunction } from "../function.ts";
 import { emit, readVariable, scalar } from "../kit.ts";
-import type { Lazy, Ref } from "../lazy.ts";
+import type { Ref } from "../lazy.ts";
 import { emitGraph, leafRefs, staged } from "../staged.ts";
 import { status } from "../status.ts";
 import { Tensor } from "../tensor.ts";
@@ -25,7 +25,7 @@ export type Saved = Pick<
 export function loadedFunction(
   saved: Saved,
   variables: readonly Variable[],
-  constants: readonly Lazy[],
+  constants: readonly Tensor[],
 ): CompiledFunction<readonly unknown[], unknown> {
   const { name, fastMath = false, params } = saved;
   const wanted: Tree = { kind: "array", items: params.map((param) => treeFrom(param.tree)) };
@@ -52,7 +52,7 @@ function run(
   checks: readonly Error[],
   args: readonly Ref[],
   variables: readonly Variable[],
-  constants: readonly Lazy[],
+  constants: readonly Tensor[],
 ): Ref[] {
   const trace = currentTrace()!;
   const entries: Ref[] = [];
@@ -62,7 +62,7 @@ function run(
   const inputs = graph.params.map(({ kind }): Ref => {
     if (kind === "arg") return args[arg++]!;
     if (kind === "state") return push(entries, readVariable(variables[states[entries.length]!.variable]!));
-    return push(captured, constants[own[captured.length]!]!);
+    return push(captured, constants[own[captured.length]!]!.ref("a saved constant"));
   });
   const emitted = emitGraph(trace, graph, inputs);
   const results = emitted.filter((_, i) => graph.results[i]!.kind === "out");

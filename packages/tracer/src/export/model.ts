@@ -5,6 +5,7 @@
 import { type BundleSource, openBundle, theMachine, writeBundle, writeFolder } from "@sinter/runtime";
 import { checkOptions, describeValue, SinterError } from "../errors.ts";
 import { lazyFromData } from "../lazy.ts";
+import { Tensor } from "../tensor.ts";
 import { isPlainObject } from "../trees.ts";
 import { Variable } from "../variable.ts";
 import { assemble } from "./assemble.ts";
@@ -111,8 +112,9 @@ export async function loadModel<M extends object = Record<string, unknown>>(
     const lazy = lazyFromData(theMachine().heap, dtype, shape, contents(name));
     return new Variable(lazy, name, true, trainable);
   });
-  const constants = manifest.constants.map(({ name, dtype, shape }) =>
-    lazyFromData(theMachine().heap, dtype, shape, contents(name)).retain(),
+  // Handles, so that the collector frees them with the functions.
+  const constants = manifest.constants.map(
+    ({ name, dtype, shape }) => new Tensor(lazyFromData(theMachine().heap, dtype, shape, contents(name))),
   );
   const functions = new Map<string, unknown>();
   for (const entry of manifest.functions) {
