@@ -127,6 +127,25 @@ test("a program may run inside a call of another, with tables of their own", () 
   expect(seen[1]![1]! % 64).toBe(0);
 });
 
+test("a call inside another whose pointers do not fit behind that one's has them elsewhere", () => {
+  const machine = new Machine({ initialBytes: mebibyte });
+  const pointers = (count: number, first: number): number[] => Array.from({ length: count }, (_, i) => first + i);
+  const { liveBytes } = machine.heap;
+  const check = (table: number, expected: readonly number[]): void =>
+    expect([...machine.heap.view("u32", table, expected.length)]).toEqual(expected);
+  const [large, larger] = [pointers(4000, 1), pointers(9000, 2)];
+  machine.run(
+    (outer) => {
+      machine.run((inner) => check(inner, larger), larger, -1, 0);
+      check(outer, large);
+    },
+    large,
+    -1,
+    0,
+  );
+  expect(machine.heap.liveBytes).toBe(liveBytes);
+});
+
 test("a call that throws gives back its arena and table", () => {
   const machine = new Machine({ initialBytes: mebibyte });
   const places: number[] = [];
