@@ -3,12 +3,13 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { nameByHash } from "@sinter/ir";
-import { writeSafetensors } from "@sinter/runtime";
+import { nameByHash, parseGraph } from "@sinter/ir";
+import { compileGraph, theMachine, writeSafetensors } from "@sinter/runtime";
 import { assert, compile, cond, hostCall, print, random, spec, type Tensor, tensor, whileLoop } from "sinter";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { Classifier } from "../examples/digits/model.ts";
 import { run } from "../packages/cli/src/index.ts";
+import { dumped } from "../packages/tracer/src/dump.ts";
 
 let folder = "";
 beforeEach(() => {
@@ -118,6 +119,24 @@ describe("a dump", () => {
     expect(out).toContain("as recorded, bit for bit");
     expect(code).toBe(0);
   });
+});
+
+test("a program that traps leaves what it was given", async () => {
+  const graph = parseGraph("graph @traps(%x: f32[2]) {\n  %0 = neg %x : f32[2]\n  return %0\n}\n");
+  const options = { backend: "wasm" } as const;
+  const real = compileGraph(graph, options);
+  const trap = new WebAssembly.RuntimeError("unreachable");
+  const execute = (): void => {
+    throw trap;
+  };
+  const { executable } = dumped({ ...real, executable: { ...real.executable, execute } }, graph, options);
+  const { heap } = theMachine();
+  const block = heap.place("f32", new Float32Array([1, -2]));
+  expect(() => executable.execute(executable.slots.map(() => block.address))).toThrow(trap);
+  heap.release(block);
+  const { code, out } = await again("traps-0");
+  expect(out).toContain("result 0  f32[2]  was not recorded: the call did not come to its end then");
+  expect(code).toBe(0);
 });
 
 describe("running a dump again", () => {

@@ -25,7 +25,8 @@ interface NodeProcess {
 /** A program that was compiled, dumped where that is asked for: its first run is recorded. */
 export function dumped(compiled: Compiled, graph: Graph, options: CompileOptions): Compiled {
   const parent = nodeProcess()?.env?.["SINTER_DUMP"];
-  if (parent === undefined || parent === "") return compiled;
+  // The reference evaluator runs no program that there would be something to tell of.
+  if (parent === undefined || parent === "" || options.backend !== "wasm") return compiled;
   const folder = attempt(() => {
     const { text, data } = printGraphWithData(graph, { locs: true });
     return writer().writeDump(parent, { inspection: inspect(graph, options), graph: text, constants: data });
@@ -58,8 +59,8 @@ function writer(): DumpWriter {
   const require = nodeProcess()
     ?.getBuiltinModule?.("node:module")
     ?.createRequire(import.meta.url);
-  if (require === undefined) throw new Error("needs Node 20.19, 22.12 or later");
-  return require(import.meta.url.endsWith(".ts") ? "../../inspect/src/index.ts" : "../inspect/index.js") as DumpWriter;
+  if (load === undefined) throw new Error("needs Node 20.19, 22.12 or later");
+  return load(import.meta.url.endsWith(".ts") ? "../../inspect/src/index.ts" : "../inspect/index.js") as DumpWriter;
 }
 
 /** Runs as `executable` does; what goes in and out the first time goes into the dump too. */
@@ -79,14 +80,20 @@ function recording(executable: Executable, graph: Graph, folder: DumpFolder): Ex
           return [{ name, dtype, shape, data: theMachine().heap.copy(dtype, pointers[i]!, length) }];
         });
       const before = attempt(() => read(["arg", "const", "state"]));
+      if (before === undefined) return executable.execute(pointers, host);
       const calls: NamedTensor[] = [];
       const hostStatuses: number[] = [];
-      executable.execute(pointers, host === undefined ? undefined : listening(host, calls, hostStatuses));
-      if (before === undefined) return;
-      attempt(() => {
-        const call: CallRecord = { tensors: [...before, ...read(["stateOut", "result"]), ...calls], hostStatuses };
-        folder.record(call);
-      });
+      let after: readonly Slot["kind"][] = [];
+      try {
+        executable.execute(pointers, host === undefined ? undefined : listening(host, calls, hostStatuses));
+        after = ["stateOut", "result"];
+      } finally {
+        // What a program that trapped was given is what to find out with.
+        attempt(() => {
+          const call: CallRecord = { tensors: [...before, ...read(after), ...calls], hostStatuses };
+          folder.record(call);
+        });
+      }
     },
   };
 }

@@ -36,6 +36,8 @@ export interface Dump {
   readonly tensors: ReadonlyMap<string, StoredTensor>;
   /** Whether a call was recorded. */
   readonly called: boolean;
+  /** Whether its results were. */
+  readonly finished: boolean;
   /** What calls to the host answered, in order. */
   readonly hostStatuses: readonly number[];
 }
@@ -44,6 +46,8 @@ export interface Dump {
 export interface Verdict {
   readonly name: string;
   readonly type: string;
+  /** False where the program did not come to an end when it was recorded. */
+  readonly known: boolean;
   readonly elements: number;
   /** How many elements have other bits; of NaNs none count. */
   readonly different: number;
@@ -69,6 +73,7 @@ export function readDump(file: string, data?: string): Dump {
     fastMath: constants?.metadata.get("fastMath") === "true",
     tensors: new Map([...(constants?.tensors ?? []), ...(call?.tensors ?? [])]),
     called: call !== undefined,
+    finished: [...(call?.tensors.keys() ?? [])].some((name) => /^(result|next) /.test(name)),
     hostStatuses: Array.isArray(statuses) ? statuses.map(Number) : [],
   };
 }
@@ -132,6 +137,7 @@ export function replay(dump: Dump, file: string): Verdict[] {
       if (slot.kind !== "result" && slot.kind !== "stateOut") return [];
       const name = names[i]!;
       const now = heap.copy(slot.dtype, pointers[i]!, elementsOf(slot));
+      if (!dump.finished) return [{ ...compare(name, slot, now, now), known: false }];
       return [compare(name, slot, dataOf(recorded(dump, name, slot, file)), now)];
     });
   } finally {
@@ -164,7 +170,7 @@ function compare(name: string, slot: Slot, before: TypedArray, now: TypedArray):
     different++;
     first ??= { at: i, recorded: before[i]!, now: now[i]! };
   }
-  return { name, type: typeText(slot), elements: before.length, different, first };
+  return { name, type: typeText(slot), known: true, elements: before.length, different, first };
 }
 
 /** Answers the program's calls with what was answered when the call was recorded. */

@@ -128,13 +128,15 @@ function foldersAbove(file: string): string[] {
 
 function verdictText(verdicts: readonly Verdict[]): string {
   const width = Math.max(...verdicts.map(({ name, type }) => name.length + type.length + 2));
-  const lines = verdicts.map(({ name, type, elements, different, first }) => {
+  const lines = verdicts.map(({ name, type, known, elements, different, first }) => {
     const label = `${name}  ${type}`.padEnd(width);
+    if (!known) return `  ${label}  was not recorded: the call did not come to its end then`;
     if (first === undefined) return `  ${label}  same bits`;
     const where = `element ${first.at} was ${first.recorded}, is ${first.now}`;
     return `  ${label}  DIFFERENT: ${different} of ${elements} elements; ${where}`;
   });
   const wrong = verdicts.filter((verdict) => verdict.different > 0).length;
+  if (verdicts.some((verdict) => !verdict.known)) return `The recorded call, made again:\n${lines.join("\n")}\n`;
   const end =
     wrong === 0 ? "as recorded, bit for bit" : `${wrong} of ${verdicts.length} results differ from the record`;
   return `The recorded call, made again:\n${lines.join("\n")}\n${end}\n`;
