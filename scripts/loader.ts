@@ -18,21 +18,30 @@ const selfTestFile: Plugin = {
   },
 };
 
-/** The module as committed. `SINTER_FILES` is what the writer of a bundle puts in front of it. */
+/** The module as committed. `SINTER_FILES` and `SINTER_PRINT` are what the writer of a bundle puts in front of it. */
 export async function loaderModule(): Promise<string> {
   const loader = await compiled({
     stdin: {
       contents: `import { load as start } from "./index.ts";
         export { AssertionError, BundleError } from "./index.ts";
-        export const load = (options) => start(SINTER_FILES, options);`,
+        export const load = (options) => start(SINTER_FILES, SINTER_PRINT.text, options);`,
       resolveDir: join(folder, "loader"),
     },
     plugins: [selfTestFile],
+  });
+  const print = await compiled({
+    stdin: {
+      contents: 'export { printedText as text } from "@sinter/ir/program";',
+      resolveDir: join(folder, "loader"),
+    },
+    format: "iife",
+    globalName: "SINTER_PRINT",
   });
   const selfTest = await compiled({ entryPoints: [join(folder, "loader/self-test.ts")] });
   return [
     "/** The loader that bundles carry, compiled by scripts/loader.ts (`npm run docs`). Not to be edited. */",
     `export const loaderSource =\n  ${JSON.stringify(loader)};`,
+    `export const printSource =\n  ${JSON.stringify(print)};`,
     `export const selfTestSource =\n  ${JSON.stringify(selfTest)};`,
     "",
   ].join("\n");
@@ -40,10 +49,10 @@ export async function loaderModule(): Promise<string> {
 
 async function compiled(options: BuildOptions): Promise<string> {
   const result = await build({
+    format: "esm",
     ...options,
     bundle: true,
     write: false,
-    format: "esm",
     minify: true,
     target: "es2022",
     charset: "utf8",

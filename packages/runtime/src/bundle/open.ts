@@ -1,5 +1,5 @@
 /** Bundles for programs that have Sinter: the loader that bundles carry, and what is beside it for a compiler. */
-import { type Graph, parseGraph, type TypedArray, verifyGraph } from "@sinter/ir";
+import { type Graph, parseGraph, printedText, type TypedArray, verifyGraph } from "@sinter/ir";
 import { checkManifest } from "./loader/check.ts";
 import { memoryLimit } from "./loader/dtypes.ts";
 import { BundleError, messageOf } from "./loader/errors.ts";
@@ -23,6 +23,7 @@ export async function loadBundle(
   const place = await placeOf(from);
   return load(
     () => ({}),
+    printedText,
     { ...options, ...(place instanceof URL ? { base: place } : { files: place }) },
     checkManifest,
   );

@@ -9,7 +9,7 @@ import { declarations } from "./declarations.ts";
 import { crc32 } from "./loader/crc32.ts";
 import { typeText } from "./loader/dtypes.ts";
 import { manifestEnd, manifestFile, moduleSection, vouched } from "./loader/vouch.ts";
-import { loaderSource, selfTestSource } from "./loader-source.ts";
+import { loaderSource, printSource, selfTestSource } from "./loader-source.ts";
 import {
   type BuildFile,
   type BuildName,
@@ -253,10 +253,10 @@ export function manifestBytes(manifest: Omit<Manifest, "crc32">): Uint8Array {
 }
 
 /** The loader, with the places of the files written out as bundlers want them. */
-function loaderFile({ builds, weights, selfTest, sinter }: Omit<Manifest, "crc32">): Uint8Array {
+function loaderFile({ builds, calls, weights, selfTest, sinter }: Omit<Manifest, "crc32">): Uint8Array {
   const names = [manifestFile, ...[...builds, weights, selfTest].flatMap((entry) => entry?.file ?? [])];
   const urls = names.map((name) => `  "${name}": new URL("./${name}", import.meta.url),\n`).join("");
   return new TextEncoder().encode(
-    `// Loads this bundle, which Sinter ${sinter.replace(/[^\w.-]/g, "")} wrote. See index.d.ts.\nconst SINTER_FILES = () => ({\n${urls}});\n${loaderSource}`,
+    `// Loads this bundle, which Sinter ${sinter.replace(/[^\w.-]/g, "")} wrote. See index.d.ts.\nconst SINTER_FILES = () => ({\n${urls}});\n${calls.length > 0 ? printSource : "const SINTER_PRINT = {};\n"}${loaderSource}`,
   );
 }

@@ -2,12 +2,13 @@
  * Loads a bundle: reads its files, checks every one of them, picks the build for this engine, and makes the program that
  * people use. Imports nothing, and is what `index.js` of a bundle is made of.
  */
+import type { HostValue } from "@sinter/ir/program";
 import type { BuildFile, BuildName, FileEntry, Manifest } from "../manifest.ts";
 import { crc32 } from "./crc32.ts";
 import { missing } from "./engine.ts";
 import { BundleError, messageOf } from "./errors.ts";
 import { type Files, fromFiles, fromUrls, type Origin } from "./files.ts";
-import { start, type Variable } from "./instance.ts";
+import { type Parts, start, type Variable } from "./instance.ts";
 import type { SelfTestReport } from "./self-test.ts";
 import { manifestFile, moduleSection, readManifest, vouched } from "./vouch.ts";
 
@@ -50,12 +51,16 @@ export interface Program {
   dispose(): void;
 }
 
+/** How values are printed: a bundle that prints nothing has it not. */
+export type Text = (format: readonly string[], values: readonly HostValue[]) => string;
+
 /**
  * Loads the bundle whose files are at `urls`, unless the options say otherwise. `check` looks at a manifest whose writer is
  * not trusted. Throws `BundleError`.
  */
 export async function load(
   urls: () => Readonly<Record<string, URL>>,
+  text: Text | undefined,
   options: LoadOptions = {},
   check?: (manifest: Manifest) => void,
 ): Promise<Program> {
@@ -63,14 +68,19 @@ export async function load(
     const origin = originOf(urls, options);
     const manifest = readManifest(await origin.read(manifestFile));
     if (check !== undefined) check(manifest);
-    return await program(origin, manifest, options);
+    return await program(origin, manifest, text, options);
   } catch (error) {
     // Nobody vouches for a manifest before its module is read: it may lack anything.
     throw error instanceof BundleError ? error : new BundleError(`${manifestFile}: ${messageOf(error)}`);
   }
 }
 
-async function program(origin: Origin, manifest: Manifest, options: LoadOptions): Promise<Program> {
+async function program(
+  origin: Origin,
+  manifest: Manifest,
+  text: Text | undefined,
+  options: LoadOptions,
+): Promise<Program> {
   const build = choose(manifest.builds, options.build);
   const readWeights = async (): Promise<Uint8Array | undefined> =>
     manifest.weights && readChecked(origin, manifest.weights);
@@ -78,8 +88,9 @@ async function program(origin: Origin, manifest: Manifest, options: LoadOptions)
   const [written] = WebAssembly.Module.customSections(module, moduleSection);
   if (new TextDecoder().decode(written) !== vouched(manifest))
     throw new BundleError(`${build.file}: was not written with this ${manifestFile}`);
-  const log = options.log ?? ((text) => console.log(text));
-  const instance = await start({ manifest, build, module, weights, log });
+  const log = options.log ?? console.log;
+  const print: Parts["print"] = (format, values) => log(text!(format, values));
+  const instance = await start({ manifest, build, module, weights, print });
   return {
     ...instance,
     name: manifest.name,
@@ -93,7 +104,7 @@ async function program(origin: Origin, manifest: Manifest, options: LoadOptions)
       // A file of its own: few who run a program test it.
       const { selfTest } = await import("./self-test.ts").catch((error) => fail(`selftest.js: ${messageOf(error)}`));
       const bytes = await readChecked(origin, entry);
-      const fresh = await start({ manifest, build, module, weights: await readWeights(), log: () => {} });
+      const fresh = await start({ manifest, build, module, weights: await readWeights(), print: () => {} });
       return selfTest({ manifest, build: build.build, instance: fresh, bytes, only: name, fail });
     },
   };

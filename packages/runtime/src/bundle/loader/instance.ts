@@ -1,5 +1,5 @@
 /** One instance of a bundle's module: lays out its memory, holds its variables, calls its functions. */
-import { printedText, type TypedArray } from "@sinter/ir/program";
+import type { HostValue, TypedArray } from "@sinter/ir/program";
 import type { BuildFile, FunctionEntry, Manifest, SlotEntry, Source, TensorEntry } from "../manifest.ts";
 import { packTensors, readTensors, type StoredTensor } from "../safetensors.ts";
 import { elementBytes, memoryLimit, sizeOf, typeText, viewOf } from "./dtypes.ts";
@@ -13,8 +13,8 @@ export interface Parts {
   readonly build: BuildFile;
   readonly module: WebAssembly.Module;
   readonly weights: Uint8Array | undefined;
-  /** Takes what the program prints. */
-  readonly log: (text: string) => void;
+  /** Takes what the program prints: texts, with values between them. */
+  readonly print: (format: readonly string[], values: readonly HostValue[]) => void;
 }
 
 /** A variable of a program. */
@@ -39,7 +39,7 @@ const alignment = 64;
 const pageBytes = 65536;
 const status: TensorEntry = { dtype: "i32", shape: [] };
 
-export async function start({ manifest, module, weights, log, build: { file } }: Parts): Promise<Instance> {
+export async function start({ manifest, module, weights, print, build: { file } }: Parts): Promise<Instance> {
   const { variables, constants } = manifest;
   const fail = (why: string): never => {
     throw new BundleError(`${file}: ${why}`);
@@ -48,7 +48,7 @@ export async function start({ manifest, module, weights, log, build: { file } }:
     const code = view(status, pointers[0]!)[0]!;
     view(status, pointers.at(-1)!)[0] = code;
     const values = operands.map((type, i) => ({ ...type, data: view(type, pointers[i + 1]!) }));
-    if (code === 0) log(printedText(format, values));
+    if (code === 0) print(format, values);
   });
   const { exports } = await WebAssembly.instantiate(module, { host: { ...host } }).catch((error) =>
     fail(messageOf(error)),
