@@ -56,7 +56,7 @@ function nodeProcess(): NodeProcess | undefined {
  * bundler is to follow.
  */
 function writer(): DumpWriter {
-  const require = nodeProcess()
+  const load = nodeProcess()
     ?.getBuiltinModule?.("node:module")
     ?.createRequire(import.meta.url);
   if (load === undefined) throw new Error("needs Node 20.19, 22.12 or later");
