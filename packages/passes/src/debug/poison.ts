@@ -44,8 +44,9 @@ export function poisonDead(program: LoopProgram, plan: Plan): { readonly program
       const now = next++;
       switch (step.kind) {
         case "if": {
-          const branches = step.branches.map(walk);
-          return [{ ...step, branches }, ...behind(now)];
+          // What dies when the index has been read may give its place to what a branch writes.
+          const branches = step.branches.map((branch) => [...behind(now), ...walk(branch)]);
+          return [{ ...step, branches }];
         }
         case "for": {
           const body = walk(step.body);
