@@ -5,9 +5,9 @@ import { build, type Rolldown } from "vite";
 import type { Files } from "./exported.ts";
 
 export interface Page {
-  /** By file name: the scripts that were built. */
+  /** By file name: the scripts that the page loads at once. */
   readonly scripts: ReadonlyMap<string, string>;
-  /** Paths of the modules in them. */
+  /** Paths of the modules in them, and in those that it may load later. */
   readonly modules: readonly string[];
 }
 
@@ -43,7 +43,7 @@ async function page(folder: string, files: ReadonlyMap<string, string | Uint8Arr
   })) as Rolldown.RolldownOutput;
   const chunks = result.output.filter((each) => each.type === "chunk");
   return {
-    scripts: new Map(chunks.map(({ fileName, code }) => [fileName, code])),
+    scripts: new Map(chunks.filter((each) => !each.isDynamicEntry).map(({ fileName, code }) => [fileName, code])),
     modules: chunks.flatMap(({ modules }) => Object.keys(modules)),
   };
 }
