@@ -29,6 +29,7 @@ import {
   watch,
 } from "@sinter/passes";
 import { describe, expect, test } from "vitest";
+import { resultsOn } from "../packages/tracer/src/debug/run.ts";
 import { fuzzRuns } from "./support/fuzz.ts";
 import { showsBits } from "./support/op-kinds.ts";
 import { resultsDifference, seededRng } from "./support/random.ts";
@@ -162,6 +163,20 @@ describe("poison", () => {
     const poisoned = poisonDead(loops, plan);
     expect(run(poisoned.program, poisoned.plan)).toEqual(run(loops, plan));
     expect(poisoned.program.steps.length).toBeGreaterThan(loops.steps.length + 1);
+  });
+
+  test("changes nothing in random programs, with branches and loops too", () => {
+    const check = ({ graph, args }: GraphCase): void => {
+      const plain: Graph = {
+        ...graph,
+        params: graph.params.map((param) => ({ ...param, kind: "arg" })),
+        results: graph.results.map(({ value }) => ({ kind: "out", value })),
+      };
+      const on = (poison: boolean): readonly HostTensor[] => resultsOn(plain, { backend: "wasm", poison }, args);
+      expect(resultsDifference(on(true), on(false))).toBeUndefined();
+    };
+    checkRandomGraphs(check, { runs: fuzzRuns(15, 100), seed: 700 });
+    checkRandomRegions(check, { runs: fuzzRuns(40, 300), seed: 800 });
   });
 
   test("shows what is read after a plan says it is dead", () => {
