@@ -1,7 +1,9 @@
 // Bundles whose files are incomplete, altered or made up: a BundleError that names the file, and the field in a manifest.
+import { printedText } from "@sinter/ir";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { BundleError } from "../src/bundle/loader/errors.ts";
+import { load, type Program, type ResultTensor } from "../src/bundle/loader/index.ts";
 import { readManifest } from "../src/bundle/loader/vouch.ts";
 import { loadBundle } from "../src/bundle/open.ts";
 import { readSafetensors, SafetensorsError, writeSafetensors } from "../src/bundle/safetensors.ts";
@@ -254,6 +256,30 @@ describe("fuzz", () => {
           await loadsOrFails((sealed ? withSealedManifest : withManifest)(own, manifest));
         },
       ),
+      { numRuns: full ? 3_000 : 200 },
+    );
+  });
+
+  test("manifest, its checksum right, by the bundle's own loader: a BundleError, or the right answer", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.nat(), odd, fc.boolean(), async (at, value, remove) => {
+        const manifest = looseManifest(files);
+        const all = places(manifest);
+        const { parent, key } = all[at % all.length]!;
+        if (remove) delete parent[key];
+        else parent[key] = value;
+        const given = withManifest(files, manifest);
+        const program = await load(() => ({}), printedText, { files: given }).catch((error: unknown) => error);
+        if (program instanceof BundleError) return;
+        const { y } = (program as Program).run(
+          [
+            [1, 0, 0],
+            [0, 1, 0],
+          ],
+          { bias: [0.5, 0.25] },
+        ) as { y: ResultTensor };
+        expect([...y.data]).toEqual([11.5, 22.25, 13.5, 24.25]);
+      }),
       { numRuns: full ? 3_000 : 200 },
     );
   });
