@@ -77,7 +77,9 @@ describe("writing", () => {
       } catch (error) {
         expect((error as Error).message).toBe("stopped");
       }
-      const [there, old] = [folder, `${folder}.old`].map((path) => (fs.existsSync(path) ? read(path) : undefined));
+      const [there, old] = [folder, `${folder}.sinter-old`].map((path) =>
+        fs.existsSync(path) ? read(path) : undefined,
+      );
       const whole = there?.size === newer.size ? newer : files;
       if (there !== undefined) expect(there).toEqual(whole);
       else expect(old).toEqual(files);

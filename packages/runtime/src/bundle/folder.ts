@@ -18,10 +18,13 @@ export interface Fs {
   writeSync(handle: number, bytes: Uint8Array, offset: number, length: number): number;
 }
 
+/** Behind the name of a bundle that is being replaced: a name that nobody gives a copy of his own. */
+const oldSuffix = ".sinter-old";
+
 /**
  * Writes a bundle. Everything is written and flushed beside `outDir` first. A bundle that is there is replaced by two
  * renames, one right after the other; should the machine stop between them, the old bundle is whole as `outDir` with
- * `.old` behind it, and the next call puts it back before it begins. Throws where `outDir` is a file, or a folder with
+ * `.sinter-old` behind it, and the next call puts it back before it begins. Throws where `outDir` is a file, or a folder with
  * something other than a bundle in it, and changes nothing then.
  */
 export async function writeFolder(files: ReadonlyMap<string, Uint8Array>, outDir: string): Promise<void> {
@@ -43,7 +46,7 @@ async function load<T>(name: string): Promise<T> {
 
 /** `target` is an absolute path. Synchronous, so that nothing of this process comes between the renames. */
 export function replaceFolder(fs: Fs, files: ReadonlyMap<string, Uint8Array>, target: string): void {
-  const old = `${target}.old`;
+  const old = `${target}${oldSuffix}`;
   const draft = `${target}.${Math.random().toString(36).slice(2)}.tmp`;
   if (fs.existsSync(old) && !fs.existsSync(target)) fs.renameSync(old, target);
   const before = stateOf(fs, target);

@@ -1,6 +1,6 @@
 /**
- * The manifest of a bundle: what `manifest.json` holds, as plain data. The loader believes nothing of it before it has
- * checked each field it uses. Types only.
+ * The manifest of a bundle: what `manifest.json` holds, as plain data. Each module of the bundle has the checksum of all
+ * but `builds` and `crc32` (see `loader/vouch.ts`); `loader/check.ts` looks at every field.
  *
  * The file is JSON in UTF-8 whose last line but the closing brace is `"crc32": "0123abcd"`: the checksum of all bytes
  * before that line's first quotation mark. Checksums are those of zlib, as eight lower-case hexadecimal digits.
