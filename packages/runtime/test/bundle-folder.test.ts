@@ -10,7 +10,7 @@ import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { replaceFolder, writeFolder } from "../src/bundle/folder.ts";
 import type { LoadOptions, Program, ResultTensor } from "../src/bundle/loader/index.ts";
-import { loadBundle } from "../src/bundle/open.ts";
+import { loadBundle, openBundle } from "../src/bundle/open.ts";
 import { writeBundle } from "../src/bundle/write.ts";
 import { exampleSpec } from "./support/bundles.ts";
 
@@ -52,6 +52,17 @@ describe("writing", () => {
     expect(fs.readdirSync(other)).toEqual(["thesis.txt"]);
     await expect(writeFolder(new Map([["../x", new Uint8Array(1)]]), join(root, "new"))).rejects.toThrow("no name");
     expect(fs.readdirSync(root).sort()).toEqual(["deep", "empty", "other"]);
+  });
+
+  test("functions whose names begin with $, with their graphs", async () => {
+    const { functions, ...spec } = exampleSpec({ graphs: true, recorded: [] });
+    const [predict, ...others] = functions;
+    const folder = join(root, "dollar");
+    const made = writeBundle({ ...spec, functions: [{ ...predict!, name: "$predict" }, ...others] });
+    await writeFolder(made, folder);
+    expect((await (await openBundle(folder)).graph("$predict")).params.map(({ name }) => name)).toEqual(
+      predict!.graph.params.map(({ name }) => name),
+    );
   });
 
   test("wherever it is interrupted, the old bundle or the new one is whole", () => {

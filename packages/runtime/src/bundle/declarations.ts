@@ -218,6 +218,6 @@ function line(value: string): string {
 }
 function doc(notes: readonly string[], indent = ""): string {
   return notes.length === 1
-    ? `/** ${notes[0]} */\n${indent === "" ? "" : ""}`
+    ? `/** ${notes[0]} */\n`
     : `/**\n${notes.map((note) => `${indent} * ${note}\n`).join("")}${indent} */\n`;
 }

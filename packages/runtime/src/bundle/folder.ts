@@ -57,7 +57,8 @@ export function replaceFolder(fs: Fs, files: ReadonlyMap<string, Uint8Array>, ta
     const folders = new Set([draft]);
     for (const [name, bytes] of files) {
       const parts = name.split("/");
-      if (parts.some((part) => !/^\w[\w.-]*$/.test(part))) throw new Error(`writeFolder: ${name} is no name of a file`);
+      if (parts.some((part) => !/^[\w$][\w.$-]*$/.test(part)))
+        throw new Error(`writeFolder: ${name} is no name of a file`);
       const folder = [draft, ...parts.slice(0, -1)].join("/");
       if (!folders.has(folder)) fs.mkdirSync(folder, { recursive: true });
       folders.add(folder);

@@ -105,7 +105,7 @@ function parsed<T>(file: string, parse: () => T): T {
 
 /** What the loader of a bundle does not look at. */
 function checkGraphs({ graphs }: Manifest): void {
-  const name = matching(/^graph\/\w[\w.$-]*$/, "a file of the folder graph");
+  const name = matching(/^graph\/[\w$][\w.$-]*$/, "a file of the folder graph");
   optional(list(record({ file: name, bytes: below(memoryLimit), crc32: text })))(graphs, "graphs");
 }
 

@@ -3,7 +3,7 @@
  * same description gives the same bytes.
  */
 import { type EntryPoint, emitModule, slotsOf } from "@sinter/codegen-wasm";
-import { printGraphWithData, sameData, staticDim, type TypedArray, type WasmFeatures } from "@sinter/ir";
+import { dtypeOfArray, printGraphWithData, sameData, staticDim, type WasmFeatures } from "@sinter/ir";
 import { lowerToLoops } from "../stages.ts";
 import { declarations } from "./declarations.ts";
 import { crc32 } from "./loader/crc32.ts";
@@ -168,7 +168,8 @@ function functionEntry(f: FunctionSpec, builds: readonly EntryPoint[], constants
 function parametersOf(f: FunctionSpec): FunctionEntry["params"] {
   const taken = new Set<string>();
   return f.params.map(({ name, tree }, i) => {
-    const own = identifier.test(name) && !taken.has(name) ? name : `arg${i}`;
+    let own = identifier.test(name) ? name : `arg${i}`;
+    while (taken.has(own)) own += "_";
     taken.add(own);
     return { name: own, tree: treeEntry(tree) };
   });
@@ -216,24 +217,12 @@ function callEntries({ loops }: EntryPoint): CallEntry[] {
 
 function graphFiles(f: FunctionSpec, add: (file: string, bytes: Uint8Array) => FileEntry): FileEntry[] {
   const { text, data } = printGraphWithData(f.graph);
-  const tensors = [...data].map(([name, array]) => ({ name, ...flat(array) }));
+  const tensors = [...data].map(
+    ([name, array]): NamedTensor => ({ name, dtype: dtypeOfArray(array), shape: [array.length], data: array }),
+  );
   const written = [add(`graph/${f.name}.ir`, new TextEncoder().encode(text))];
   if (tensors.length > 0) written.push(add(`graph/${f.name}.safetensors`, writeSafetensors(tensors)));
   return written;
-}
-
-function flat(data: TypedArray): Omit<NamedTensor, "name"> {
-  const dtype =
-    data instanceof Float32Array
-      ? "f32"
-      : data instanceof Float64Array
-        ? "f64"
-        : data instanceof Int32Array
-          ? "i32"
-          : data instanceof Uint32Array
-            ? "u32"
-            : "bool";
-  return { dtype, shape: [data.length], data };
 }
 
 /** JSON with lists of numbers on one line, and the checksum of everything before it at the end. */
