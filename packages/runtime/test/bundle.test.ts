@@ -3,9 +3,11 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { gzipSync } from "node:zlib";
 import { probeFeatures } from "@sinter/codegen-wasm";
-import { beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test, vi } from "vitest";
 import { loaderModule } from "../../../scripts/loader.ts";
 import type { Program, ResultTensor } from "../src/bundle/loader/index.ts";
 import { loaderSource } from "../src/bundle/loader-source.ts";
@@ -190,6 +192,40 @@ test("the log may not call the program; what it throws comes out, and the progra
   program.dispose();
   expect(call).toThrow("shown: the program was disposed");
   expect(() => program.variables["w"]!.read()).toThrow("w: the program was disposed");
+});
+
+test("a program that was disposed holds no memory", async () => {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  const { instantiate } = WebAssembly;
+  let memory: WeakRef<WebAssembly.Memory> | undefined;
+  const watched = async (module: WebAssembly.Module, imports: WebAssembly.Imports): Promise<WebAssembly.Instance> => {
+    const instance = await instantiate(module, imports);
+    memory = new WeakRef(instance.exports["memory"] as WebAssembly.Memory);
+    return instance;
+  };
+  Object.assign(WebAssembly, { instantiate: watched });
+  const program = await loadBundle(files).finally(() => Object.assign(WebAssembly, { instantiate }));
+  program.dispose();
+  await vi.waitFor(
+    () => {
+      collect();
+      // An assertion that fails would hold what it is about.
+      expect(memory!.deref() === undefined).toBe(true);
+    },
+    { interval: 10, timeout: 10_000 },
+  );
+  expect(() => program.run(x, { bias })).toThrow("disposed");
+});
+
+test("parameters have names of their own where the source has patterns", async () => {
+  const spec = exampleSpec({ recorded: [] });
+  const [predict, ...others] = spec.functions;
+  const params = ["arg1", "{ bias }"].map((name, i) => ({ ...predict!.params[i]!, name }));
+  const made = writeBundle({ ...spec, functions: [{ ...predict!, params }, ...others] });
+  expect(new TextDecoder().decode(made.get("index.d.ts"))).toMatch(/readonly predict: \(arg1: .*, arg1_: /);
+  const { manifest } = await openBundle(made);
+  expect(manifest.functions[0]!.params.map(({ name }) => name)).toEqual(["arg1", "arg1_"]);
 });
 
 test("a self-test that fails says by how much", async () => {

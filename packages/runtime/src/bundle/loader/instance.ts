@@ -50,7 +50,7 @@ export async function start({ manifest, module, weights, print, build: { file } 
     const values = operands.map((type, i) => ({ ...type, data: view(type, pointers[i + 1]!) }));
     if (code === 0) print(format, values);
   });
-  const { exports } = await WebAssembly.instantiate(module, { host: { ...host } }).catch((error) =>
+  let { exports } = await WebAssembly.instantiate(module, { host: { ...host } }).catch((error) =>
     fail(messageOf(error)),
   );
   const { memory, heap_base: base } = exports;
@@ -86,9 +86,8 @@ export async function start({ manifest, module, weights, print, build: { file } 
       return slot.kind === "state" || slot.kind === "stateOut" ? 0 : place(bytesOf(slot));
     });
     most = Math.max(most, end);
-    const run = exports[f.entry];
-    if (typeof run !== "function") fail(`exports no function ${f.entry}`);
-    return [f.name, callable(f, run as Run, tables[i]!, places, doubled[i]!)] as const;
+    if (typeof exports[f.entry] !== "function") fail(`exports no function ${f.entry}`);
+    return [f.name, callable(f, tables[i]!, places, doubled[i]!)] as const;
   });
   const pages = Math.ceil((most - buffer.byteLength) / pageBytes);
   try {
@@ -143,7 +142,7 @@ export async function start({ manifest, module, weights, print, build: { file } 
       if (names.has(name)) new Uint8Array(buffer, to[i]).set(stored.get(name)!.bytes);
   }
 
-  function callable(f: FunctionEntry, run: Run, table: number, places: readonly number[], twice: ReadonlySet<number>) {
+  function callable(f: FunctionEntry, table: number, places: readonly number[], twice: ReadonlySet<number>) {
     const { name, params, slots, states, outs, check } = f;
     const written = new Map(states.map((state) => [state.out, state.variable]));
     const positions = new Map(slots.map((slot, i) => [keyOf(slot), i]));
@@ -164,7 +163,7 @@ export async function start({ manifest, module, weights, print, build: { file } 
       new Uint32Array(buffer, table).set(pointers);
       running = name;
       try {
-        run(table);
+        (exports[f.entry] as Run)(table);
       } catch (error) {
         // The log's own errors come out as they are.
         if ([...written].some(([out, variable]) => out >= 0 && !twice.has(variable)))
@@ -221,6 +220,8 @@ export async function start({ manifest, module, weights, print, build: { file } 
     dispose() {
       use("dispose");
       over = disposed;
+      // Both hold the memory.
+      exports = {};
       buffer = new ArrayBuffer(0);
     },
   };
