@@ -5,10 +5,12 @@
  */
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
-import { relative, resolve, sep } from "node:path";
+import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
+import { Option } from "commander";
 import type { CompiledFunction, DType } from "sinter";
 import { UsageError } from "./context.ts";
+import { display } from "./text.ts";
 
 export type AnyCompiled = CompiledFunction<readonly unknown[], unknown>;
 /** The library as the file imports it, which need not be the one that the command came with. */
@@ -146,6 +148,14 @@ function inputText(arg: unknown): string {
   return `--input '${JSON.stringify(arg, (_, v: unknown) => (typeof v === "object" && v !== null && "dtype" in v ? String(v) : v))}'`;
 }
 
+/** `--input`, once for each argument. */
+export function inputOption(): Option {
+  return new Option(
+    "-i, --input <spec>",
+    'what an argument is, one after the other: f32[1,784] for a tensor, or JSON: 3, true, {"x": "f32[2]"}',
+  ).argParser((spec: string, before: readonly string[] = []) => [...before, spec]);
+}
+
 const dtypes: readonly DType[] = ["f32", "f64", "i32", "u32", "bool"];
 
 /**
@@ -203,9 +213,4 @@ function libraryOf(path: string): string {
   } catch {
     return createRequire(import.meta.url).resolve("sinter");
   }
-}
-
-function display(path: string): string {
-  const shorter = relative(process.cwd(), path);
-  return (shorter.startsWith("..") ? path : shorter).split(sep).join("/");
 }

@@ -44,7 +44,7 @@ test("prints a summary: signature, cost, kernels with their lines", () => {
 });
 
 test("takes types of arguments, prints a stage, and writes page and dump", () => {
-  const inputs = ["--input", "f32[3]", "f32[]"];
+  const inputs = ["--input", "f32[3]", "--input", "f32[]"];
   const { code, out, err } = inspect(
     "model.ts#scaled",
     ...inputs,

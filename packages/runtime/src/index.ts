@@ -2,6 +2,7 @@
 
 export type { LoopProgram, MemoryKind, Plan, Slot, WasmFeatures, WasmProgram } from "@sinter/ir";
 export { Buffer, type Device } from "./buffer.ts";
+export { functionText } from "./bundle/declarations.ts";
 export { writeFolder } from "./bundle/folder.ts";
 export { crc32 } from "./bundle/loader/crc32.ts";
 export {

@@ -2,6 +2,7 @@
 import { basename } from "node:path";
 import { format, operationsIn, signatureText } from "@sinter/inspect";
 import type { Inspection, KernelPicture } from "@sinter/runtime";
+import { table } from "../text.ts";
 
 const mostKernels = 60;
 
@@ -35,7 +36,7 @@ export function summaryText(inspection: Inspection): string {
     "",
     facts.join(", "),
     "",
-    table([head, ...rows]),
+    table([head, ...rows], [0, 3, 4, 5]),
   ];
   return `${lines.join("\n")}\n${more}`;
 }
@@ -50,14 +51,4 @@ function linesOf({ locs }: KernelPicture): string {
       return `${basename(file)}:${sorted.slice(0, 6).join(",")}${sorted.length > 6 ? ",..." : ""}`;
     })
     .join(" ");
-}
-
-/** Columns under each other; the numbers among them to the right. */
-function table(rows: readonly (readonly string[])[]): string {
-  const widths = rows[0]!.map((_, i) => Math.max(...rows.map((row) => row[i]!.length)));
-  const right = new Set([0, 3, 4, 5]);
-  return rows
-    .map((row) => row.map((cell, i) => (right.has(i) ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!))).join("  "))
-    .map((line) => `  ${line.trimEnd()}`)
-    .join("\n");
 }

@@ -1,6 +1,6 @@
 /** `sinter inspect`: what the compiler makes of a function, in the terminal, as a page, or as a dump; and dumps run again. */
 import { writeFileSync } from "node:fs";
-import { dirname, relative, resolve, sep } from "node:path";
+import { dirname, resolve } from "node:path";
 import { page, readSources, writeDump } from "@sinter/inspect";
 import { type Graph, printGraphWithData } from "@sinter/ir";
 import {
@@ -15,7 +15,8 @@ import type { Command } from "commander";
 import { type Context, UsageError } from "../context.ts";
 import { readDump, replay, type Verdict } from "../inspect/replay.ts";
 import { summaryText } from "../inspect/summary.ts";
-import { loadTarget } from "../target.ts";
+import { inputOption, loadTarget } from "../target.ts";
+import { display } from "../text.ts";
 
 interface InspectOptions {
   readonly stage?: string;
@@ -40,7 +41,7 @@ export function inspect(program: Command, { output, exit }: Context): void {
     .command("inspect")
     .description("what the compiler makes of a function: kernels, cost, memory, every stage")
     .argument("[target]", "FILE#EXPORT, such as model.ts#predict")
-    .option("--input <types...>", 'what the function is given: "f32[1,784]" for a tensor, else JSON')
+    .addOption(inputOption())
     .option("--stage <stage>", `print one stage: ${stageNames.join(", ")}`)
     .option("--html <file>", "write a page that shows everything, for any browser, without a network")
     .option("--dump <dir>", "write a folder with a text for each pass, the page, and the graph to run again")
@@ -148,9 +149,4 @@ function write(file: string, text: string): void {
   } catch (error) {
     throw new UsageError(`${file}: ${(error as Error).message}`);
   }
-}
-
-function display(path: string): string {
-  const shorter = relative(process.cwd(), path);
-  return (shorter.startsWith("..") ? path : shorter).split(sep).join("/");
 }

@@ -128,11 +128,13 @@ function signature({ params, result }: FunctionEntry): string {
   return `(${list.join(", ")}) => ${resultType(result)}`;
 }
 
-function functionDoc({ name, params, result, check }: FunctionEntry): string {
-  const notes = [
-    `${name}(${params.map((p) => `${p.name}: ${treeText(p.tree)}`).join(", ")}) -> ${treeText(result)}`,
-    ...(check === undefined ? [] : ["Throws AssertionError where a check fails."]),
-  ];
+/** `predict(x: f32[2,3]) -> f32[2]` on one line. */
+export function functionText({ name, params, result }: FunctionEntry): string {
+  return `${name}(${params.map((p) => `${p.name}: ${treeText(p.tree)}`).join(", ")}) -> ${treeText(result)}`;
+}
+
+function functionDoc(f: FunctionEntry): string {
+  const notes = [functionText(f), ...(f.check === undefined ? [] : ["Throws AssertionError where a check fails."])];
   return doc(notes, "  ");
 }
 
@@ -196,8 +198,9 @@ function treeText(tree: TreeEntry): string {
     case "tensor":
       return typeText(tree);
     case "static":
-    case "special":
       return line(JSON.stringify(tree.value));
+    case "special":
+      return tree.value;
     case "array":
       return `[${tree.items.map(treeText).join(", ")}]`;
     default:

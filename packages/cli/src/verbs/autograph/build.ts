@@ -5,7 +5,8 @@ import { basename, dirname, join, relative, resolve, sep } from "node:path";
 import { type Engine, type Host, isError, loadEngine, type Outcome } from "@sinter/autograph/host";
 import type { Command } from "commander";
 import { type Context, UsageError } from "../../context.ts";
-import { display, type ProjectOptions, select } from "./files.ts";
+import { display } from "../../text.ts";
+import { type ProjectOptions, select } from "./files.ts";
 import { summary } from "./summary.ts";
 
 interface BuildOptions extends ProjectOptions {

@@ -1,8 +1,9 @@
 // Which files a verb works on: those named on the command line, or those of a tsconfig.json.
 import * as fs from "node:fs";
-import { dirname, join, relative, resolve, sep } from "node:path";
+import { dirname, join, resolve, sep } from "node:path";
 import { type Engine, Host, type HostOptions, realPath } from "@sinter/autograph/host";
 import { UsageError } from "../../context.ts";
+import { display } from "../../text.ts";
 
 export interface ProjectOptions {
   readonly project?: string;
@@ -30,11 +31,6 @@ export function select(engine: Engine, named: readonly string[], options: Projec
   const files = project.files.map(realPath).filter((file) => host.accepts(file));
   if (files.length === 0) throw new UsageError(`${display(tsconfig!)} names no source files`);
   return { host, files, rootDir: realPath(project.rootDir ?? commonFolder(files)) };
-}
-
-export function display(path: string): string {
-  const shorter = relative(process.cwd(), path);
-  return (shorter.startsWith("..") ? path : shorter).split(sep).join("/");
 }
 
 function hostOptions(tsconfig: string | undefined, { mode, production }: ProjectOptions): HostOptions {

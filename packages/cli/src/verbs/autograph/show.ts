@@ -3,7 +3,8 @@ import { readFileSync } from "node:fs";
 import { isError, loadEngine } from "@sinter/autograph/host";
 import type { Command } from "commander";
 import type { Context } from "../../context.ts";
-import { display, type ProjectOptions, select } from "./files.ts";
+import { display } from "../../text.ts";
+import { type ProjectOptions, select } from "./files.ts";
 
 export function show(group: Command, { output, exit }: Context): void {
   group
