@@ -119,6 +119,16 @@ describe("a dump", () => {
     expect(out).toContain("as recorded, bit for bit");
     expect(code).toBe(0);
   });
+
+  test("records the first call, not the one that its host makes meanwhile", async () => {
+    let depth = 0;
+    const f: (x: Tensor) => Tensor = compile(
+      (x: Tensor) => hostCall((v: Tensor) => (depth++ === 0 ? f(tensor([10, 20])) : v), spec([2]), x).mul(2),
+      { name: "again" },
+    );
+    expect(f(tensor([1, 2])).dataSync()).toEqual(new Float32Array([40, 80]));
+    expect((await again("again-0")).out).toContain("as recorded, bit for bit");
+  });
 });
 
 test("a program that traps leaves what it was given", async () => {

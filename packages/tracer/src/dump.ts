@@ -71,13 +71,15 @@ function recording(executable: Executable, graph: Graph, folder: DumpFolder): Ex
     execute(pointers, host) {
       if (recorded) return executable.execute(pointers, host);
       recorded = true;
+      // A call inside this one fills the same list anew.
+      const addresses = [...pointers];
       const names = slotNames(graph, executable.slots);
       const read = (kinds: readonly Slot["kind"][]): NamedTensor[] =>
         executable.slots.flatMap(({ kind, dtype, shape }, i) => {
           const name = names[i];
           if (name === undefined || !kinds.includes(kind)) return [];
           const length = shape.reduce((n, size) => n * size, 1);
-          return [{ name, dtype, shape, data: theMachine().heap.copy(dtype, pointers[i]!, length) }];
+          return [{ name, dtype, shape, data: theMachine().heap.copy(dtype, addresses[i]!, length) }];
         });
       const before = attempt(() => read(["arg", "const", "state"]));
       if (before === undefined) return executable.execute(pointers, host);
