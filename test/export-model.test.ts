@@ -4,6 +4,7 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { crc32 } from "@sinter/runtime";
 import {
   assert,
   bundleFiles,
@@ -227,6 +228,11 @@ describe("errors", () => {
       altered.delete(name);
       await expect(loadModel(altered), name).rejects.toThrow(name);
     }
+    // A checksum does not make sense of a path that leads nowhere.
+    const [body] = new TextDecoder().decode(files.get("model.json")).replaceAll('"f"', '"g"').split(' "crc32"');
+    const sum = crc32(new TextEncoder().encode(body!));
+    const other = new Map(files).set("model.json", new TextEncoder().encode(`${body} "crc32": "${sum}"\n}\n`));
+    await expect(loadModel(other)).rejects.toThrow("model.json has the function g, which the bundle does not have");
     await expect(loadModel(join(folder, "nothing"))).rejects.toThrow("manifest.json");
   });
 });

@@ -123,9 +123,12 @@ export async function loadModel<M extends object = Record<string, unknown>>(
     functions.set(entry.name, loadedFunction(own, variables, constants));
   }
   const byName = new Map(variables.map((variable) => [variable.name, variable]));
-  const model = build(saved.tree, (kind, path) =>
-    kind === "variable" ? byName.get(path) : functions.get(saved.functions[path]!),
-  ) as M & LoadedVariables;
+  const model = build(saved.tree, (kind, path) => {
+    const found = kind === "variable" ? byName.get(path) : functions.get(saved.functions[path] ?? "");
+    if (found === undefined)
+      throw new SinterError(`loadModel: ${modelFile} has the ${kind} ${path}, which the bundle does not have`);
+    return found;
+  }) as M & LoadedVariables;
   const lists = { variables, trainableVariables: variables.filter((variable) => variable.trainable) };
   for (const [name, value] of Object.entries(lists))
     if (!(name in model)) Object.defineProperty(model, name, { value });
