@@ -50,6 +50,15 @@ describe("writing", () => {
     await expect(writeFolder(files, other)).rejects.toThrow("is there already and is no bundle");
     await expect(writeFolder(files, join(other, "thesis.txt"))).rejects.toThrow("is no bundle");
     expect(fs.readdirSync(other)).toEqual(["thesis.txt"]);
+    fs.writeFileSync(join(folder, "notes.txt"), "words");
+    await expect(writeFolder(files, folder)).rejects.toThrow("holds notes.txt beside a bundle");
+    fs.rmSync(join(folder, "notes.txt"));
+    expect(read(folder)).toEqual(newer);
+    const model = new Map([...files, ["model.json", new Uint8Array(1)], ["graph/f.ir", new Uint8Array(1)]]);
+    await writeFolder(model, folder);
+    await expect(writeFolder(files, folder)).rejects.toThrow("holds graph, model.json beside a bundle");
+    await writeFolder(model, folder);
+    expect(read(folder)).toEqual(model);
     await expect(writeFolder(new Map([["../x", new Uint8Array(1)]]), join(root, "new"))).rejects.toThrow("no name");
     expect(fs.readdirSync(root).sort()).toEqual(["deep", "empty", "other"]);
   });

@@ -21,11 +21,15 @@ export interface Fs {
 /** Behind the name of a bundle that is being replaced: a name that nobody gives a copy of his own. */
 const oldSuffix = ".sinter-old";
 
+/** What any bundle may have, and what file managers leave. A saved model has more, which a mere bundle must not replace. */
+const ofBundles =
+  /^(index\.(js|d\.ts)|manifest\.json|program(\.\w+)?\.wasm|(weights|selftest)\.safetensors|selftest\.js|\.DS_Store)$/;
+
 /**
  * Writes a bundle. Everything is written and flushed beside `outDir` first. A bundle that is there is replaced by two
  * renames, one right after the other; should the machine stop between them, the old bundle is whole as `outDir` with
  * `.sinter-old` behind it, and the next call puts it back before it begins. Throws where `outDir` is a file, or a folder with
- * something other than a bundle in it, and changes nothing then.
+ * something other than a bundle in it or beside a bundle, and changes nothing then.
  */
 export async function writeFolder(files: ReadonlyMap<string, Uint8Array>, outDir: string): Promise<void> {
   const [fs, path] = await Promise.all([
@@ -52,6 +56,11 @@ export function replaceFolder(fs: Fs, files: ReadonlyMap<string, Uint8Array>, ta
   const before = stateOf(fs, target);
   if (before === "other")
     throw new Error(`writeFolder: ${target} is there already and is no bundle: choose another folder, or empty it`);
+  const strange = before === "bundle" ? strangers(fs, target, files) : [];
+  if (strange.length > 0)
+    throw new Error(
+      `writeFolder: ${target} holds ${strange.join(", ")} beside a bundle, which the new one would not have: choose another folder, or take that away`,
+    );
   try {
     fs.mkdirSync(draft, { recursive: true });
     const folders = new Set([draft]);
@@ -87,6 +96,12 @@ function stateOf(fs: Fs, path: string): "none" | "empty" | "bundle" | "other" {
   const text = fs.readFileSync(`${path}/${manifestFile}`, "utf8");
   // An altered bundle is replaced too.
   return text.includes(`"format": "${bundleFormat}"`) ? "bundle" : "other";
+}
+
+/** What lies in the folder of a bundle and would be lost with it: neither of a bundle nor replaced by a new file. */
+function strangers(fs: Fs, folder: string, files: ReadonlyMap<string, Uint8Array>): string[] {
+  const known = new Set([...files.keys()].map((name) => name.split("/")[0]!));
+  return fs.readdirSync(folder).filter((entry) => !known.has(entry) && !ofBundles.test(entry));
 }
 
 function writeFlushed(fs: Fs, file: string, bytes: Uint8Array): void {
