@@ -17,7 +17,7 @@ import {
 } from "@sinter/ir";
 import type { Checking } from "./debug/settings.ts";
 import { type Callback, HostRun } from "./effects/run.ts";
-import { TraceError } from "./errors.ts";
+import { describe, TraceError } from "./errors.ts";
 import type { Lazy, Ref, Traced } from "./lazy.ts";
 import type { Guard } from "./transformed.ts";
 
@@ -286,11 +286,11 @@ export function finishedTrace(ref: Traced): TraceError {
   const owner = ref.owner as TraceFrame;
   if (owner.block)
     return new TraceError(
-      `${ref.dtype}[${ref.shape.join(",")}] was made inside the ${owner.name}${origin(ref)} and is used outside it, where it may not exist: ` +
+      `${describe(ref)} was made inside the ${owner.name}${origin(ref)} and is used outside it, where it may not exist: ` +
         "return it, or assign it to a variable that has a value on every way there. A list that grows in a loop cannot be staged: stack what scan gives, or write into a tensor with x.set(i, value).",
     );
   return new TraceError(
-    `a tensor ${ref.dtype}[${ref.shape.join(",")}] from the finished trace of ${owner.name} was used outside it: ` +
+    `a tensor ${describe(ref)} from the finished trace of ${owner.name} was used outside it: ` +
       "it has no value of its own. Return it from the function, or keep it in a variable().",
   );
 }

@@ -1,5 +1,6 @@
 /** Tensors as nested arrays and as text. */
 import { type DType, elementsText, type TypedArray } from "@sinter/ir";
+import { describe } from "./errors.ts";
 
 export type Nested = number | boolean | Nested[];
 
@@ -18,6 +19,6 @@ export function nest(data: TypedArray, shape: readonly number[], dtype: DType): 
 
 /** `f32[2,3] [[1, 2, 3], [4, 5, 6]]`; more than a thousand elements show the ends of each axis only. */
 export function tensorText(data: TypedArray, shape: readonly number[], dtype: DType): string {
-  const head = `${dtype}[${shape.join(",")}] `;
+  const head = `${describe({ dtype, shape })} `;
   return head + elementsText({ data, shape, dtype }, " ".repeat(head.length));
 }

@@ -147,7 +147,7 @@ function gradientCall(
       eachTensor(items[position]!, ({ index, dtype, shape }) => {
         if (!dtype.startsWith("f"))
           throw new DTypeError(
-            `${caller}: argument ${position} has ${dtype}[${shape.join(",")}]: a gradient exists only for floats`,
+            `${caller}: argument ${position} has ${describe({ dtype, shape })}: a gradient exists only for floats`,
           );
         indices.push(index);
       });

@@ -1,7 +1,7 @@
 /** What a debug build tells of a failure: the operation as the user wrote it, its line, and what its operands were. */
 import { type HostTensor, isScalarOp, nodeAt } from "@sinter/ir";
 import { atSite, type Watched, type WatchSite } from "@sinter/passes";
-import { locText } from "../errors.ts";
+import { describe, locText } from "../errors.ts";
 import { describeNode, offsetOf, placeText } from "./describe.ts";
 import { BoundsError, type FailureDetails, NonFiniteError } from "./errors.ts";
 import { numberText, positionOf, summary } from "./statistics.ts";
@@ -94,7 +94,7 @@ function boundsLine({ bound }: WatchSite & { kind: "bounds" }, failed: Failed | 
   const value = index.data[offsetOf(index.shape, failed.element)]!;
   const at = index.shape.length === 0 ? "" : ` (element [${failed.element.join(", ")}] of its indices)`;
   const window = size - last;
-  const of = `axis ${bound.axis} of ${target.dtype}[${target.shape.join(",")}]`;
+  const of = `axis ${bound.axis} of ${describe(target)}`;
   const told =
     window === 1
       ? `takes index ${value}${at}, but ${of} has positions 0 to ${last}`

@@ -1,6 +1,6 @@
 /** What a user is told where a program and the reference evaluator disagree. */
 import { closeEnough, type Graph, type Tolerance } from "@sinter/ir";
-import { locText } from "../errors.ts";
+import { describe, locText } from "../errors.ts";
 import { describeNode, placeText } from "./describe.ts";
 import { VerifyError } from "./errors.ts";
 import { numberText, positionOf } from "./statistics.ts";
@@ -13,7 +13,6 @@ export function mismatchError(graph: Graph, found: Mismatch): VerifyError {
   const position = positionOf(expected.shape, worst.offset);
   const at = expected.shape.length === 0 ? "" : ` at [${position.join(", ")}]`;
   const [is, right] = [exact(actual.data[worst.offset]!), exact(expected.data[worst.offset]!)];
-  const type = `${expected.dtype}[${expected.shape.join(",")}]`;
   const lines =
     kind === "operation"
       ? [`${shown} differs from the reference evaluator${at}: ${is} instead of ${right}`]
@@ -21,7 +20,9 @@ export function mismatchError(graph: Graph, found: Mismatch): VerifyError {
           `the program differs from its operations run one by one: what ${shown} gives${at} is ${is} instead of ${right}`,
           "every operation alone is right, so the fault is in how they were fused",
         ];
-  lines.push(`${worst.count} of ${expected.data.length} elements of ${type} differ by more than ${allowed(tolerance)}`);
+  lines.push(
+    `${worst.count} of ${expected.data.length} elements of ${describe(expected)} differ by more than ${allowed(tolerance)}`,
+  );
   lines.push(`${placeText(graph, path, rounds)}; no variable has changed`);
   lines.push("this is a fault in Sinter, not in the function");
   return new VerifyError(`${graph.name}: ${lines.join("\n  ")}`, locText(loc), {

@@ -1,5 +1,6 @@
 /** Tensors in a few words, for errors: type, range, and how many elements are no numbers. */
 import { type HostTensor, isFloat } from "@sinter/ir";
+import { describe } from "../errors.ts";
 
 /** Up to so many elements are listed. */
 const listed = 6;
@@ -7,7 +8,7 @@ const listed = 6;
 /** `f32[32,10] from -4.1 to 0.98, 3 NaN` */
 export function summary(tensor: HostTensor): string {
   const { dtype, shape, data } = tensor;
-  const type = `${dtype}[${shape.join(",")}]`;
+  const type = describe(tensor);
   if (data.length === 0) return `${type}, no elements`;
   if (shape.length === 0) return `${type} = ${numberText(data[0]!)}`;
   if (data.length <= listed) return `${type} = [${Array.from(data, numberText).join(", ")}]`;

@@ -1,6 +1,6 @@
 /** Array functions that make tensors from nothing or from host data. */
 import { castValue, type DType } from "@sinter/ir";
-import { checkOptions, describeValue, ShapeError } from "../errors.ts";
+import { checkOptions, describe, describeValue, ShapeError } from "../errors.ts";
 import { currentFrame, VariableCell } from "../frame.ts";
 import {
   add,
@@ -83,8 +83,7 @@ function fill(caller: string, shape: number | readonly number[], value: number |
   const sizes = checkShape(caller, shape);
   if (value instanceof Tensor) {
     const ref = value.ref(caller);
-    if (ref.shape.length > 0)
-      throw new ShapeError(`${caller}: value must be a scalar, not ${ref.dtype}[${ref.shape.join(",")}]`);
+    if (ref.shape.length > 0) throw new ShapeError(`${caller}: value must be a scalar, not ${describe(ref)}`);
     return filled(dtype === undefined ? ref : convert(ref, checkDType(caller, dtype)), sizes);
   }
   if (typeof value !== "number" && typeof value !== "boolean")
