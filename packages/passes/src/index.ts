@@ -2,7 +2,16 @@
 export { DifferentiationError } from "./calculus.ts";
 export { mayNotEnd } from "./control/guard.ts";
 export { type NormaliseOptions, normaliseRegions } from "./control/normalise.ts";
-export { atSite, poisonDead, settled, type Watched, type WatchSite, watch } from "./debug/index.ts";
+export {
+  atSite,
+  isLoop,
+  loopsAround,
+  poisonDead,
+  settled,
+  type Watched,
+  type WatchSite,
+  watch,
+} from "./debug/index.ts";
 export { callsHost, computedAgain, userCallOf } from "./effects.ts";
 export { type ElementLoopOptions, findElementLoops } from "./element-loop/index.ts";
 export { type LowerOptions, lower } from "./fuse/index.ts";

@@ -10,6 +10,7 @@ import {
   type GraphResult,
   type Node,
   type NodePath,
+  nodeAt,
   pathText,
   type Value,
 } from "@sinter/ir";
@@ -18,6 +19,7 @@ import { mayNotEnd } from "../control/guard.ts";
 import { controlForm, putTogether, type RegionOp, rebind, type Slot, takeApart } from "../control/region-op.ts";
 import { simplify } from "../simplify.ts";
 import { Demands } from "./demand.ts";
+import { loopsAround } from "./rounds.ts";
 import { FloatTests, madeBy, outside, reduceAll, sitesOf, type WatchSite } from "./sites.ts";
 
 export interface Watched {
@@ -57,29 +59,13 @@ export function atSite(of: Watched, code: number): { readonly graph: Graph; read
   const { graph } = of;
   const b = new Builder(graph.name);
   const args = graph.params.map((param) => b.param(param.kind, param.value.type, param.name));
-  const { node, loops } = along(graph, site.path);
-  const zeros = Array.from({ length: loops }, () => b.scalar("i32", 0));
+  const node = nodeAt(graph, site.path);
+  const zeros = loopsAround(graph, site.path).map(() => b.scalar("i32", 0));
   const found = [...zeros, ...[...node.operands, ...node.results].map((value) => emit.zerosLike(b, value))];
   const watcher = new Watcher([{ site, code }]);
   const { state } = watcher.run(b, graph, args, [], { code: b.scalar("i32", 0), found }, []);
   const results = [state.code, ...state.found].map((value): GraphResult => ({ kind: "out", value }));
-  return { graph: b.finish(results), rounds: loops };
-}
-
-/** The node at a path, and how many loops are around it. */
-function along(graph: Graph, path: NodePath): { readonly node: Node; readonly loops: number } {
-  let [region, loops] = [graph, 0];
-  for (let i = 0; i < path.length - 1; i += 2) {
-    const node = region.nodes[path[i]!]!;
-    if (isLoop(node)) loops++;
-    region = node.regions[path[i + 1]!]!;
-  }
-  return { node: region.nodes[path.at(-1)!]!, loops };
-}
-
-function isLoop(node: Node): boolean {
-  const form = controlForm(node);
-  return form === "while" || form === "scan";
+  return { graph: b.finish(results), rounds: zeros.length };
 }
 
 /** What threads through a program. `found`: what is known of the failure, where that is asked for. */

@@ -18,6 +18,7 @@ import {
   toleranceOf,
   typeOf,
 } from "@sinter/ir";
+import { isLoop } from "@sinter/passes";
 import type { CompileOptions } from "@sinter/runtime";
 import { resultsOn } from "./run.ts";
 
@@ -103,8 +104,6 @@ class Verifier {
   /** What the reference makes of the operands; regions give what the program makes of them. */
   private evaluate(node: Node, operands: Values, path: NodePath, rounds: readonly number[]): Values {
     const count = node.regions.map(() => 0);
-    const { nest } = getOp(node.op);
-    const loops = nest.kind === "control" && (nest.form === "while" || nest.form === "scan");
     const types = node.results.map(typeOf);
     return getOp(node.op).eval(operands, node.attrs, types, {
       graphs: node.regions,
@@ -112,7 +111,7 @@ class Verifier {
       run: (r, inputs) => {
         const round = count[r]!++;
         const region = node.regions[r]!;
-        const values = this.run(region, inputs, [...path, r], loops ? [...rounds, round] : rounds);
+        const values = this.run(region, inputs, [...path, r], isLoop(node) ? [...rounds, round] : rounds);
         return region.results.map((result) => values[result.value.id]!);
       },
     });
