@@ -233,6 +233,17 @@ describe("functions with variables", () => {
     expect([...w.dataSync()]).toEqual([1, 1]);
   });
 
+  test("one function under two names is there under both", async () => {
+    const w = variable([1], { name: "w" });
+    const next = compile((v: Tensor) => w.assignAdd(v), { signature: [spec([1])] });
+    const program = await loadBundle(bundleFiles({ next, again: next }));
+    expect(Object.keys(program.functions)).toEqual(["next", "again"]);
+    program.functions["next"]!([2]);
+    program.functions["again"]!([3]);
+    expect([...program.variables["w"]!.read()]).toEqual([6]);
+    expect(await program.selfTest()).toMatchObject({ ok: true });
+  });
+
   test("names of variables are made unique, whatever the process counted before", () => {
     const named = (): Variable[] => [variable(1, { name: "w" }), variable(2, { name: "w" }), variable(3), variable(4)];
     const files = [named(), named()].map((all) => bundleFiles(compile(() => all.map((v) => v.add(1)))));

@@ -213,6 +213,8 @@ function staticAdvice(is: unknown, text: string): string {
       return "a function that is made anew in each call is another one: make it once, outside";
     case "variable":
       return "each variable is a program of its own: use one variable and assign to it, or pass its value";
+    case "nothing":
+      return "null and undefined are two signatures: always pass the same one";
     default:
       return "an object of a class is known by identity: make it once, outside, or pass its tensors in a plain object";
   }

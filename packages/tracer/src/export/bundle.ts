@@ -129,6 +129,14 @@ function parts<F extends object>(caller: string, f: F, { inputs, name }: BundleO
     byPath.set(path, own);
     found.set(own, value);
   }
+  // A function that goes by two names is found once, at its first.
+  if (isPlainObject(f))
+    for (const [key, value] of Object.entries(f))
+      if (tracedFunction(value) !== undefined && !byPath.has(key)) {
+        const own = names.take(isIdentifier(key) ? key : identifier(key));
+        byPath.set(key, own);
+        found.set(own, value);
+      }
   if (inputs !== undefined && !isPlainObject(inputs))
     throw new SinterError(
       `${caller}: inputs must be an object with the arguments of each function, { predict: [spec([32, 784])] }, not ${describeValue(inputs)}`,
