@@ -7,6 +7,7 @@ export {
   isLoop,
   loopsAround,
   poisonDead,
+  roundBehind,
   settled,
   type Watched,
   type WatchSite,

@@ -14,3 +14,8 @@ export function loopsAround(graph: Graph, path: NodePath): readonly NodePath[] {
   for (let length = 1; length < path.length; length += 2) around.push(path.slice(0, length));
   return around.filter((each) => isLoop(nodeAt(graph, each)));
 }
+
+/** The number of the round that runs behind `done` others, as users count: a scan from the end begins with the last. */
+export function roundBehind({ attrs }: Node, done: number): number {
+  return attrs["reverse"] === true ? (attrs["length"] as number) - 1 - done : done;
+}

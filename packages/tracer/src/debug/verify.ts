@@ -18,7 +18,7 @@ import {
   toleranceOf,
   typeOf,
 } from "@sinter/ir";
-import { isLoop } from "@sinter/passes";
+import { isLoop, roundBehind } from "@sinter/passes";
 import type { CompileOptions } from "@sinter/runtime";
 import { resultsOn } from "./run.ts";
 
@@ -109,7 +109,7 @@ class Verifier {
       graphs: node.regions,
       groups: node.groups,
       run: (r, inputs) => {
-        const round = count[r]!++;
+        const round = roundBehind(node, count[r]!++);
         const region = node.regions[r]!;
         const values = this.run(region, inputs, [...path, r], isLoop(node) ? [...rounds, round] : rounds);
         return region.results.map((result) => values[result.value.id]!);
