@@ -143,7 +143,9 @@ describe("packages", () => {
   });
 
   test("@sinter/ir/program is plain data: what it imports at run time leads to no op and no IR", () => {
-    const allowed = new Set(["program", "dtype", "dim", "host-call", "host-text"].map((name) => `packages/ir/src/${name}.ts`));
+    const allowed = new Set(
+      ["program", "dtype", "dim", "host-call", "host-text"].map((name) => `packages/ir/src/${name}.ts`),
+    );
     const reached = runtimeClosure("packages/ir/src/program.ts");
     expect(reached.filter((path) => !allowed.has(path))).toEqual([]);
   });

@@ -4,6 +4,8 @@ import { type EmitOptions, probeFeatures, schedule } from "@sinter/codegen-wasm"
 import {
   allocate,
   answerCall,
+  bindSizes,
+  dimValue,
   evalLoopKernel,
   expressionScope,
   type Graph,
@@ -17,9 +19,9 @@ import {
   type Plan,
   printLoopKernel,
   printNests,
-  type Slot,
+  type SizedSlot,
+  sizedSlot,
   sizeOf,
-  staticDim,
   type TypedArray,
   verifyLoopKernel,
   verifyNests,
@@ -103,7 +105,9 @@ export function runWasm(compiled: Compiled, args: readonly HostTensor[], options
   const features = options.features ?? probeFeatures();
   const emitOptions: EmitOptions = { ...features, memory: memoryKind, owner: "import" };
   const program = emitChecked(loops, plan, emitOptions);
-  const heap = memoryFor(memoryKind, tableSize(program) + program.slots.reduce((n, s) => n + room(s.bytes), 0));
+  const sizes = bindSizes(graph, args);
+  const slots = program.slots.map((slot) => sizedSlot(slot, sizes));
+  const heap = memoryFor(memoryKind, tableSize(program) + slots.reduce((n, s) => n + room(s.bytes), 0));
   const module = new WebAssembly.Module(program.bytes as Uint8Array<ArrayBuffer>);
   const instance = new WebAssembly.Instance(module, {
     env: { memory: heap },
@@ -113,11 +117,11 @@ export function runWasm(compiled: Compiled, args: readonly HostTensor[], options
       () => options.host,
     ),
   });
-  const pointers = fillTable(heap, program, graph, args, options.statesInPlace === true);
+  const pointers = fillTable(heap, program, slots, sizes, graph, args, options.statesInPlace === true);
   (instance.exports["run"] as (table: number) => void)(tableStart);
-  checkMargins(heap, program, pointers);
+  checkMargins(heap, slots, pointers);
   const outputs = new Map<string, HostTensor>();
-  program.slots.forEach((slot, i) => {
+  slots.forEach((slot, i) => {
     if (slot.kind !== "result" && slot.kind !== "stateOut") return;
     const data = allocate(
       slot.dtype,
@@ -160,6 +164,8 @@ function bytesOfArray(data: TypedArray): Uint8Array {
 function fillTable(
   heap: WebAssembly.Memory,
   program: WasmProgram,
+  slots: readonly SizedSlot[],
+  sizes: ReadonlyMap<string, number>,
   graph: Graph,
   args: readonly HostTensor[],
   statesInPlace: boolean,
@@ -168,10 +174,11 @@ function fillTable(
   const params = paramsByKind(graph);
   const replaced = graph.results.filter((r) => r.kind === "state").map((r) => r.param);
   let top = tableSize(program);
-  const end = program.slots.reduce((n, s) => n + room(s.bytes), top);
+  const end = slots.reduce((n, s) => n + room(s.bytes), top);
   bytes.fill(poison, 0, end);
   const stateAt = new Map<number, number>();
-  const pointers = program.slots.map((slot: Slot, i): number => {
+  const pointers = slots.map((slot, i): number => {
+    if (slot.kind === "sym") return sizes.get(slot.name!)!;
     if (slot.kind === "stateOut" && statesInPlace) return stateAt.get(replaced[slot.index]!)!;
     const at = top;
     top += room(slot.bytes);
@@ -196,9 +203,10 @@ function paramsByKind(graph: Graph): Record<"arg" | "const" | "state", number[]>
   return out;
 }
 
-function checkMargins(heap: WebAssembly.Memory, program: WasmProgram, pointers: readonly number[]): void {
+function checkMargins(heap: WebAssembly.Memory, slots: readonly SizedSlot[], pointers: readonly number[]): void {
   const bytes = new Uint8Array(heap.buffer);
-  program.slots.forEach((slot, i) => {
+  slots.forEach((slot, i) => {
+    if (slot.kind === "sym") return;
     const end = pointers[i]! + slot.bytes;
     for (let at = end; at < pointers[i]! + room(slot.bytes); at++)
       if (bytes[at] !== poison)
@@ -221,9 +229,10 @@ function inResultOrder(graph: Graph, output: (kind: "result" | "stateOut", index
 export function runLoops(compiled: Compiled, args: readonly HostTensor[], options: RunOptions = {}): HostTensor[] {
   const { graph, loops } = compiled;
   const params = paramsByKind(graph);
+  const sizes = bindSizes(graph, args);
   const arrays: TypedArray[] = [];
   for (const decl of loops.buffers) {
-    const size = staticDim(sizeOf(decl.shape));
+    const size = dimValue(sizeOf(decl.shape), sizes);
     const given =
       decl.kind === "arg" || decl.kind === "const" || decl.kind === "state"
         ? (decl.data ?? args[params[decl.kind][decl.slot]!]!.data)
@@ -238,6 +247,7 @@ export function runLoops(compiled: Compiled, args: readonly HostTensor[], option
       evalLoopKernel(
         found,
         found.buffers.map((b) => arrays[b]!),
+        sizes,
       );
     } catch (error) {
       throw new Error(`${error instanceof Error ? error.message : error}\n${printLoopKernel(found)}`, { cause: error });
@@ -246,7 +256,7 @@ export function runLoops(compiled: Compiled, args: readonly HostTensor[], option
   const takeSlices = (counter: number, i: number, count: number): void => {
     for (const { id, slice, shape } of loops.buffers) {
       if (slice?.counter !== counter) continue;
-      const size = staticDim(sizeOf(shape));
+      const size = dimValue(sizeOf(shape), sizes);
       const at = slice.reverse ? count - 1 - i : i;
       arrays[id] = arrays[slice.of]!.subarray(at * size, (at + 1) * size);
     }
@@ -259,7 +269,7 @@ export function runLoops(compiled: Compiled, args: readonly HostTensor[], option
       else if (step.kind === "if")
         run(step.branches[Math.min(step.branches.length - 1, Math.max(0, arrays[step.index]![0]!))]!);
       else if (step.kind === "for") {
-        const count = staticDim(step.count);
+        const count = dimValue(step.count, sizes);
         for (let i = 0; i < count; i++) {
           arrays[step.counter]![0] = i;
           takeSlices(step.counter, i, count);
@@ -281,6 +291,6 @@ export function runLoops(compiled: Compiled, args: readonly HostTensor[], option
   run(loops.steps);
   return inResultOrder(graph, (kind, index) => {
     const decl = loops.buffers.find((b) => b.kind === kind && b.slot === index)!;
-    return { dtype: decl.dtype, shape: decl.shape.map(staticDim), data: arrays[decl.id]!.slice() };
+    return { dtype: decl.dtype, shape: decl.shape.map((dim) => dimValue(dim, sizes)), data: arrays[decl.id]!.slice() };
   });
 }

@@ -5,7 +5,7 @@ import { allocate } from "./dtype.ts";
 import type { Attrs, Graph, Node, TensorType, ValueType } from "./graph.ts";
 import type { HostFunction } from "./host-call.ts";
 import type { Dim } from "./nest/expr.ts";
-import { evalIndex, isConst, toIndex } from "./nest/index-algebra.ts";
+import { dimValue } from "./nest/index-algebra.ts";
 import { getOp } from "./ops/index.ts";
 import { nodeText, printGraph } from "./print.ts";
 import { typeText } from "./text.ts";
@@ -93,7 +93,7 @@ function check(tensor: HostTensor, type: TensorType, what: () => string): void {
 }
 
 /** Symbolic sizes from the shapes of the arguments: each must occur alone somewhere, unless a caller knows it. */
-function bindSizes(graph: Graph, args: readonly HostTensor[], outer: Sizes): Sizes {
+export function bindSizes(graph: Graph, args: readonly HostTensor[], outer: Sizes = new Map()): Sizes {
   if (graph.syms.length === 0) return outer;
   const sizes = new Map(outer);
   graph.params.forEach((param, i) => {
@@ -117,13 +117,7 @@ function bindSizes(graph: Graph, args: readonly HostTensor[], outer: Sizes): Siz
 }
 
 function resolveDim(dim: Dim, sizes: Sizes): number {
-  if (typeof dim === "number") return dim;
-  if (isConst(dim)) return dim.constant;
-  return evalIndex(toIndex(dim), (atom) => {
-    const size = atom.kind === "sym" ? sizes.get(atom.sym.name) : undefined;
-    if (size === undefined) throw new Error(`size ${atom.key} has no value`);
-    return size;
-  });
+  return dimValue(dim, sizes);
 }
 
 function resolveType(type: ValueType, sizes: Sizes): TensorType {

@@ -17,6 +17,7 @@ export type * from "./loop/loop.ts";
 export * from "./loop/machine-ops.ts";
 export * from "./loop/parse.ts";
 export * from "./loop/print.ts";
+export * from "./loop/syms.ts";
 export * from "./loop/verify.ts";
 export * from "./math/index.ts";
 export * from "./nest/classify.ts";

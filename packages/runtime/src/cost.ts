@@ -8,7 +8,7 @@ import {
   type LoopStep,
   type NestProgram,
   type Plan,
-  staticDim,
+  typicalDim,
   visitSteps,
   type WasmProgram,
   workOfKernel,
@@ -75,7 +75,7 @@ export function costOf({ nests, loops, plan, program }: Made): Cost {
         add(work, times);
         byKernel.push({ name, schedule, ...work, intensity: intensityOf(work), runs: counted ? times : null });
       } else if (step.kind === "copy") add(copyWork(loops, step), times);
-      const rounds = step.kind === "for" ? staticDim(step.count) : 1;
+      const rounds = step.kind === "for" ? typicalDim(step.count) : 1;
       for (const body of bodiesOf(step)) visit(body, times * rounds, counted && step.kind !== "while");
     }
   };
@@ -86,10 +86,10 @@ export function costOf({ nests, loops, plan, program }: Made): Cost {
   };
   const kernels = loops.kernels.filter((kernel) => kernel.buffers.some(isLarge)).length;
   const outside = program.slots.reduce(
-    (n, slot) => (slot.kind === "arena" || slot.kind === "stateOut" ? n : n + slot.bytes),
+    (n, slot) => (slot.kind === "arena" || slot.kind === "stateOut" ? n : n + typicalDim(slot.bytes)),
     0,
   );
-  const arenaBytes = staticDim(plan.arenaBytes);
+  const arenaBytes = typicalDim(plan.arenaBytes);
   return {
     ...total,
     kernels,

@@ -1,24 +1,28 @@
 /** A memory plan as text: where each buffer lies, when it lives, what shares its place; and the steps that run over it. */
-import { hostCallText, type LoopProgram, type LoopStep, type Plan } from "@sinter/ir";
+import { type Dim, hostCallText, type LoopProgram, type LoopStep, type Plan } from "@sinter/ir";
+
+const text = (size: Dim): string => (typeof size === "number" ? String(size) : size.key);
 
 export function printPlan(program: LoopProgram, plan: Plan): string {
-  const lines = [`plan ${program.name}: arena ${plan.arenaBytes} bytes, aligned to ${plan.alignment}`];
+  const lines = [`plan ${program.name}: arena ${text(plan.arenaBytes)} bytes, aligned to ${plan.alignment}`];
   program.buffers.forEach((buffer, i) => {
     const place = plan.places[i];
-    const head = `  b${buffer.id} ${buffer.kind} ${buffer.name} ${buffer.dtype}[${buffer.shape.map((d) => (typeof d === "number" ? d : d.key)).join(",")}]`;
+    const head = `  b${buffer.id} ${buffer.kind} ${buffer.name} ${buffer.dtype}[${buffer.shape.map(text).join(",")}]`;
     if (buffer.slice !== undefined) lines.push(`${head}: at b${buffer.slice.counter} of b${buffer.slice.of}`);
     if (place === undefined || place.kind === "none") return;
     if (place.kind === "arena")
       lines.push(
-        `${head}: arena +${place.offset}, ${place.bytes} bytes, steps ${place.firstStep} to ${place.lastStep}`,
+        `${head}: arena +${text(place.offset)}, ${text(place.bytes)} bytes, steps ${place.firstStep} to ${place.lastStep}`,
       );
-    else if (place.kind === "slot") lines.push(`${head}: slot ${place.slot}, ${place.bytes} bytes`);
+    else if (place.kind === "slot") lines.push(`${head}: slot ${place.slot}, ${text(place.bytes)} bytes`);
     else lines.push(`${head}: in place of b${place.as}`);
   });
   plan.scratch.forEach((offsets, k) => {
     offsets.forEach((offset, i) => {
       const { name, scratch } = program.kernels[k]!;
-      lines.push(`  scratch ${scratch[i]!.pointer.name} of ${name}: arena +${offset}, ${scratch[i]!.bytes} bytes`);
+      lines.push(
+        `  scratch ${scratch[i]!.pointer.name} of ${name}: arena +${text(offset)}, ${text(scratch[i]!.bytes)} bytes`,
+      );
     });
   });
   stepLines(program, program.steps, "  ", lines);
@@ -64,7 +68,7 @@ function stepLines(
         });
         break;
       case "for":
-        add(`for b${step.counter} below ${typeof step.count === "number" ? step.count : step.count.key}`);
+        add(`for b${step.counter} below ${text(step.count)}`);
         inner(step.body);
         add("end");
         break;

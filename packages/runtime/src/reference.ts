@@ -1,5 +1,18 @@
 /** Backend "reference": the graph evaluator over the heap, with the same calling convention as a wasm program. */
-import { bytesOf, evalGraph, type Graph, type HostTensor, type Slot, typeOf, type Value } from "@sinter/ir";
+import {
+  bytesOf,
+  dimValue,
+  evalGraph,
+  type Graph,
+  type HostTensor,
+  type Slot,
+  scaleIndex,
+  sizeOf,
+  sizesIn,
+  toDim,
+  typeOf,
+  type Value,
+} from "@sinter/ir";
 import type { Executable, Machine } from "./exec/program.ts";
 
 const order = ["const", "arg", "state", "stateOut", "result"] as const;
@@ -10,14 +23,10 @@ export function slotsOf(graph: Graph): { readonly slots: readonly Slot[]; readon
   const counts = new Map<Slot["kind"], number>();
   const add = (kind: Slot["kind"], value: Value, position: number): void => {
     const { dtype, shape } = typeOf(value);
-    const sizes = shape.map((dim) => {
-      if (typeof dim !== "number") throw new Error(`slot of graph ${graph.name} has the symbolic size ${dim.key}`);
-      return dim;
-    });
     const index = counts.get(kind) ?? 0;
     counts.set(kind, index + 1);
-    const bytes = sizes.reduce((n, d) => n * d, bytesOf(dtype));
-    found.push({ slot: { kind, index, dtype, shape: sizes, bytes }, value: position });
+    const bytes = toDim(scaleIndex(sizeOf(shape), bytesOf(dtype)));
+    found.push({ slot: { kind, index, dtype, shape, bytes }, value: position });
   };
   graph.params.forEach((param, i) => {
     if (param.kind !== "token") add(param.kind, param.value, i);
@@ -26,7 +35,10 @@ export function slotsOf(graph: Graph): { readonly slots: readonly Slot[]; readon
     if (result.kind !== "token") add(result.kind === "state" ? "stateOut" : "result", result.value, i);
   });
   found.sort((a, b) => order.indexOf(a.slot.kind as "arg") - order.indexOf(b.slot.kind as "arg"));
-  return { slots: found.map((f) => f.slot), values: found.map((f) => f.value) };
+  const syms = graph.syms.map(
+    ({ name }, index): Slot => ({ kind: "sym", index, name, dtype: "u32", shape: [], bytes: 0 }),
+  );
+  return { slots: [...found.map((f) => f.slot), ...syms], values: found.map((f) => f.value) };
 }
 
 /** Runs a graph node by node. For tests, debugging, and comparison with every other backend. */
@@ -40,10 +52,12 @@ export function referenceProgram(machine: Machine, graph: Graph): Executable {
     execute(pointers, host) {
       const { heap } = machine;
       const args: HostTensor[] = [];
-      const length = (slot: Slot): number => slot.bytes / bytesOf(slot.dtype);
+      const sizes = sizesIn(slots, pointers);
+      const length = (slot: Slot): number => dimValue(slot.bytes, sizes) / bytesOf(slot.dtype);
       slots.forEach((slot, i) => {
-        if (slot.kind === "result" || slot.kind === "stateOut") return;
-        const { dtype, shape } = slot;
+        if (slot.kind === "result" || slot.kind === "stateOut" || slot.kind === "sym") return;
+        const { dtype } = slot;
+        const shape = slot.shape.map((dim) => dimValue(dim, sizes));
         args[values[i]!] = { dtype, shape, data: heap.copy(dtype, pointers[i]!, length(slot)) };
       });
       const results = evalGraph(graph, args, { host });

@@ -32,7 +32,7 @@ describe.each<Backend>(["reference", "wasm"])("%s", (backend) => {
     const beside = place([0, 0, 0, 0, 0]);
     const sum = place([0]);
     const run = (out: number): void => {
-      const where = { arena: 0, arg: x, const: scale, state: total, stateOut: out, result: sum };
+      const where = { arena: 0, arg: x, const: scale, state: total, stateOut: out, result: sum, sym: 0 };
       executable.execute(executable.slots.map((slot) => where[slot.kind]));
     };
     run(beside);

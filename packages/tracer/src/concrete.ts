@@ -2,19 +2,21 @@
  * One trace of a function, compiled: which argument, constant and variable goes into which slot of the call table, and
  * what comes out. Calling it does no work per operation.
  */
-import { bytesOf, type Graph, type GraphResult, type Value } from "@sinter/ir";
+import { bytesOf, type Dim, type Graph, type GraphResult, typicalDim, type Value } from "@sinter/ir";
 import { callsHost } from "@sinter/passes";
 import { Buffer, type Compiled, type CompileOptions, compileGraph, isTrap, theMachine } from "@sinter/runtime";
 import { CallCheck } from "./debug/call-check.ts";
 import type { Usage } from "./debug/history.ts";
 import type { Checking } from "./debug/settings.ts";
 import { trapError } from "./debug/trap.ts";
+import { isStatic } from "./dims.ts";
 import { dumped } from "./dump.ts";
 import { force } from "./eager.ts";
 import { type Callback, HostRun } from "./effects/run.ts";
 import { type AnyFunction, SinterError, type Site, site } from "./errors.ts";
 import type { TraceFrame, VariableCell } from "./frame.ts";
 import { Lazy, lazyFromData, type Ref, sizeOf, type Traced } from "./lazy.ts";
+import { Sizes } from "./sizes.ts";
 import { failureOf, status } from "./status.ts";
 import { Tensor } from "./tensor.ts";
 import { checkGuard, type Guard } from "./transformed.ts";
@@ -50,7 +52,7 @@ export interface Wiring {
   readonly consts: readonly Lazy[];
   readonly states: readonly StateSlot[];
   readonly outs: readonly Source[];
-  readonly outTypes: readonly { readonly dtype: Lazy["dtype"]; readonly shape: readonly number[] }[];
+  readonly outTypes: readonly { readonly dtype: Lazy["dtype"]; readonly shape: readonly Dim[] }[];
   /** What the traced functions captured. */
   readonly guards: readonly Guard[];
   readonly checking: Checking;
@@ -83,7 +85,7 @@ export function wire({ frame, args, outs }: TracedFunction): Wiring {
     results.push({ kind: "state", value: use.now.value, param: use.param });
     return { variable: use.variable, out, from: undefined };
   });
-  const outTypes: { dtype: Lazy["dtype"]; shape: readonly number[] }[] = [];
+  const outTypes: { dtype: Lazy["dtype"]; shape: readonly Dim[] }[] = [];
   const from = outs.map(({ value, dtype, shape }): Source => {
     let source = sources.get(value);
     if (source === undefined) {
@@ -116,7 +118,7 @@ export function wire({ frame, args, outs }: TracedFunction): Wiring {
 
 type PointerSource =
   | { readonly kind: "fixed" }
-  | { readonly kind: "arg" | "const" | "state" | "stateOut" | "result"; readonly index: number };
+  | { readonly kind: "arg" | "const" | "state" | "stateOut" | "result" | "sym"; readonly index: number };
 
 /** A function that is gone no longer needs what it captured. */
 const abandoned = new FinalizationRegistry<Lazy[]>(releaseAll);
@@ -155,6 +157,10 @@ export class Concrete {
   private readonly resultBytes: number;
   /** Function and argument by leaf, for errors. */
   private readonly labels: readonly string[];
+  /** Shapes of the results, where no size is symbolic. */
+  private readonly outShapes: readonly (readonly number[])[];
+  /** Where some are: what they are in the call at hand. */
+  private readonly sizes: Sizes | undefined;
   /** For explanations. */
   readonly usage: Usage;
   private lastSite: Site | undefined;
@@ -199,7 +205,9 @@ export class Concrete {
     abandoned.register(this, this.held);
     const { name, params } = wiring.graph;
     this.labels = params.flatMap((p) => (p.kind === "arg" ? [`${name}: ${p.name}`] : []));
-    this.resultBytes = wiring.outTypes.reduce((n, type) => n + sizeOf(type.shape) * bytesOf(type.dtype), 0);
+    this.resultBytes = wiring.outTypes.reduce((n, type) => n + typicalDim(sizeOf(type.shape)) * bytesOf(type.dtype), 0);
+    this.outShapes = wiring.outTypes.map(({ shape }) => (isStatic(shape) ? shape : []));
+    this.sizes = Sizes.of(tree, wiring);
     this.bytes = (this.compiled?.executable.bytes ?? 0) + wiring.consts.reduce((n, c) => n + c.bytes, 0);
     this.usage = { calls: 0, bytes: this.bytes, gone: false };
   }
@@ -219,6 +227,11 @@ export class Concrete {
   dispose(): void {
     this.usage.gone = true;
     releaseAll(this.held);
+  }
+
+  /** Whether the symbolic sizes have one value each in these leaves; `call` takes them from here. */
+  accepts(leaves: readonly Leaf[]): boolean {
+    return this.sizes === undefined || this.sizes.bind(leaves);
   }
 
   /** Runs the program on the leaves of the argument tree. */
@@ -276,8 +289,8 @@ export class Concrete {
           inPlace = true;
         } else fresh[k] = withBuffer(heap, entry.dtype, entry.shape);
       }
-      for (let k = 0; k < resultTypes.length; k++)
-        results[k] = withBuffer(heap, resultTypes[k]!.dtype, resultTypes[k]!.shape);
+      const shapes = this.sizes?.shapes ?? this.outShapes;
+      for (let k = 0; k < resultTypes.length; k++) results[k] = withBuffer(heap, resultTypes[k]!.dtype, shapes[k]!);
     } catch (error) {
       for (const lazy of fresh) lazy?.buffer?.release();
       for (const lazy of results) lazy?.buffer?.release();
@@ -358,6 +371,9 @@ export class Concrete {
           break;
         case "result":
           pointers[i] = results[source.index]!.buffer!.address;
+          break;
+        case "sym":
+          pointers[i] = this.sizes!.values[source.index]!;
           break;
         case "fixed":
           pointers[i] = 0;

@@ -2,6 +2,7 @@
  * Functions with a derivative of their own: `customVjp`, whose way back the user writes, and `checkpoint`, whose way back
  * computes the function again instead of keeping what it computed.
  */
+
 import { Builder, type Graph, inlineGraph, type Value } from "@sinter/ir";
 import { DifferentiationError, vjpInto } from "@sinter/passes";
 import {
@@ -15,6 +16,7 @@ import {
 } from "./control/assemble.ts";
 import { type BlockType, traceBlock } from "./control/blocks.ts";
 import { leafRef, leavesOf } from "./control/values.ts";
+import { sameDims } from "./dims.ts";
 import { checkOptions, DTypeError, describe, describeValue, ShapeError, SinterError, TraceError } from "./errors.ts";
 import { currentFrame, currentTrace, inFrame, type TraceFrame } from "./frame.ts";
 import { run, toRef } from "./kit.ts";
@@ -218,7 +220,7 @@ function sameTypes(
     throw new SinterError(`${caller} gives ${given.length} tensors where ${what} gives ${wanted.length}`);
   return given.map((ref, i) => {
     const { dtype, shape } = wanted[i]!;
-    if (ref.dtype !== dtype || ref.shape.join() !== shape.join())
+    if (ref.dtype !== dtype || !sameDims(ref.shape, shape))
       throw new (ref.dtype === dtype ? ShapeError : DTypeError)(
         `${caller}: ${paths[i]} is ${describe(ref)}, that of ${what} is ${describe(wanted[i]!)}`,
       );

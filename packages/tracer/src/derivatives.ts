@@ -2,8 +2,9 @@
  * Derivatives as functions: `vjp` pulls cotangents back, `jvp` and `linearize` push tangents forward, `jacrev`, `jacfwd`
  * and `hessian` apply them to every direction at once.
  */
-import { Builder, type Graph, type GraphResult, type MaybeValue, rebuild, type Value } from "@sinter/ir";
+import { Builder, type Dim, type Graph, type GraphResult, type MaybeValue, rebuild, type Value } from "@sinter/ir";
 import { computedAgain, DifferentiationError, jvpInto, vjpInto } from "@sinter/passes";
+import { sameDims } from "./dims.ts";
 import { DTypeError, describe, describeValue, ShapeError, SinterError, site } from "./errors.ts";
 import { currentFrame, VariableCell } from "./frame.ts";
 import { readVariable, run, toRef } from "./kit.ts";
@@ -238,7 +239,7 @@ function tangentsOnly(whole: Graph, count: number): Graph {
   return rebuild(computedAgain({ ...whole, results: whole.results.slice(count) }));
 }
 
-function zerosOf(b: Builder, { dtype, shape }: { readonly dtype: Lazy["dtype"]; readonly shape: readonly number[] }) {
+function zerosOf(b: Builder, { dtype, shape }: { readonly dtype: Lazy["dtype"]; readonly shape: readonly Dim[] }) {
   const zero = b.scalar(dtype, 0);
   return shape.length === 0 ? zero : b.emit("broadcast", [zero], { shape, dims: [] });
 }
@@ -307,7 +308,7 @@ function leafLike(
   caller: string,
   value: unknown,
   path: string,
-  like: { readonly dtype: Lazy["dtype"]; readonly shape: readonly number[] },
+  like: { readonly dtype: Lazy["dtype"]; readonly shape: readonly Dim[] },
   what: string,
 ): Ref {
   if (typeof value === "number" && like.shape.length === 0) return currentFrame().number(like.dtype, value);
@@ -318,7 +319,7 @@ function leafLike(
   )
     throw new SinterError(`${caller}: ${path} is ${describeValue(value)}, ${what} is ${describe(like)}`);
   const ref = toRef(caller, path, value as TensorLike);
-  if (ref.dtype !== like.dtype || ref.shape.join() !== like.shape.join())
+  if (ref.dtype !== like.dtype || !sameDims(ref.shape, like.shape))
     throw new ShapeError(`${caller}: ${path} is ${describe(ref)}, ${what} is ${describe(like)}`);
   return ref;
 }

@@ -2,7 +2,7 @@
  * SINTER_DUMP=dir: every function that is compiled leaves a folder there that shows what became of it, and its first
  * call as bits. Where that fails, the call goes on, and one warning says why.
  */
-import { type Graph, type HostFunction, printGraphWithData } from "@sinter/ir";
+import { type Graph, type HostFunction, printGraphWithData, sizedSlot, sizesIn } from "@sinter/ir";
 import {
   type CallRecord,
   type Compiled,
@@ -74,8 +74,10 @@ function recording(executable: Executable, graph: Graph, folder: DumpFolder): Ex
       // A call inside this one fills the same list anew.
       const addresses = [...pointers];
       const names = slotNames(graph, executable.slots);
+      const sizes = sizesIn(executable.slots, pointers);
       const read = (kinds: readonly Slot["kind"][]): NamedTensor[] =>
-        executable.slots.flatMap(({ kind, dtype, shape }, i) => {
+        executable.slots.flatMap((slot, i) => {
+          const { kind, dtype, shape } = sizedSlot(slot, sizes);
           const name = names[i];
           if (name === undefined || !kinds.includes(kind)) return [];
           const length = shape.reduce((n, size) => n * size, 1);

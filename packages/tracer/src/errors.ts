@@ -2,7 +2,7 @@
  * Errors a user sees: they name the public function, the argument, shapes and element types, and the user's line. Also
  * how that line is found cheaply: the stack is captured at once and read only when somebody asks.
  */
-import type { DType, Loc } from "@sinter/ir";
+import type { Dim, DType, Loc } from "@sinter/ir";
 
 /** Misuse of a public function. `where` is the user's line. */
 export class SinterError extends Error {
@@ -172,8 +172,12 @@ export function locText(loc: Loc | undefined): string | undefined {
 }
 
 /** `f32[2,3]` */
-export function describe(of: { readonly dtype: DType; readonly shape: readonly number[] }): string {
-  return `${of.dtype}[${of.shape.join(",")}]`;
+export function describe(of: {
+  readonly dtype: DType;
+  readonly shape: readonly Dim[];
+  readonly dims?: readonly Dim[];
+}): string {
+  return `${of.dtype}[${(of.dims ?? of.shape).map((dim) => (typeof dim === "number" ? dim : dim.key)).join(",")}]`;
 }
 
 /** Options are a plain object with known names: a misspelt one is an error, not silence. */

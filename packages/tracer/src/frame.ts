@@ -6,6 +6,7 @@ import {
   type Attrs,
   Builder,
   bytesOf,
+  type Dim,
   type DType,
   type Graph,
   type GraphResult,
@@ -16,9 +17,10 @@ import {
   type Value,
 } from "@sinter/ir";
 import type { Checking } from "./debug/settings.ts";
+import { internDims } from "./dims.ts";
 import { type Callback, HostRun } from "./effects/run.ts";
 import { describe, TraceError } from "./errors.ts";
-import type { Lazy, Ref, Traced } from "./lazy.ts";
+import { type Lazy, type Ref, sizeOf, type Traced } from "./lazy.ts";
 import type { Guard } from "./transformed.ts";
 
 export interface Frame {
@@ -127,7 +129,7 @@ export class TraceFrame implements Frame {
     this.adopt = options.adopt;
   }
 
-  argument(dtype: DType, shape: readonly number[], name: string): Traced {
+  argument(dtype: DType, shape: readonly Dim[], name: string): Traced {
     return this.own(this.addParam("arg", dtype, shape, name));
   }
 
@@ -136,7 +138,7 @@ export class TraceFrame implements Frame {
     return this.positions.get(param.value)!;
   }
 
-  private addParam(kind: ParamKind, dtype: DType, shape: readonly number[], name: string): Value {
+  private addParam(kind: ParamKind, dtype: DType, shape: readonly Dim[], name: string): Value {
     const value = this.builder.param(kind, { kind: "tensor", dtype, shape }, name);
     this.positions.set(value, this.positions.size);
     return value;
@@ -260,7 +262,7 @@ export class TraceFrame implements Frame {
 
   own(value: Value): Traced {
     const { dtype, shape } = typeOf(value);
-    return { kind: "traced", owner: this, value, dtype, shape: shape as readonly number[] };
+    return { kind: "traced", owner: this, value, dtype, shape: internDims(shape) };
   }
 
   private checkOpen(): void {
@@ -277,8 +279,10 @@ export class TraceFrame implements Frame {
 /** A constant that a block repeats: that of an enclosing trace, or an eager value that the program takes in. */
 function repeatable(ref: Ref, parent: Frame): HostTensor | undefined {
   if (ref.kind === "lazy") return parent instanceof TraceFrame ? parent.adopted(ref) : undefined;
-  const size = ref.shape.reduce((n, d) => n * d, bytesOf(ref.dtype));
-  return size > repeatedBytes ? undefined : (ref.owner as TraceFrame).builder.constantOf(ref.value);
+  const elements = sizeOf(ref.shape);
+  return typeof elements !== "number" || elements * bytesOf(ref.dtype) > repeatedBytes
+    ? undefined
+    : (ref.owner as TraceFrame).builder.constantOf(ref.value);
 }
 
 /** The error for a tensor that outlived its trace. */

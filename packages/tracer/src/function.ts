@@ -8,10 +8,12 @@ import { checkBackend, currentBackend } from "./backend.ts";
 import { Concrete } from "./concrete.ts";
 import { TraceHistory } from "./debug/history.ts";
 import { type Checking, checking, either } from "./debug/settings.ts";
+import { symbol } from "./dims.ts";
 import { isEagerMode } from "./eager-mode.ts";
 import {
   type AnyFunction,
   checkOptions,
+  describe,
   describeValue,
   SinterError,
   type Site,
@@ -22,7 +24,7 @@ import { currentTrace } from "./frame.ts";
 import { tensor } from "./lib/create.ts";
 import { Lowered } from "./lowered.ts";
 import { explained } from "./memory.ts";
-import { Spec } from "./spec.ts";
+import { Spec, type SpecSize, sizeText } from "./spec.ts";
 import { Tensor, type TensorLike } from "./tensor.ts";
 import { parameterNames, pathName, type TraceResult, traceFunction, type UserFunction } from "./trace.ts";
 import {
@@ -227,11 +229,12 @@ export class TracedFunction {
     const backend = this.options.backend ?? currentBackend();
     const leaves: Leaf[] = [];
     const { last } = this;
-    if (last !== undefined && this.lastBackend === backend && matches(last.tree, given, leaves))
+    if (last !== undefined && this.lastBackend === backend && matches(last.tree, given, leaves) && last.accepts(leaves))
       return last.call(leaves, last.site(self));
     leaves.length = 0;
-    const tree = this.treeOf(given, leaves);
-    const concrete = this.find(tree, backend);
+    const concrete = this.find(this.generalised(this.treeOf(given, leaves)), backend);
+    if (!concrete.accepts(leaves))
+      throw new Error(`${this.name}: sizes do not fit the program that was found for them`);
     this.last = concrete;
     this.lastBackend = backend;
     return concrete.call(leaves, concrete.site(self));
@@ -253,6 +256,8 @@ export class TracedFunction {
             `${this.name}: lowered for ${treeText(tree)}, called with ${treeText(treeOf(actual, [], "args"))}`,
           );
         try {
+          if (!concrete.accepts(found))
+            throw new SinterError(`${this.name}: lowered for ${treeText(tree)}: sizes of one name must be equal`);
           return concrete.call(found, undefined);
         } catch (error) {
           throw explained(error);
@@ -290,6 +295,26 @@ export class TracedFunction {
 
   private treeOf(args: readonly unknown[], leaves: Leaf[]): Tree {
     return treeOf(args, leaves, "args", (path) => `${this.name}: ${pathName(path, this.names)}`);
+  }
+
+  /** The tree with the signature's symbolic sizes, where those are what the arguments have; a size of 0 is not. */
+  private generalised(tree: Tree): Tree {
+    const { signature } = this.options;
+    // What looks into a program while it runs, or is written out, knows its sizes.
+    if (signature === undefined || tree.kind !== "array" || this.checking.debug || this.checking.verify) return tree;
+    const known = (leaf: Tree, arg: number): boolean =>
+      leaf.kind !== "tensor" ||
+      leaf.shape.every((size, axis) => size !== 0 || typeof signature[arg]!.shape[axis] === "number");
+    if (!tree.items.every(known)) return tree;
+    const items = tree.items.map((leaf, arg): Tree => {
+      if (leaf.kind !== "tensor") return leaf;
+      const name = (this.names[arg] ?? `arg${arg}`).replace(/[^A-Za-z0-9_]/g, "_");
+      const shape = signature[arg]!.shape.map((size, axis) =>
+        size === null ? symbol(`${name}_${axis}`) : typeof size === "string" ? symbol(size) : size,
+      );
+      return { ...leaf, shape };
+    });
+    return { ...tree, items };
   }
 
   private find(tree: Tree, backend: Backend): Concrete {
@@ -356,20 +381,30 @@ export class TracedFunction {
     const signature = this.options.signature!;
     if (args.length !== signature.length)
       throw new SinterError(`${this.name}: ${args.length} arguments for a signature of ${signature.length}`);
+    const sizes = new Map<string, { readonly size: SpecSize; readonly of: string }>();
     return args.map((arg, i) => {
       const wanted = signature[i]!;
       const name = this.names[i] ?? `argument ${i}`;
       const value =
         arg instanceof Tensor || arg instanceof Spec ? arg : tensor(arg as TensorLike, { dtype: wanted.dtype });
       if (value !== arg) made.push(value as Tensor);
+      const dims: readonly SpecSize[] = value instanceof Spec ? value.shape : value.dims;
+      const text = value instanceof Spec ? String(value) : describe(value);
       const fits =
         value.dtype === wanted.dtype &&
-        value.shape.length === wanted.shape.length &&
-        value.shape.every((d, k) => wanted.shape[k] === null || wanted.shape[k] === d);
-      if (!fits)
-        throw new SinterError(
-          `${this.name}: ${name} is ${value.dtype}[${value.shape.join(",")}], the signature says ${wanted}`,
-        );
+        dims.length === wanted.shape.length &&
+        dims.every((d, k) => wanted.shape[k] === null || typeof wanted.shape[k] === "string" || wanted.shape[k] === d);
+      if (!fits) throw new SinterError(`${this.name}: ${name} is ${text}, the signature says ${wanted}`);
+      wanted.shape.forEach((called, k) => {
+        if (typeof called !== "string") return;
+        const size = dims[k]!;
+        const before = sizes.get(called);
+        if (before !== undefined && before.size !== size)
+          throw new SinterError(
+            `${this.name}: ${called} is ${sizeText(before.size)} in ${before.of} and ${sizeText(size)} in ${name}, ${text}`,
+          );
+        sizes.set(called, { size, of: `${name}, ${text}` });
+      });
       return value;
     });
   }

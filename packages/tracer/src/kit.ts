@@ -2,7 +2,17 @@
  * What array functions are written with: arguments become refs, types promote, shapes broadcast, operations go to the
  * ambient frame. Works on refs, not on handles, so that inner values of a function never become handles.
  */
-import { type Attrs, castValue, type DType, type HostTensor, isFloat, promote, TypeRuleError } from "@sinter/ir";
+import {
+  type Attrs,
+  castValue,
+  type Dim,
+  type DType,
+  type HostTensor,
+  isFloat,
+  promote,
+  TypeRuleError,
+} from "@sinter/ir";
+import { internDim, isStatic } from "./dims.ts";
 import { eager } from "./eager.ts";
 import {
   type AnyFunction,
@@ -83,7 +93,8 @@ const mostElements = 2 ** 31 - 1;
 
 export function emit(op: string, operands: readonly Ref[], attrs?: Attrs): Ref {
   const out = currentFrame().emit(op, operands, attrs);
-  if (sizeOf(out.shape) > mostElements)
+  const size = sizeOf(out.shape);
+  if (typeof size === "number" && size > mostElements)
     throw new TypeRuleError(`${describe(out)} has more than ${mostElements} elements, which is the most there can be`);
   return out;
 }
@@ -130,9 +141,11 @@ export function floatRef(caller: string, argument: string, value: TensorLike): R
 }
 
 /** The shape that both shapes stretch to by NumPy's rule; undefined where they do not. */
-export function broadcastShapes(a: readonly number[], b: readonly number[]): number[] | undefined {
+export function broadcastShapes(a: readonly number[], b: readonly number[]): number[] | undefined;
+export function broadcastShapes(a: readonly Dim[], b: readonly Dim[]): Dim[] | undefined;
+export function broadcastShapes(a: readonly Dim[], b: readonly Dim[]): Dim[] | undefined {
   const rank = Math.max(a.length, b.length);
-  const out: number[] = [];
+  const out: Dim[] = [];
   for (let i = 0; i < rank; i++) {
     const x = a[a.length - rank + i] ?? 1;
     const y = b[b.length - rank + i] ?? 1;
@@ -143,11 +156,11 @@ export function broadcastShapes(a: readonly number[], b: readonly number[]): num
 }
 
 /** Stretches a ref to a shape it broadcasts to. */
-export function stretch(ref: Ref, shape: readonly number[]): Ref {
+export function stretch(ref: Ref, shape: readonly Dim[]): Ref {
   const { shape: from } = ref;
   if (from.length === shape.length && from.every((dim, i) => dim === shape[i])) return ref;
   const offset = shape.length - from.length;
-  const kept: number[] = [];
+  const kept: Dim[] = [];
   const dims: number[] = [];
   from.forEach((dim, i) => {
     if (dim === 1 && shape[i + offset] !== 1) return;
@@ -159,7 +172,7 @@ export function stretch(ref: Ref, shape: readonly number[]): Ref {
 
 /** Makes operands fit each other: equal shapes, or rank 0. */
 export function broadcastArgs(caller: string, names: readonly string[], refs: readonly Ref[]): Ref[] {
-  let shape: readonly number[] = [];
+  let shape: readonly Dim[] = [];
   refs.forEach((ref) => {
     const next = broadcastShapes(shape, ref.shape);
     if (next === undefined) {
@@ -171,7 +184,7 @@ export function broadcastArgs(caller: string, names: readonly string[], refs: re
   return refs.map((ref) => (ref.shape.length === 0 ? ref : stretch(ref, shape)));
 }
 
-export function reshape(ref: Ref, shape: readonly number[]): Ref {
+export function reshape(ref: Ref, shape: readonly Dim[]): Ref {
   if (ref.shape.length === shape.length && ref.shape.every((dim, i) => dim === shape[i])) return ref;
   return emit("reshape", [ref], { shape });
 }
@@ -198,11 +211,11 @@ export const mul = (a: Ref, b: Ref): Ref => emit("mul", [a, b]);
 export const div = (a: Ref, b: Ref): Ref => emit("div", [a, b]);
 export const neg = (a: Ref): Ref => emit("neg", [a]);
 export const select = (c: Ref, a: Ref, b: Ref): Ref => emit("select", [c, a, b]);
-export const iota = (dtype: DType, shape: readonly number[], axis: number): Ref =>
+export const iota = (dtype: DType, shape: readonly Dim[], axis: number): Ref =>
   emit("iota", [], { dtype, shape, axis });
 
 /** A scalar spread over a shape. */
-export function filled(value: Ref, shape: readonly number[]): Ref {
+export function filled(value: Ref, shape: readonly Dim[]): Ref {
   return shape.length === 0 ? value : emit("broadcast", [value], { shape, dims: [] });
 }
 
@@ -232,23 +245,40 @@ export function axesOf(caller: string, axis: number | readonly number[] | undefi
 }
 
 /** Checks a list of sizes, of which it returns a copy; `allowInfer` lets one of them be -1. */
-export function checkShape(caller: string, shape: unknown, argument = "shape", allowInfer = false): number[] {
-  const list = typeof shape === "number" ? [shape] : shape;
+export function checkShape(
+  caller: string,
+  shape: number | readonly number[],
+  argument?: string,
+  allowInfer?: boolean,
+): number[];
+export function checkShape(caller: string, shape: Dim | readonly Dim[], argument?: string, allowInfer?: boolean): Dim[];
+export function checkShape(caller: string, shape: unknown, argument = "shape", allowInfer = false): Dim[] {
+  const list = typeof shape === "number" || isSymbolic(shape) ? [shape] : shape;
   if (!Array.isArray(list))
     throw new ShapeError(`${caller}: ${argument} must be an array of sizes, not ${describeValue(shape)}`);
   list.forEach((size: unknown, i) => {
-    if (allowInfer && size === -1) return;
+    if ((allowInfer && size === -1) || isSymbolic(size)) return;
     if (typeof size !== "number" || !Number.isInteger(size) || size < 0)
       throw new ShapeError(
         `${caller}: ${argument}[${i}] must be a size (an integer, 0 or more), not ${describeValue(size)}`,
       );
   });
-  const sizes = [...(list as readonly number[])];
-  if (sizeOf(sizes) > mostElements)
+  const sizes = (list as readonly Dim[]).map(internDim);
+  if (isStatic(sizes) && sizeOf(sizes) > mostElements)
     throw new ShapeError(
       `${caller}: ${argument} [${sizes.join(",")}] has more than ${mostElements} elements, which is the most there can be`,
     );
   return sizes;
+}
+
+/** A size out of `x.dims` that is not known before the program runs. */
+function isSymbolic(value: unknown): boolean {
+  return typeof value === "object" && value !== null && "terms" in value && "key" in value;
+}
+
+/** A size as a rank-0 value. */
+export function sizeRef(dtype: DType, size: Dim): Ref {
+  return typeof size === "number" ? scalar(dtype, size) : cast(emit("dim", [], { size: [size] }), dtype);
 }
 
 /** Checks one size, such as a count. */

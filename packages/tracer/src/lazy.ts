@@ -2,8 +2,9 @@
  * What a handle refers to: an eager value (`Lazy`, computed or still pending), or a value of a graph being traced
  * (`Traced`). Counts who needs an eager value, so that its memory is freed exactly. Knows nothing of handles.
  */
-import { type Attrs, allocate, bytesOf, type DType, type Loc, type TypedArray, type Value } from "@sinter/ir";
+import { type Attrs, allocate, bytesOf, type Dim, type DType, type Loc, type TypedArray, type Value } from "@sinter/ir";
 import { Buffer, type Heap } from "@sinter/runtime";
+import { mulDims } from "./dims.ts";
 import type { Site } from "./errors.ts";
 
 export type Ref = Lazy | Traced;
@@ -98,12 +99,14 @@ export interface Traced {
   readonly owner: object;
   readonly value: Value;
   readonly dtype: DType;
-  readonly shape: readonly number[];
+  readonly shape: readonly Dim[];
 }
 
-export function sizeOf(shape: readonly number[]): number {
-  let size = 1;
-  for (const dim of shape) size *= dim;
+export function sizeOf(shape: readonly number[]): number;
+export function sizeOf(shape: readonly Dim[]): Dim;
+export function sizeOf(shape: readonly Dim[]): Dim {
+  let size: Dim = 1;
+  for (const dim of shape) size = typeof size === "number" && typeof dim === "number" ? size * dim : mulDims(size, dim);
   return size;
 }
 

@@ -3,9 +3,10 @@
  * where a tensor is wanted; both are parameters only so that this file imports nothing of the class. The free functions
  * of `lib/` say what each does.
  */
-import type { DType } from "@sinter/ir";
+import type { Dim, DType } from "@sinter/ir";
 
 type Axes = number | readonly number[];
+type Sizes = Dim | readonly Dim[];
 type Range = readonly [start: number | null, stop: number | null, step?: number];
 interface Running {
   readonly exclusive?: boolean;
@@ -99,13 +100,13 @@ export interface TensorMethods<T, L> {
   /** `x.einsum("ij,jk->ik", y)` */
   einsum(spec: string, ...others: readonly L[]): T;
 
-  reshape(shape: Axes): T;
+  reshape(shape: Sizes): T;
   flatten(): T;
   squeeze(axis?: Axes): T;
   expandDims(axis: Axes): T;
   transpose(perm?: readonly number[]): T;
   swapAxes(a: number, b: number): T;
-  broadcastTo(shape: Axes): T;
+  broadcastTo(shape: Sizes): T;
   /** Followed by `others` along an axis. */
   concat(others: L | readonly L[], axis?: number): T;
   /** With `others` along a new axis. */

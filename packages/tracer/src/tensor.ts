@@ -2,8 +2,9 @@
  * The Tensor class: a handle on a value, eager or being traced. Array functions live in `lib/` and are installed as
  * methods by `methods.ts`; their signatures are all declared here, in one interface.
  */
-import { allocate, type DType, type TypedArray } from "@sinter/ir";
+import { allocate, type Dim, type DType, type TypedArray } from "@sinter/ir";
 import { theMachine } from "@sinter/runtime";
+import { dimText, isStatic } from "./dims.ts";
 import { force } from "./eager.ts";
 import { DisposedError, describe, type Site, TraceError } from "./errors.ts";
 import { currentTrace, finishedTrace, type TraceFrame, type VariableCell } from "./frame.ts";
@@ -30,15 +31,16 @@ export interface Tensor extends TensorMethods<Tensor, TensorLike> {}
 export class Tensor {
   /** In types only: by this the source transform knows tensors and variables. */
   declare readonly "~sinter": "tensor";
-  /** Sizes of the axes; empty for a scalar. */
-  readonly shape: readonly number[];
+  /** Sizes of the axes; empty for a scalar. Throws where one is symbolic: `dims` has them all. */
+  readonly shape!: readonly number[];
   readonly dtype: DType;
   private readonly traced: Ref | undefined;
   private readonly record: HandleRecord | undefined;
 
   /** Not for direct use: `tensor()` makes tensors. */
   constructor(ref: Ref, site?: Site) {
-    this.shape = ref.shape;
+    if (isStatic(ref.shape)) this.shape = ref.shape;
+    else Object.defineProperty(this, "shape", symbolicShape);
     this.dtype = ref.dtype;
     if (ref.kind === "lazy") {
       this.traced = undefined;
@@ -50,12 +52,12 @@ export class Tensor {
     }
   }
 
-  /** Sizes as Sinter computes with them; the same as `shape` while no size is symbolic. */
-  get dims(): readonly number[] {
-    return this.shape;
+  /** Sizes as Sinter computes with them; the same as `shape` where no size is symbolic. */
+  get dims(): readonly Dim[] {
+    return this.traced?.shape ?? this.shape;
   }
   get rank(): number {
-    return this.shape.length;
+    return this.dims.length;
   }
   get size(): number {
     return sizeOf(this.shape);
@@ -205,6 +207,17 @@ export class Tensor {
     return "Read it from the result of the call; to pick an element by it, use x.at(i).";
   }
 }
+
+/** `shape` of a tensor with a symbolic size. */
+const symbolicShape: PropertyDescriptor & ThisType<Tensor> = {
+  get() {
+    const axis = this.dims.findIndex((dim) => typeof dim !== "number");
+    throw new TraceError(
+      `shape: axis ${axis} of the tensor ${describe(this)} is the symbolic size ${dimText(this.dims[axis]!)}, which has no number while ` +
+        "the function is traced. Use x.dims, which array functions take, or give the size in the signature.",
+    );
+  },
+};
 
 /** What is going on, for messages; the name of a block is what it is in the source: "body of the while loop at ...". */
 function tracing({ name, block }: TraceFrame): string {

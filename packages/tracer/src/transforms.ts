@@ -2,6 +2,7 @@
  * Gradients. A function is traced into a graph of its own, the graph is differentiated, and the result is emitted where
  * the caller is: into the trace that is going on, or eagerly.
  */
+
 import type { Graph, GraphResult } from "@sinter/ir";
 import { DifferentiationError, gradGraph } from "@sinter/passes";
 import {

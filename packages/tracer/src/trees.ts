@@ -2,7 +2,8 @@
  * Trees of arguments and results: arrays and plain objects with tensors at the leaves. Everything else is static: it is
  * part of the signature, by value for primitives (`Object.is`) and by identity for objects.
  */
-import type { DType } from "@sinter/ir";
+import type { Dim, DType } from "@sinter/ir";
+import { dimText, symbol } from "./dims.ts";
 import { describeValue, SinterError } from "./errors.ts";
 import { VariableCell } from "./frame.ts";
 import { type TypedData, typedDType } from "./nested.ts";
@@ -14,7 +15,7 @@ export type Tree =
       readonly kind: "tensor";
       readonly index: number;
       readonly dtype: DType;
-      readonly shape: readonly number[];
+      readonly shape: readonly Dim[];
       readonly path: string;
     }
   | { readonly kind: "static"; readonly value: unknown }
@@ -50,7 +51,7 @@ export function treeOf(
 ): Tree {
   if (value instanceof Tensor) {
     leaves.push(value);
-    return { kind: "tensor", index: leaves.length - 1, dtype: value.dtype, shape: value.shape, path };
+    return { kind: "tensor", index: leaves.length - 1, dtype: value.dtype, shape: value.dims, path };
   }
   if (value instanceof Spec) {
     if (value.shape.includes(null))
@@ -60,7 +61,7 @@ export function treeOf(
       kind: "tensor",
       index: leaves.length - 1,
       dtype: value.dtype,
-      shape: value.shape as readonly number[],
+      shape: value.shape.map((size) => (typeof size === "string" ? symbol(size) : size!)),
       path,
     };
   }
@@ -93,12 +94,13 @@ export function matches(tree: Tree, value: unknown, leaves: Leaf[]): boolean {
         const { shape } = value;
         if (shape !== tree.shape) {
           if (shape.length !== tree.shape.length) return false;
-          for (let i = 0; i < shape.length; i++) if (shape[i] !== tree.shape[i]) return false;
+          for (let i = 0; i < shape.length; i++)
+            if (shape[i] !== tree.shape[i] && typeof tree.shape[i] === "number") return false;
         }
       } else if (
         !isHost(value) ||
         tree.shape.length !== 1 ||
-        tree.shape[0] !== value.length ||
+        (tree.shape[0] !== value.length && typeof tree.shape[0] === "number") ||
         tree.dtype !== hostDType(value)
       )
         return false;
@@ -141,7 +143,7 @@ function identity(value: WeakKey): number {
 export function treeText(tree: Tree): string {
   switch (tree.kind) {
     case "tensor":
-      return `${tree.dtype}[${tree.shape.join(",")}]`;
+      return `${tree.dtype}[${tree.shape.map(dimText).join(",")}]`;
     case "static":
       return staticText(tree.value);
     case "array":

@@ -1,6 +1,7 @@
 /** `vmap`: a function of one example becomes a function of many, with one more axis. */
-import { Builder, type GraphResult, type Value } from "@sinter/ir";
+import { Builder, type Dim, type GraphResult, type Value } from "@sinter/ir";
 import { BatchingError, placeBatchAxis, vmapInto } from "@sinter/passes";
+import { dimText } from "./dims.ts";
 import { checkOptions, describe, describeValue, ShapeError, SinterError, site } from "./errors.ts";
 import { currentFrame } from "./frame.ts";
 import { axisOf, run } from "./kit.ts";
@@ -62,7 +63,7 @@ function mapped(
   const b = new Builder(graph.name);
   const inAxis = graph.params.map((_, i) => axes[i] ?? null);
   const params = graph.params.map(({ name, value }, i) => {
-    const type = value.type as { readonly kind: "tensor"; readonly dtype: "f32"; readonly shape: readonly number[] };
+    const type = value.type as { readonly kind: "tensor"; readonly dtype: "f32"; readonly shape: readonly Dim[] };
     const axis = inAxis[i]!;
     return b.param("arg", axis === null ? type : { ...type, shape: type.shape.toSpliced(axis, 0, size) }, name);
   });
@@ -91,11 +92,11 @@ function examples(
   tree: Extract<Tree, { kind: "array" }>,
   count: number,
   inAxes: Axes,
-): { readonly axes: readonly (number | null)[]; readonly size: number; readonly inner: Tree } {
+): { readonly axes: readonly (number | null)[]; readonly size: Dim; readonly inner: Tree } {
   if (typeof inAxes === "object" && inAxes !== null && inAxes.length !== count)
     throw new SinterError(`vmap: inAxes has ${inAxes.length} entries for ${count} arguments`);
   const axes: (number | null)[] = [];
-  let first: { readonly text: string; readonly size: number } | undefined;
+  let first: { readonly text: string; readonly size: Dim } | undefined;
   const strip = (at: Tree, wanted: number | null, argument: number): Tree => {
     if (at.kind === "array" || at.kind === "object")
       return { ...at, items: at.items.map((item) => strip(item, wanted, argument)) };
@@ -114,7 +115,7 @@ function examples(
     first ??= { text, size };
     if (first.size !== size)
       throw new ShapeError(
-        `vmap: ${first.text} has ${first.size} examples, ${text} has ${size}: it is ${describe(at)}`,
+        `vmap: ${first.text} has ${dimText(first.size)} examples, ${text} has ${dimText(size)}: it is ${describe(at)}`,
       );
     axes[at.index] = axis;
     return { ...at, shape: at.shape.toSpliced(axis, 1) };

@@ -10,6 +10,8 @@ import {
   type HostFunction,
   ParseError,
   parseGraph,
+  type SizedSlot,
+  sizedSlot,
   type TypedArray,
   VerifyError,
   verifyGraph,
@@ -21,7 +23,6 @@ import {
   readSafetensors,
   type Safetensors,
   SafetensorsError,
-  type Slot,
   type StoredTensor,
   slotNames,
   theMachine,
@@ -123,7 +124,8 @@ export function replay(dump: Dump, file: string): Verdict[] {
   const names = slotNames(graph, executable.slots);
   const held: Buffer[] = [];
   try {
-    const pointers = executable.slots.map((slot, i) => {
+    const slots = executable.slots.map((slot) => sizedSlot(slot));
+    const pointers = slots.map((slot, i) => {
       const name = names[i];
       if (name === undefined) return 0;
       const buffer = new Buffer(heap, slot.bytes);
@@ -133,7 +135,7 @@ export function replay(dump: Dump, file: string): Verdict[] {
       return buffer.address;
     });
     executable.execute(pointers, hostOf(dump));
-    return executable.slots.flatMap((slot, i) => {
+    return slots.flatMap((slot, i) => {
       if (slot.kind !== "result" && slot.kind !== "stateOut") return [];
       const name = names[i]!;
       const now = heap.copy(slot.dtype, pointers[i]!, elementsOf(slot));
@@ -145,7 +147,7 @@ export function replay(dump: Dump, file: string): Verdict[] {
   }
 }
 
-function recorded(dump: Dump, name: string, slot: Slot, file: string): StoredTensor {
+function recorded(dump: Dump, name: string, slot: SizedSlot, file: string): StoredTensor {
   const tensor = dump.tensors.get(name);
   const type = typeText(slot);
   if (tensor === undefined) throw new UsageError(`${file}: no ${name} (${type}) was recorded beside it`);
@@ -154,7 +156,7 @@ function recorded(dump: Dump, name: string, slot: Slot, file: string): StoredTen
   return tensor;
 }
 
-function compare(name: string, slot: Slot, before: TypedArray, now: TypedArray): Verdict {
+function compare(name: string, slot: SizedSlot, before: TypedArray, now: TypedArray): Verdict {
   const bits = (data: TypedArray): Uint8Array => new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   const [a, b] = [bits(before), bits(now)];
   const width = before.BYTES_PER_ELEMENT;
@@ -188,7 +190,7 @@ function hostOf({ tensors, hostStatuses }: Dump): HostFunction {
   };
 }
 
-function elementsOf({ shape }: Slot): number {
+function elementsOf({ shape }: SizedSlot): number {
   return shape.reduce((n, size) => n * size, 1);
 }
 

@@ -2,10 +2,15 @@
 import {
   type BufferDecl,
   bytesOf,
+  type Dim,
+  divIndex,
   type LoopProgram,
   type Plan,
   type Slot,
-  staticDim,
+  scaleIndex,
+  sizeOf,
+  symsOfProgram,
+  toDim,
   type WasmProgram,
 } from "@sinter/ir";
 import { Encoder } from "../encode/encoder.ts";
@@ -23,7 +28,7 @@ export function emit(program: LoopProgram, plan: Plan, options: EmitOptions): Wa
     bytes: asm.bytes(options.names),
     memory: options.memory,
     slots,
-    arenaBytes: staticDim(plan.arenaBytes),
+    arenaBytes: plan.arenaBytes,
     kernels: program.kernels.length,
     calls: program.calls,
     constants: program.buffers.flatMap((b) =>
@@ -77,27 +82,24 @@ export function emitWat(program: LoopProgram, plan: Plan, options: EmitOptions):
 
 const slotKinds = ["const", "arg", "state", "stateOut", "result"] as const;
 
-/** The call table: the arena first, then the program's buffers by kind, in order. */
+/** The call table: the arena first, then the program's buffers by kind, in order, then the symbolic sizes. */
 export function slotsOf(program: LoopProgram, plan: Plan): readonly Slot[] {
-  const arenaBytes = staticDim(plan.arenaBytes);
-  const slots: Slot[] = [{ kind: "arena", index: 0, dtype: "u32", shape: [arenaBytes / 4], bytes: arenaBytes }];
+  const { arenaBytes } = plan;
+  const words = toDim(divIndex(arenaBytes, 4));
+  const slots: Slot[] = [{ kind: "arena", index: 0, dtype: "u32", shape: [words], bytes: arenaBytes }];
   for (const kind of slotKinds) {
     const mine = program.buffers.filter((b) => b.kind === kind).sort((a, b) => a.slot - b.slot);
     for (const buffer of mine) {
-      const shape = staticShape(buffer);
+      const { shape } = buffer;
       slots.push({ kind, index: buffer.slot, dtype: buffer.dtype, shape, bytes: bytesOfBuffer(buffer) });
     }
   }
+  symsOfProgram(program).forEach(({ name }, index) => {
+    slots.push({ kind: "sym", index, name, dtype: "u32", shape: [], bytes: 0 });
+  });
   return slots;
 }
 
-function staticShape(buffer: BufferDecl): readonly number[] {
-  return buffer.shape.map((dim) => {
-    if (typeof dim !== "number") throw new Error(`buffer ${buffer.name} has a symbolic dimension ${dim.key}`);
-    return dim;
-  });
-}
-
-function bytesOfBuffer(buffer: BufferDecl): number {
-  return staticShape(buffer).reduce((product, dim) => product * dim, bytesOf(buffer.dtype));
+function bytesOfBuffer(buffer: BufferDecl): Dim {
+  return toDim(scaleIndex(sizeOf(buffer.shape), bytesOf(buffer.dtype)));
 }

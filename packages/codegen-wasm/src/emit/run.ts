@@ -5,11 +5,15 @@
 import {
   type BufferDecl,
   bytesOf,
+  type Dim,
+  type IndexTerm,
   type LoopProgram,
   type LoopStep,
   type Plan,
+  scaleIndex,
   sizeOf,
-  staticDim,
+  symsOfProgram,
+  toDim,
   visitSteps,
   workSteps,
 } from "@sinter/ir";
@@ -49,6 +53,10 @@ export class RunFunction {
   /** Buffers that kernels, copies and branches take. */
   private readonly used = new Set<number>();
   private readonly prologue: Code[] = [];
+  /** Slots of the symbolic sizes, by name. */
+  private readonly syms: ReadonlyMap<string, number>;
+  /** Locals that hold sizes made of symbolic ones, by key. */
+  private readonly sizes = new Map<string, number>();
 
   /** `name`: what it is exported as. */
   constructor(asm: Assembler, name: string, program: LoopProgram, plan: Plan, names: Names) {
@@ -58,6 +66,8 @@ export class RunFunction {
     this.plan = plan;
     this.names = names;
     this.timed = new Map(names.clock === undefined ? [] : workSteps(program.steps).map((step, i) => [step, i]));
+    const first = 1 + program.buffers.filter((b) => isSlotKind(b.kind)).length;
+    this.syms = new Map(symsOfProgram(program).map((sym, i) => [sym.name, first + i]));
   }
 
   emit(): void {
@@ -112,9 +122,61 @@ export class RunFunction {
     return this.asm.get(local, "i32");
   }
 
-  private arena(offset: number): Code {
+  private arena(offset: Dim): Code {
     const base = this.slotPointer(0);
-    return offset === 0 ? base : this.asm.binary("AddInt32", base, this.asm.i32(offset));
+    return offset === 0 ? base : this.asm.binary("AddInt32", base, this.size(offset));
+  }
+
+  /** A size; where it is symbolic, it is computed once, when the program starts. */
+  private size(dim: Dim): Code {
+    if (typeof dim === "number") return this.asm.i32(dim);
+    let local = this.sizes.get(dim.key);
+    if (local === undefined) {
+      let sum: Code | undefined;
+      for (const term of dim.terms) {
+        const code = this.term(term);
+        sum = sum === undefined ? code : this.asm.binary("AddInt32", sum, code);
+      }
+      if (dim.constant !== 0) sum = this.asm.binary("AddInt32", sum!, this.asm.i32(dim.constant));
+      local = this.local();
+      this.sizes.set(dim.key, local);
+      this.prologue.push(this.asm.set(local, sum!));
+    }
+    return this.asm.get(local, "i32");
+  }
+
+  private term({ coef, atom }: IndexTerm): Code {
+    const code = this.atom(atom);
+    return coef === 1 ? code : this.asm.binary("MulInt32", code, this.asm.i32(coef));
+  }
+
+  private atom(atom: IndexTerm["atom"]): Code {
+    const { asm } = this;
+    switch (atom.kind) {
+      case "sym":
+        return this.slotPointer(this.syms.get(atom.sym.name)!);
+      case "mul":
+        return asm.binary("MulInt32", this.part(atom.factors[0]), this.part(atom.factors[1]));
+      // Sizes are not negative, nor is what they are made of.
+      case "div":
+        return asm.binary("DivUInt32", this.part(atom.value), this.part(atom.by));
+      case "mod":
+        return asm.binary("RemUInt32", this.part(atom.value), this.part(atom.by));
+      case "min":
+      case "max": {
+        const [a, b] = atom.args;
+        const less = asm.binary("LtSInt32", this.part(a), this.part(b));
+        return atom.kind === "min"
+          ? asm.select(less, this.part(a), this.part(b))
+          : asm.select(less, this.part(b), this.part(a));
+      }
+      default:
+        throw new Error(`${atom.key} is no size`);
+    }
+  }
+
+  private part(index: Exclude<Dim, number>): Code {
+    return this.size(toDim(index));
   }
 
   private buffer(id: number): Code {
@@ -125,7 +187,7 @@ export class RunFunction {
   /** Where the plan puts a buffer. */
   private place(id: number): Code {
     const place = this.plan.places[id];
-    if (place?.kind === "arena") return this.arena(staticDim(place.offset));
+    if (place?.kind === "arena") return this.arena(place.offset);
     if (place?.kind === "slot") return this.slotPointer(place.slot);
     if (place?.kind === "same") return this.place(place.as);
     throw new Error(`buffer ${this.program.buffers[id]?.name ?? id} has no place in the memory plan`);
@@ -149,8 +211,9 @@ export class RunFunction {
       case "kernel": {
         const kernel = this.program.kernels[s.kernel]!;
         const buffers = kernel.buffers.map((id) => this.buffer(id));
-        const scratch = kernel.scratch.map((_, i) => this.arena(staticDim(this.plan.scratch[s.kernel]![i]!)));
-        return [asm.call(this.names.kernels[s.kernel]!, [...buffers, ...scratch])];
+        const scratch = kernel.scratch.map((_, i) => this.arena(this.plan.scratch[s.kernel]![i]!));
+        const sizes = (kernel.syms ?? []).map((name) => this.slotPointer(this.syms.get(name)!));
+        return [asm.call(this.names.kernels[s.kernel]!, [...buffers, ...scratch, ...sizes])];
       }
       case "host":
         return [
@@ -180,8 +243,8 @@ export class RunFunction {
     const { asm } = this;
     const bytes = bytesOfBuffer(this.program.buffers[to]!);
     if (bytes === 0 || (this.isFixed(from) && this.isFixed(to) && this.root(from) === this.root(to))) return [];
-    if (bytes <= fewBytes) return this.copyFew(from, to, bytes);
-    const copy = asm.memoryCopy(this.buffer(to), this.buffer(from), asm.i32(bytes));
+    if (typeof bytes === "number" && bytes <= fewBytes) return this.copyFew(from, to, bytes);
+    const copy = asm.memoryCopy(this.buffer(to), this.buffer(from), this.size(bytes));
     // A state and its replacement may be the same memory: then nothing is to be done.
     return [asm.if(asm.binary("NeInt32", this.buffer(to), this.buffer(from)), [copy])];
   }
@@ -245,8 +308,8 @@ export class RunFunction {
 
   /** The counter is a local, which no kernel can change; a buffer too where something reads it. */
   private counted(s: Extract<LoopStep, { kind: "for" }>): Code[] {
-    const count = staticDim(s.count);
-    if (count <= 0) return [];
+    const { count } = s;
+    if (typeof count === "number" && count <= 0) return [];
     const { asm } = this;
     const local = this.local();
     const get = (): Code => asm.get(local, "i32");
@@ -257,19 +320,27 @@ export class RunFunction {
       ...this.steps(s.body),
       asm.set(local, asm.binary("AddInt32", get(), asm.i32(1))),
     ];
-    return [asm.set(local, asm.i32(0)), asm.doWhile(round, asm.binary("LtSInt32", get(), asm.i32(count)))];
+    const again = (): Code => asm.binary("LtSInt32", get(), this.size(count));
+    if (typeof count === "number") return [asm.set(local, asm.i32(0)), asm.doWhile(round, again())];
+    return [asm.set(local, asm.i32(0)), asm.whileDo([], again(), round)];
   }
 
-  private takeSlice(id: number, count: number, counter: () => Code): Code {
+  private takeSlice(id: number, count: Dim, counter: () => Code): Code {
     const { asm } = this;
     const decl = this.program.buffers[id]!;
     const { of, reverse } = decl.slice!;
-    const at = reverse ? asm.binary("SubInt32", asm.i32(count - 1), counter()) : counter();
-    const offset = asm.binary("MulInt32", at, asm.i32(bytesOfBuffer(decl)));
+    const last = (): Code =>
+      typeof count === "number" ? asm.i32(count - 1) : asm.binary("SubInt32", this.size(count), asm.i32(1));
+    const at = reverse ? asm.binary("SubInt32", last(), counter()) : counter();
+    const offset = asm.binary("MulInt32", at, this.size(bytesOfBuffer(decl)));
     return asm.set(this.moving.get(id)!, asm.binary("AddInt32", this.buffer(of), offset));
   }
 }
 
-function bytesOfBuffer(buffer: BufferDecl): number {
-  return staticDim(sizeOf(buffer.shape)) * bytesOf(buffer.dtype);
+function bytesOfBuffer(buffer: BufferDecl): Dim {
+  return toDim(scaleIndex(sizeOf(buffer.shape), bytesOf(buffer.dtype)));
+}
+
+function isSlotKind(kind: BufferDecl["kind"]): boolean {
+  return kind !== "temp" && kind !== "row" && kind !== "slice";
 }

@@ -1,6 +1,6 @@
 /** Which buffers of a kernel may share memory: every element is read before the same element is written. */
 import type { BufferDecl, BufferId, IndexExpr, Nest, NestKernel, ScalarExpr } from "@sinter/ir";
-import { sizeOf, staticDim, subIndex, visitScalar } from "@sinter/ir";
+import { sameIndex, sizeOf, subIndex, visitScalar } from "@sinter/ir";
 import { flattenNest, nestScalars } from "./flat.ts";
 
 interface Access {
@@ -38,7 +38,7 @@ export function aliasablePairs(kernel: NestKernel, decls: readonly BufferDecl[])
     for (const [read, accesses] of reads) {
       const r = decls[read]!;
       if (read === written || r.kind === "row" || r.dtype !== w.dtype) continue;
-      if (staticDim(sizeOf(r.shape)) !== staticDim(sizeOf(w.shape))) continue;
+      if (!sameIndex(sizeOf(r.shape), sizeOf(w.shape))) continue;
       if (accesses.every((a) => readsFirst(a, writes[0]!, kernel))) pairs.push([read, written]);
     }
   }
@@ -76,7 +76,7 @@ function rowKey(offset: IndexExpr, kernel: NestKernel): string {
 function sameRow(offset: IndexExpr, kernel: NestKernel): boolean {
   const outer = outerPart(offset, kernel);
   const size = Math.min(...outer.map((t) => Math.abs(t.coef)));
-  if (outer.length !== kernel.outer.filter((a) => staticDim(a.extent) > 1).length || outer.length === 0) return false;
+  if (outer.length !== kernel.outer.filter((a) => a.extent !== 1).length || outer.length === 0) return false;
   const rest = outer.reduce<IndexExpr>(
     (e, t) => subIndex(e, { constant: 0, terms: [t], key: "", lo: 0, hi: 0 }),
     offset,

@@ -2,7 +2,7 @@
  * Rewrites of a nest before it becomes loops: positions become element offsets, axes that always move together merge,
  * and axes split where a guard changes its mind. No memory, no lanes.
  */
-import type { Atom, Axis, BufferDecl, IndexExpr, Nest, Range, ScalarExpr, Store } from "@sinter/ir";
+import type { Atom, Axis, BufferDecl, Dim, IndexExpr, Nest, Range, ScalarExpr, Store } from "@sinter/ir";
 import {
   addIndex,
   axis,
@@ -13,8 +13,12 @@ import {
   modIndex,
   rewriteScalar,
   scalarRead,
-  staticDim,
+  sizeOf,
+  subIndex,
   substituteIndex,
+  toDim,
+  toIndex,
+  typicalDim,
   visitAtoms,
   visitScalar,
 } from "@sinter/ir";
@@ -86,7 +90,7 @@ function flatten(nest: Nest, buffers: readonly BufferDecl[]): Nest {
   const shape = (id: number): BufferDecl["shape"] => buffers[id]!.shape;
   const flat = rewriteNest(
     nest,
-    nest.axes.filter((a) => staticDim(a.extent) !== 1),
+    nest.axes.filter((a) => a.extent !== 1),
     noAxes,
     (node) =>
       node.kind === "read"
@@ -109,9 +113,9 @@ export function collapseAxes(nest: Nest): Nest {
 }
 
 function mergePair(nest: Nest, position: number, outer: Axis, inner: Axis): Nest | undefined {
-  const size = staticDim(inner.extent);
-  const merged = axis(`${outer.name}${inner.name}`, staticDim(outer.extent) * size, outer.kind);
-  if (certainlyUneven(nest, outer, inner, size)) return undefined;
+  const size = inner.extent;
+  const merged = axis(`${outer.name}${inner.name}`, sizeOf([outer.extent, size]), outer.kind);
+  if (typeof size === "number" && certainlyUneven(nest, outer, inner, size)) return undefined;
   const at = axisIndex(merged);
   const map = new Map([
     [outer.id, divIndex(at, size)],
@@ -147,7 +151,7 @@ export function mergeAxes(
 ): { readonly nest: Nest; readonly merged: Axis | undefined } {
   const [first] = axes;
   if (axes.length < 2 || first === undefined) return { nest, merged: first };
-  const total = axes.reduce((n, a) => n * staticDim(a.extent), 1);
+  const total = sizeOf(axes.map((a) => a.extent));
   const merged = axis(axes.map((a) => a.name).join(""), total, first.kind);
   const map = new Map<number, IndexExpr>();
   let rest = axisIndex(merged);
@@ -227,33 +231,41 @@ export interface Piece {
 /** Most pieces an axis is cut into for the sake of guards: padding and concatenation of a few parts. */
 const maxPieces = 9;
 
+/** Sizes in ascending order; undefined where symbolic ones leave it open. */
+function inOrder(sizes: readonly Dim[]): readonly Dim[] | undefined {
+  const sorted = [...sizes].sort((a, b) => typicalDim(a) - typicalDim(b));
+  return sorted.every((size, i) => i === 0 || subIndex(size, sorted[i - 1]!).lo >= 0) ? sorted : undefined;
+}
+
 /**
  * The nest cut along `of` where a guard of the form lo <= axis + c < hi begins or ceases to hold, so that inside each
  * piece it is decided. One piece where nothing is gained.
  */
 export function splitAtGuards(nest: Nest, of: Axis): Piece[] {
-  const extent = staticDim(of.extent);
-  const cuts = new Set([0, extent]);
+  const cuts = new Map<string, Dim>();
+  const cut = (at: Dim): void => void cuts.set(toIndex(at).key, at);
+  cut(0);
+  cut(of.extent);
   const consider = (guard: readonly Range[]): void => {
     for (const { index, lo, hi } of guard) {
       const only = index.terms.length === 1 ? index.terms[0] : undefined;
       if (only?.coef !== 1 || only.atom.kind !== "axis" || only.atom.axis.id !== of.id) continue;
-      for (const bound of [staticDim(lo) - index.constant, staticDim(hi) - index.constant])
-        if (bound > 0 && bound < extent) cuts.add(bound);
+      for (const bound of [subIndex(lo, index.constant), subIndex(hi, index.constant)])
+        if (bound.hi > 0 && subIndex(of.extent, bound).hi > 0) cut(toDim(bound));
     }
   };
   const seen = new Set<ScalarExpr>();
   for (const root of nestScalars(nest))
     visitScalar(root, (node) => (node.kind === "read" || node.kind === "guard") && consider(node.guard), seen);
   for (const store of nest.stores) consider(store.guard ?? []);
-  const bounds = [...cuts].sort((a, b) => a - b);
-  if (bounds.length === 2 || bounds.length > maxPieces + 1) return [{ nest, along: of }];
+  const bounds = inOrder([...cuts.values()]);
+  if (bounds === undefined || bounds.length === 2 || bounds.length > maxPieces + 1) return [{ nest, along: of }];
   const pieces: Piece[] = [];
   for (let i = 0; i + 1 < bounds.length; i++) {
-    const piece = axis(of.name, bounds[i + 1]! - bounds[i]!, of.kind);
-    const axes = nest.axes.map((a) => (a.id === of.id ? piece : a)).filter((a) => staticDim(a.extent) !== 1);
-    const cut = rewriteNest(nest, axes, new Map([[of.id, addIndex(axisIndex(piece), bounds[i]!)]]));
-    pieces.push({ nest: cut, along: axes.includes(piece) ? piece : undefined });
+    const piece = axis(of.name, toDim(subIndex(bounds[i + 1]!, bounds[i]!)), of.kind);
+    const axes = nest.axes.map((a) => (a.id === of.id ? piece : a)).filter((a) => a.extent !== 1);
+    const part = rewriteNest(nest, axes, new Map([[of.id, addIndex(axisIndex(piece), bounds[i]!)]]));
+    pieces.push({ nest: part, along: axes.includes(piece) ? piece : undefined });
   }
   return pieces;
 }

@@ -7,6 +7,7 @@
 import type {
   Axis,
   BufferDecl,
+  Dim,
   LoopExpr,
   LoopFunc,
   LoopKernel,
@@ -15,15 +16,31 @@ import type {
   ScalarExpr,
   ScratchDecl,
 } from "@sinter/ir";
-import { bytesOf, flopsOf, loop, scalarCost, staticDim } from "@sinter/ir";
+import {
+  addIndex,
+  bytesOf,
+  divIndex,
+  flopsOf,
+  isMultiple,
+  loop,
+  mulIndex,
+  scalarCost,
+  scaleIndex,
+  sizeOf,
+  toDim,
+  typicalDim,
+} from "@sinter/ir";
 import { aliasablePairs } from "./alias.ts";
 import { strideOf } from "./flat.ts";
+import { scheduleNests } from "./kernel.ts";
 import { type KernelBuffers, KernelFunc, kernelBuffers } from "./kernel-func.ts";
-import { type Place, vectorLanes } from "./lanes.ts";
+import { vectorLanes } from "./lanes.ts";
 import { Levels } from "./levels.ts";
 import { emitStores } from "./nests.ts";
+import { type Panels, panelsOf, placesOf, stepOf } from "./panels.ts";
 import { Payload } from "./payload.ts";
-import type { Product } from "./product.ts";
+import { minRows, type Product } from "./product.ts";
+import { ceilDiv } from "./sizes.ts";
 
 /** Rows of the register tile: with two vectors of columns, twelve accumulators, so that three registers are left. */
 const tileRows = 6;
@@ -35,51 +52,59 @@ function tileVectors(p: Product): number {
   return bytesOf(p.nest.accumulators[0]!.dtype) === 8 ? 1 : 2;
 }
 
-/** A run of columns of equal width: all the full panels, or the last one. */
-interface Panels {
-  readonly vectors: number;
-  /** Lanes of the last vector that hold columns. */
-  readonly active: number;
-  readonly firstColumn: number;
-  readonly count: number;
-}
-
-function panelsOf(columns: number, vectors: number): Panels[] {
-  const width = vectors * vectorLanes;
-  const full = Math.floor(columns / width);
-  const out: Panels[] = full > 0 ? [{ vectors, active: vectorLanes, firstColumn: 0, count: full }] : [];
-  const rest = columns - full * width;
-  if (rest > 0) {
-    const needed = Math.ceil(rest / vectorLanes);
-    out.push({ vectors: needed, active: rest - (needed - 1) * vectorLanes, firstColumn: full * width, count: 1 });
-  }
-  return out;
-}
-
 export function scheduleProduct(kernel: NestKernel, p: Product, decls: readonly BufferDecl[]): LoopKernel {
   const used = kernelBuffers(kernel, decls);
-  const [m, n, k] = [p.m, p.n, p.k].map((a) => staticDim(a.extent)) as [number, number, number];
+  const [m, n, k] = [p.m.extent, p.n.extent, p.k.extent];
   const panels = panelsOf(n, tileVectors(p));
-  const plan: ProductPlan = { kernel, p, decls, used, m, n, k, direct: directOperand(p), block: rowBlock(p, m, k) };
+  const plan: ProductPlan = {
+    kernel,
+    p,
+    decls,
+    used,
+    m,
+    n,
+    k,
+    direct: directOperand(p),
+    block: rowBlock(p, m, typicalDim(k)),
+  };
   const entry = openFunc(plan, kernel.name);
   const funcs: LoopFunc[] = [];
-  eachBatch(entry, p.batch, (batchArgs) => {
-    if (!plan.direct) callPar(entry, funcs, packRows(plan), Math.ceil(m / tileRows), batchArgs);
-    panels.forEach((panel, i) => {
-      callPar(entry, funcs, packPanels(plan, panel, i), panel.count, batchArgs);
-      callPar(entry, funcs, tiles(plan, panel, i), panel.count * Math.ceil(m / plan.block), batchArgs);
+  const product = (): void =>
+    eachBatch(entry, p.batch, (batchArgs) => {
+      if (!plan.direct) callPar(entry, funcs, packRows(plan), ceilDiv(m, tileRows), batchArgs);
+      panels.forEach((panel, i) => {
+        callPar(entry, funcs, packPanels(plan, panel, i), panel.count, batchArgs);
+        callPar(entry, funcs, tiles(plan, panel, i), sizeOf([panel.count, ceilDiv(m, plan.block)]), batchArgs);
+      });
     });
-  });
+  const few = withFewRows(plan);
+  if (few === undefined) product();
+  else {
+    entry.of.func.if(
+      loop.lt(entry.of.size(m), loop.i32(minRows)),
+      () => entry.of.func.call(few[0]!, entry.of.pointers, entry.of.sizeArgs),
+      product,
+    );
+    funcs.push(...few);
+  }
   return {
     name: kernel.name,
     funcs: [entry.of.func.finish(), ...funcs],
     buffers: used.buffers,
     scratch: entry.scratch,
     writes: used.writes,
+    ...(used.syms.length > 0 ? { syms: used.syms } : {}),
     aliasable: aliasablePairs(kernel, decls),
     flops: flopsOf(kernel),
     schedule: `matmul ${tileRows}x${tileVectors(p) * vectorLanes}${plan.direct ? "" : ", rows packed"}`,
   };
+}
+
+/** The loops for so few rows that packing does not pay, where it may turn out that there are no more. */
+function withFewRows({ kernel, decls, m }: ProductPlan): readonly LoopFunc[] | undefined {
+  if (typeof m === "number" || m.lo >= minRows) return undefined;
+  const { funcs, scratch } = scheduleNests({ ...kernel, name: `${kernel.name}_few` }, decls, { generic: false });
+  return scratch.length > 0 ? undefined : funcs;
 }
 
 interface ProductPlan {
@@ -87,9 +112,9 @@ interface ProductPlan {
   readonly p: Product;
   readonly decls: readonly BufferDecl[];
   readonly used: KernelBuffers;
-  readonly m: number;
-  readonly n: number;
-  readonly k: number;
+  readonly m: Dim;
+  readonly n: Dim;
+  readonly k: Dim;
   /** A read straight from its buffer: its strides along m and k. Undefined: packed first. */
   readonly direct:
     | { readonly read: ScalarExpr & { kind: "read" }; readonly rowStride: number; readonly kStride: number }
@@ -108,13 +133,13 @@ function directOperand(p: Product): ProductPlan["direct"] {
   return { read, rowStride, kStride };
 }
 
-function rowBlock(p: Product, m: number, k: number): number {
+function rowBlock(p: Product, m: Dim, k: number): number {
   const rows = Math.floor(cachedRows / (k * bytesOf(p.nest.accumulators[0]!.dtype)));
   // Enough multiplications in a call that the call itself costs nothing, few enough that there are many calls.
   const enough = Math.ceil((1 << 15) / k);
   return Math.min(
     Math.max(tileRows, Math.floor(Math.min(rows, Math.max(enough, 16 * tileRows)) / tileRows) * tileRows),
-    Math.ceil(m / tileRows) * tileRows,
+    typeof m === "number" ? Math.ceil(m / tileRows) * tileRows : Infinity,
   );
 }
 
@@ -128,17 +153,29 @@ interface OpenFunc {
   readonly scratch: readonly ScratchDecl[];
 }
 
-function openFunc(plan: ProductPlan, name: string): OpenFunc {
-  const of = new KernelFunc(name, plan.decls, plan.used);
+function openFunc(plan: ProductPlan, name: string, params: readonly string[] = []): OpenFunc {
+  const of = new KernelFunc(name, plan.decls, plan.used, params);
   const { dtype } = plan.p.nest.accumulators[0]!;
   const size = bytesOf(dtype);
   const packed = of.func.pointer("packed", dtype, "scratch");
-  const scratch: ScratchDecl[] = [{ pointer: packed, bytes: (plan.n + 2 * vectorLanes) * plan.k * size }];
+  const scratch: ScratchDecl[] = [
+    { pointer: packed, bytes: bytesFor(addIndex(plan.n, roomBehind(plan.n)), plan.k, size) },
+  ];
   const rows = plan.direct ? undefined : of.func.pointer("rows", dtype, "scratch");
-  if (rows) scratch.push({ pointer: rows, bytes: (plan.m + tileRows) * plan.k * size + 16 });
+  if (rows)
+    scratch.push({ pointer: rows, bytes: toDim(addIndex(bytesFor(addIndex(plan.m, tileRows), plan.k, size), 16)) });
   const tile = of.func.pointer("tile", dtype, "scratch");
   scratch.push({ pointer: tile, bytes: tileRows * 2 * vectorLanes * size });
   return { of, packed, rows, tile, pointers: [...of.pointers, packed, ...(rows ? [rows] : []), tile], scratch };
+}
+
+/** Columns more than there are that packed panels take: each single column at the end has a vector. */
+function roomBehind(n: Dim): number {
+  return typeof n === "number" ? 2 * vectorLanes : 3 * vectorLanes;
+}
+
+function bytesFor(rows: Dim, columns: Dim, size: number): Dim {
+  return toDim(scaleIndex(mulIndex(rows, columns), size));
 }
 
 /** Loops over the batch axes in the entry; their counters go to every function as arguments. */
@@ -146,14 +183,14 @@ function eachBatch(entry: OpenFunc, batch: readonly Axis[], body: (args: readonl
   const go = (rest: readonly Axis[], args: readonly LoopExpr[]): void => {
     const [axis, ...inner] = rest;
     if (!axis) body(args);
-    else entry.of.func.for(axis.name, loop.i32(0), loop.i32(staticDim(axis.extent)), 1, (i) => go(inner, [...args, i]));
+    else entry.of.func.for(axis.name, loop.i32(0), entry.of.size(axis.extent), 1, (i) => go(inner, [...args, i]));
   };
   go(batch, []);
 }
 
-function callPar(entry: OpenFunc, funcs: LoopFunc[], func: LoopFunc, chunks: number, args: readonly LoopExpr[]): void {
+function callPar(entry: OpenFunc, funcs: LoopFunc[], func: LoopFunc, chunks: Dim, args: readonly LoopExpr[]): void {
   funcs.push(func);
-  entry.of.func.par(loop.i32(chunks), func, entry.pointers, args);
+  entry.of.func.par(entry.of.size(chunks), func, entry.pointers, [...args, ...entry.of.sizeArgs]);
 }
 
 /** Opens a chunk function with the batch axes bound. */
@@ -162,10 +199,9 @@ function chunkFunc(
   name: string,
   body: (f: OpenFunc, levels: Levels, chunk: LoopExpr) => void,
 ): LoopFunc {
-  const f = openFunc(plan, `${plan.kernel.name}_${name}`);
-  const chunk = f.of.func.param("chunk");
-  const params = plan.p.batch.map((a) => f.of.func.param(a.name));
-  const levels = new Levels(f.of.func);
+  const f = openFunc(plan, `${plan.kernel.name}_${name}`, ["chunk", ...plan.p.batch.map((a) => a.name)]);
+  const [chunk, ...params] = f.of.params as readonly [LoopExpr, ...LoopExpr[]];
+  const levels = new Levels(f.of.func, f.of.syms);
   const bind = (i: number): void => {
     const axis = plan.p.batch[i];
     if (axis) levels.inside(axis, params[i]!, () => bind(i + 1));
@@ -176,16 +212,13 @@ function chunkFunc(
 }
 
 /** Where a panel begins in the packed buffer. */
-function panelStart(plan: ProductPlan, panel: Panels, number: LoopExpr): LoopExpr {
+function panelStart(plan: ProductPlan, of: KernelFunc, panel: Panels, number: LoopExpr): LoopExpr {
   const width = panel.vectors * vectorLanes;
-  return loop.add(loop.mul(number, loop.i32(width * plan.k)), loop.i32(panel.firstColumn * plan.k));
-}
-
-function placesOf(panel: Panels): Place[] {
-  return Array.from({ length: panel.vectors }, (_, copy) => ({
-    copy,
-    active: copy === panel.vectors - 1 ? panel.active : vectorLanes,
-  }));
+  // A panel of fewer columns takes the room of full vectors, wherever it begins.
+  return loop.add(
+    loop.mul(number, of.size(toDim(scaleIndex(plan.k, width)))),
+    of.size(toDim(mulIndex(panel.firstColumn, plan.k))),
+  );
 }
 
 /** One panel of B per chunk: for each k, the panel's columns side by side. */
@@ -194,11 +227,14 @@ function packPanels(plan: ProductPlan, panel: Panels, position: number): LoopFun
   const width = panel.vectors * vectorLanes;
   return chunkFunc(plan, `pack${position}`, (f, levels, number) => {
     const { func } = f.of;
-    const column = func.let("column", loop.add(loop.mul(number, loop.i32(width)), loop.i32(panel.firstColumn)));
-    const start = func.let("start", panelStart(plan, panel, number));
+    const column = func.let(
+      "column",
+      loop.add(loop.mul(number, loop.i32(stepOf(panel))), f.of.size(panel.firstColumn)),
+    );
+    const start = func.let("start", panelStart(plan, f.of, panel, number));
     levels.inside(p.n, column, () => {
       const payload = new Payload(levels, f.of.memory, [p.rhs], p.n, 0);
-      levels.loop(p.k, loop.i32(0), loop.i32(k), 1, () => {
+      levels.loop(p.k, loop.i32(0), levels.size(k), 1, () => {
         const at = loop.add(start, loop.mul(levels.axis(p.k.id).value, loop.i32(width)));
         for (const place of placesOf(panel))
           func.store(f.packed, loop.add(at, loop.i32(place.copy * vectorLanes)), payload.wide(p.rhs, place));
@@ -213,11 +249,11 @@ function packRows(plan: ProductPlan): LoopFunc {
   return chunkFunc(plan, "rows", (f, levels, number) => {
     const { func } = f.of;
     const row = func.let("row", loop.mul(number, loop.i32(tileRows)));
-    const start = func.let("start", loop.mul(number, loop.i32(tileRows * k)));
+    const start = func.let("start", loop.mul(number, f.of.size(toDim(scaleIndex(k, tileRows)))));
     const pack = (rows: number): void =>
       levels.inside(p.m, row, () => {
         const payload = new Payload(levels, f.of.memory, [p.lhs], p.m, 0);
-        levels.loop(p.k, loop.i32(0), loop.i32(k), 1, () => {
+        levels.loop(p.k, loop.i32(0), levels.size(k), 1, () => {
           const at = loop.add(start, loop.mul(levels.axis(p.k.id).value, loop.i32(tileRows)));
           for (let copy = 0; copy * vectorLanes < rows; copy++) {
             const active = Math.min(vectorLanes, rows - copy * vectorLanes);
@@ -230,8 +266,28 @@ function packRows(plan: ProductPlan): LoopFunc {
           }
         });
       });
-    byRows(f, row, m, pack);
+    if (typeof m === "number") byRows(f, row, m, pack);
+    else
+      func.if(
+        loop.lt(row, levels.size(fullRows(m))),
+        () => pack(tileRows),
+        () =>
+          func.for("r", row, levels.size(m), 1, (r) =>
+            levels.inside(p.m, r, () => {
+              const payload = new Payload(levels, f.of.memory, [p.lhs], undefined, 0);
+              levels.loop(p.k, loop.i32(0), levels.size(k), 1, () => {
+                const at = loop.add(start, loop.mul(levels.axis(p.k.id).value, loop.i32(tileRows)));
+                func.store(f.rows!, loop.add(at, loop.sub(r, row)), payload.value(p.lhs));
+              });
+            }),
+          ),
+      );
   });
+}
+
+/** Rows of all full tiles. */
+function fullRows(m: Dim): Dim {
+  return toDim(scaleIndex(divIndex(m, tileRows), tileRows));
 }
 
 /** Full tiles, and the last one with the rows that are left. */
@@ -250,28 +306,51 @@ function byRows(f: OpenFunc, row: LoopExpr, m: number, body: (rows: number) => v
 /** A block of rows of one panel per chunk: consecutive chunks share the rows, which stay in the cache. */
 function tiles(plan: ProductPlan, panel: Panels, position: number): LoopFunc {
   const { block, m, p } = plan;
-  const width = panel.vectors * vectorLanes;
   return chunkFunc(plan, `tile${position}`, (f, levels, chunk) => {
     const { func } = f.of;
-    const number = func.let("panel", panel.count === 1 ? loop.i32(0) : loop.op("remU", chunk, loop.i32(panel.count)));
-    const part = panel.count === 1 ? chunk : func.let("part", loop.op("divU", chunk, loop.i32(panel.count)));
-    const column = func.let("column", loop.add(loop.mul(number, loop.i32(width)), loop.i32(panel.firstColumn)));
-    const start = func.let("start", panelStart(plan, panel, number));
+    const single = panel.count === 1;
+    const count = f.of.size(panel.count);
+    const number = func.let("panel", single ? loop.i32(0) : loop.op("remU", chunk, count));
+    const part = single ? chunk : func.let("part", loop.op("divU", chunk, count));
+    const column = func.let(
+      "column",
+      loop.add(loop.mul(number, loop.i32(stepOf(panel))), f.of.size(panel.firstColumn)),
+    );
+    const start = func.let("start", panelStart(plan, f.of, panel, number));
     const from = func.let("from", loop.mul(part, loop.i32(block)));
-    const full = m - (m % tileRows);
+    const full = fullRows(m);
     levels.inside(p.n, column, () => {
-      const to = func.let("to", loop.min(loop.add(from, loop.i32(block)), loop.i32(full)));
+      const to = func.let("to", loop.min(loop.add(from, loop.i32(block)), levels.size(full)));
       levels.loop(p.m, from, to, tileRows, () => microKernel(plan, f, levels, panel, start, tileRows));
-      if (m === full) return;
-      const last = loop.ge(loop.add(from, loop.i32(block)), loop.i32(m));
-      func.if(last, () =>
-        levels.inside(p.m, loop.i32(full), () => microKernel(plan, f, levels, panel, start, m - full)),
-      );
+      if (m === full || isMultiple(m, tileRows)) return;
+      const last = loop.ge(loop.add(from, loop.i32(block)), levels.size(m));
+      func.if(last, () => {
+        if (typeof m === "number" && typeof full === "number")
+          levels.inside(p.m, loop.i32(full), () => microKernel(plan, f, levels, panel, start, m - full));
+        else restOfRows(plan, f, levels, panel, start);
+      });
     });
   });
 }
 
-/** rows x vectors accumulators over all of k, then the epilogue. */
+/** What is left of the rows where their number is symbolic: four, two and one of them at a time. */
+function restOfRows(plan: ProductPlan, f: OpenFunc, levels: Levels, panel: Panels, start: LoopExpr): void {
+  const { m, p } = plan;
+  const { func } = f.of;
+  const full = levels.size(fullRows(m));
+  const rest = func.let("rest", loop.sub(levels.size(m), full));
+  const run = (rows: number, before: LoopExpr): void =>
+    func.if(loop.op("ne", loop.and(rest, loop.i32(rows)), loop.i32(0)), () =>
+      levels.inside(p.m, func.let("row", loop.add(full, before)), () =>
+        microKernel(plan, f, levels, panel, start, rows, full),
+      ),
+    );
+  run(4, loop.i32(0));
+  run(2, loop.and(rest, loop.i32(4)));
+  run(1, loop.and(rest, loop.i32(6)));
+}
+
+/** rows x vectors accumulators over all of k, then the epilogue. `tileRow`: where the tile begins whose rows these are. */
 function microKernel(
   plan: ProductPlan,
   f: OpenFunc,
@@ -279,6 +358,7 @@ function microKernel(
   panel: Panels,
   start: LoopExpr,
   rows: number,
+  tileRow?: LoopExpr,
 ): void {
   const { p, k } = plan;
   const { func } = f.of;
@@ -288,9 +368,9 @@ function microKernel(
   const acc = Array.from({ length: rows }, (_, r) =>
     Array.from({ length: panel.vectors }, (_, v) => func.local(`c${r}_${v}`, loop.constant(dtype, 0, vectorLanes))),
   );
-  const a = operandA(plan, f, levels, row);
+  const a = operandA(plan, f, levels, row, tileRow);
   // Addresses grow with the counter, so the emitter keeps one bumped local for A and one for B.
-  func.for("k", loop.i32(0), loop.i32(k), 1, (kk) => {
+  func.for("k", loop.i32(0), levels.size(k), 1, (kk) => {
     const bAt = loop.add(start, loop.mul(kk, loop.i32(width)));
     const aAt = loop.add(a.start, loop.mul(kk, loop.i32(a.kStride)));
     const b = Array.from({ length: panel.vectors }, (_, v) =>
@@ -316,9 +396,14 @@ function operandA(
   f: OpenFunc,
   levels: Levels,
   row: LoopExpr,
+  tileRow: LoopExpr | undefined,
 ): { pointer: LoopPointer; start: LoopExpr; rowStride: number; kStride: number } {
   const { direct, p } = plan;
-  if (!direct) return { pointer: f.rows!, start: loop.mul(row, loop.i32(plan.k)), rowStride: 1, kStride: tileRows };
+  if (!direct) {
+    const inTile = tileRow === undefined ? loop.i32(0) : loop.sub(row, tileRow);
+    const start = loop.add(loop.mul(tileRow ?? row, levels.size(plan.k)), inTile);
+    return { pointer: f.rows!, start, rowStride: 1, kStride: tileRows };
+  }
   const payload = new Payload(levels, f.of.memory, [], undefined, 0);
   let start: LoopExpr = loop.i32(0);
   levels.inside(p.k, loop.i32(0), () => {

@@ -1,6 +1,5 @@
 /** NestProgram to LoopProgram: picks a schedule for each kernel by its structure. */
 import type { HostCall, LoopKernel, LoopProgram, LoopStep, NestProgram, NestStep, WasmFeatures } from "@sinter/ir";
-import { staticDim } from "@sinter/ir";
 import { scheduleProduct } from "./gemm.ts";
 import { scheduleNests } from "./kernel.ts";
 import { productOf } from "./product.ts";
@@ -31,7 +30,7 @@ export function schedule(program: NestProgram, _target: WasmFeatures, options: S
       case "if":
         return { kind: "if", index: s.index, branches: s.branches.map(steps) };
       case "for":
-        return { kind: "for", count: staticDim(s.count), counter: s.counter, body: steps(s.body) };
+        return { kind: "for", count: s.count, counter: s.counter, body: steps(s.body) };
       case "while":
         return { kind: "while", test: steps(s.test), predicate: s.predicate, body: steps(s.body) };
       default:

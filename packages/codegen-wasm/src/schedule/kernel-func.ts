@@ -1,14 +1,27 @@
 /** What functions of one kernel have in common: the buffers it touches, pointers for them, locals for row scalars. */
-import type { BufferDecl, BufferId, LoopPointer, LoopVar, Nest, NestKernel, ScalarExpr } from "@sinter/ir";
-import { loop, sizeOf, staticDim, visitScalar } from "@sinter/ir";
+import type {
+  BufferDecl,
+  BufferId,
+  Dim,
+  LoopExpr,
+  LoopPointer,
+  LoopVar,
+  Nest,
+  NestKernel,
+  ScalarExpr,
+} from "@sinter/ir";
+import { loop, sizeOf, visitScalar } from "@sinter/ir";
 import { nestScalars } from "./flat.ts";
 import type { KernelMemory } from "./payload.ts";
+import { type SymValues, sizeExpr, symsOfKernel } from "./sizes.ts";
 
 /** Buffers of a kernel, in the order its entry takes them, and which of them it writes. */
 export interface KernelBuffers {
   readonly buffers: readonly BufferId[];
   readonly writes: readonly BufferId[];
   readonly rows: readonly BufferId[];
+  /** Symbolic sizes that its functions take, behind their other parameters. */
+  readonly syms: readonly string[];
 }
 
 export function kernelBuffers(kernel: NestKernel, decls: readonly BufferDecl[]): KernelBuffers {
@@ -24,6 +37,7 @@ export function kernelBuffers(kernel: NestKernel, decls: readonly BufferDecl[]):
     buffers: all.filter((b) => !isRow(b)),
     writes: [...writes].filter((b) => !isRow(b)),
     rows: all.filter(isRow),
+    syms: symsOfKernel(kernel, all, decls),
   };
 }
 
@@ -50,14 +64,20 @@ export function overwrites(kernel: NestKernel): boolean[] {
 export class KernelFunc {
   readonly func: loop.FuncBuilder;
   readonly pointers: LoopPointer[] = [];
+  readonly params: readonly LoopExpr[];
+  /** Values of the symbolic sizes. */
+  readonly syms: SymValues;
   private readonly byBuffer = new Map<BufferId, LoopPointer>();
   private readonly locals = new Map<BufferId, LoopVar>();
   private readonly decls: readonly BufferDecl[];
   private readonly written: ReadonlySet<BufferId>;
 
-  constructor(name: string, decls: readonly BufferDecl[], used: KernelBuffers) {
+  /** `params`: names of integer parameters before those for the symbolic sizes. */
+  constructor(name: string, decls: readonly BufferDecl[], used: KernelBuffers, params: readonly string[] = []) {
     this.func = new loop.FuncBuilder(name);
     this.decls = decls;
+    this.params = params.map((param) => this.func.param(param));
+    this.syms = new Map(used.syms.map((sym) => [sym, this.func.param(sym)]));
     this.written = new Set([...used.writes, ...used.rows]);
     for (const id of used.buffers) this.addPointer(id, "heap");
     for (const id of used.rows) if (!isScalarRow(decls[id]!)) this.addPointer(id, "scratch");
@@ -68,6 +88,16 @@ export class KernelFunc {
     const pointer = this.func.pointer(decl.name, decl.dtype, space);
     this.byBuffer.set(id, pointer);
     this.pointers.push(pointer);
+  }
+
+  /** What it hands on to functions of the kernel that it calls, behind their other parameters. */
+  get sizeArgs(): readonly LoopExpr[] {
+    return [...this.syms.values()];
+  }
+
+  /** A size, computed here. */
+  size(dim: Dim): LoopExpr {
+    return this.func.let("size", sizeExpr(dim, this.syms));
   }
 
   /** Declares the locals that hold rank-0 row buffers. */
@@ -81,11 +111,11 @@ export class KernelFunc {
   readonly memory: KernelMemory = {
     pointer: (id) => this.byBuffer.get(id)!,
     local: (id) => this.locals.get(id),
-    size: (id) => staticDim(sizeOf(this.decls[id]!.shape)),
+    size: (id) => sizeOf(this.decls[id]!.shape),
     isRow: (id) => this.written.has(id),
   };
 }
 
 export function isScalarRow(decl: BufferDecl): boolean {
-  return staticDim(sizeOf(decl.shape)) === 1;
+  return sizeOf(decl.shape) === 1;
 }

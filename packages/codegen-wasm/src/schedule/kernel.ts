@@ -2,14 +2,15 @@
  * A kernel of nests as functions: the entry takes the kernel's buffers, splits the outermost loop into chunks (each one
  * call, since engines replace code only between calls) and leaves the loops to nests.ts.
  */
-import type { Axis, BufferDecl, LoopKernel, LoopPointer, NestKernel, ScratchDecl } from "@sinter/ir";
-import { bytesOf, flopsOf, loop, sizeOf, staticDim } from "@sinter/ir";
+import type { Axis, BufferDecl, LoopExpr, LoopKernel, LoopPointer, NestKernel, ScratchDecl } from "@sinter/ir";
+import { bytesOf, flopsOf, loop, scaleIndex, sizeOf, toDim, typicalDim } from "@sinter/ir";
 import { currentValues, foldIn, isPair, type Running, startRunning } from "./accumulate.ts";
 import { aliasablePairs } from "./alias.ts";
 import { isScalarRow, type KernelBuffers, KernelFunc, kernelBuffers, overwrites } from "./kernel-func.ts";
 import { Levels } from "./levels.ts";
 import { emitNest, finishScalar, type KernelScope } from "./nests.ts";
 import { type PreparedNest, type PrepareOptions, prepareNest } from "./prepare.ts";
+import { ceilDiv } from "./sizes.ts";
 
 /** Work of one chunk, in multiplications: some tens of microseconds, so that a call costs nothing beside it. */
 const usualChunkWork = 1 << 16;
@@ -19,12 +20,13 @@ export function scheduleNests(kernel: NestKernel, decls: readonly BufferDecl[], 
   const used = kernelBuffers(kernel, decls);
   const prepared = kernel.nests.map((nest) => prepareNest(nest, decls, options));
   const scratch = rowScratch(used, decls);
-  const outerPoints = kernel.outer.reduce((n, a) => n * staticDim(a.extent), 1);
+  const outerPoints = kernel.outer.reduce((n, a) => n * typicalDim(a.extent), 1);
   const work = prepared.reduce((sum, p) => sum + p.work * p.points, 0) * outerPoints;
   const common = {
     name: kernel.name,
     buffers: used.buffers,
     writes: used.writes,
+    ...(used.syms.length > 0 ? { syms: used.syms } : {}),
     aliasable: aliasablePairs(kernel, decls),
     flops: flopsOf(kernel),
   };
@@ -43,14 +45,14 @@ export function scheduleNests(kernel: NestKernel, decls: readonly BufferDecl[], 
     emitBody(entry, kernel, prepared, used);
     return { ...common, funcs: [entry.func.finish()], scratch: scratch(entry), schedule };
   }
-  const extent = staticDim(cut.axis.extent);
-  const body = new KernelFunc(`${kernel.name}_chunk`, decls, used);
-  const chunk = body.func.param("chunk");
+  const { extent } = cut.axis;
+  const body = new KernelFunc(`${kernel.name}_chunk`, decls, used, ["chunk"]);
+  const [chunk] = body.params as readonly [LoopExpr];
   const from = body.func.let("from", loop.mul(chunk, loop.i32(cut.size)));
-  const to = body.func.let("to", loop.min(loop.add(from, loop.i32(cut.size)), loop.i32(extent)));
+  const to = body.func.let("to", loop.min(loop.add(from, loop.i32(cut.size)), body.size(extent)));
   emitBody(body, kernel, prepared, used, { axis: cut.axis, from, to });
   const func = body.func.finish();
-  entry.func.par(loop.i32(Math.ceil(extent / cut.size)), func, entry.pointers);
+  entry.func.par(entry.size(ceilDiv(extent, cut.size)), func, entry.pointers, entry.sizeArgs);
   return { ...common, funcs: [entry.func.finish(), func], scratch: scratch(entry), schedule };
 }
 
@@ -60,7 +62,7 @@ function rowScratch(used: KernelBuffers, decls: readonly BufferDecl[]): (of: Ker
       .filter((id) => !isScalarRow(decls[id]!))
       .map((id) => ({
         pointer: of.memory.pointer(id),
-        bytes: staticDim(sizeOf(decls[id]!.shape)) * bytesOf(decls[id]!.dtype),
+        bytes: toDim(scaleIndex(sizeOf(decls[id]!.shape), bytesOf(decls[id]!.dtype))),
       }));
 }
 
@@ -72,13 +74,13 @@ function emitBody(
   chunk?: KernelScope["chunk"],
 ): void {
   of.openRows(used);
-  const levels = new Levels(of.func);
+  const levels = new Levels(of.func, of.syms);
   const overwriting = overwrites(kernel);
   const run = (axes: readonly Axis[]): void => {
     const [axis, ...rest] = axes;
     if (axis) {
       const inChunk = chunk?.axis.id === axis.id;
-      const [from, to] = inChunk ? [chunk.from, chunk.to] : [loop.i32(0), loop.i32(staticDim(axis.extent))];
+      const [from, to] = inChunk ? [chunk.from, chunk.to] : [loop.i32(0), levels.size(axis.extent)];
       levels.loop(axis, from, to, 1, () => run(rest));
       return;
     }
@@ -98,16 +100,17 @@ function cutAxis(
   work: number,
   chunkWork: number,
 ): { axis: Axis; size: number } | undefined {
-  if (work < 2 * chunkWork) return undefined;
   const first = outer[0] ?? firstLoop(nests);
   if (first === undefined) return undefined;
-  const extent = staticDim(first.extent);
+  const symbolic = typeof first.extent !== "number";
+  if (work < 2 * chunkWork && !symbolic) return undefined;
+  const extent = typicalDim(first.extent);
   const perIteration = work / extent;
   // A multiple of every unrolled step, so that only the last chunk has a rest.
   const size = Math.max(32, Math.ceil(chunkWork / perIteration / 32) * 32);
   const rows = outer.length > 0 || first !== nests[0]!.vector;
   const chosen = rows ? Math.max(1, Math.ceil(chunkWork / perIteration)) : size;
-  return chosen < extent ? { axis: first, size: chosen } : undefined;
+  return chosen < extent || symbolic ? { axis: first, size: chosen } : undefined;
 }
 
 /** The outermost loop of the only nest, if it is parallel and not cut into pieces. */
@@ -124,7 +127,8 @@ function longReduction(prepared: PreparedNest, chunkWork: number): Axis | undefi
   if (prepared.pieces.length > 1 || nest.axes.some((a) => a.kind !== "red") || nest.accumulators.length === 0)
     return undefined;
   const first = nest.axes.find((a) => a !== prepared.vector) ?? nest.axes[0];
-  return first && prepared.points * prepared.work >= 2 * chunkWork ? first : undefined;
+  const long = typeof first?.extent !== "number" || prepared.points * prepared.work >= 2 * chunkWork;
+  return long ? first : undefined;
 }
 
 /**
@@ -140,10 +144,10 @@ function chunkedReduction(
   chunkWork: number,
 ): Pick<LoopKernel, "funcs" | "scratch"> {
   const { nest } = prepared.pieces[0]!;
-  const extent = staticDim(axis.extent);
-  const perIteration = (prepared.work * prepared.points) / extent;
+  const { extent } = axis;
+  const perIteration = (prepared.work * prepared.points) / typicalDim(extent);
   const size = Math.max(1, Math.ceil(chunkWork / perIteration / 32) * 32);
-  const chunks = Math.ceil(extent / size);
+  const chunks = ceilDiv(extent, size);
   const slots = nest.accumulators.flatMap((acc, a) =>
     (isPair(acc.combine) ? ([acc.dtype, "i32"] as const) : ([acc.dtype] as const)).map((dtype, component) => ({
       a,
@@ -154,13 +158,13 @@ function chunkedReduction(
   const declare = (of: KernelFunc): LoopPointer[] =>
     slots.map((s) => of.func.pointer(`partial${s.a}_${s.component}`, s.dtype, "scratch"));
 
-  const body = new KernelFunc(`${name}_chunk`, decls, used);
+  const body = new KernelFunc(`${name}_chunk`, decls, used, ["chunk"]);
   const bodyPartials = declare(body);
-  const chunk = body.func.param("chunk");
+  const [chunk] = body.params as readonly [LoopExpr];
   const from = body.func.let("from", loop.mul(chunk, loop.i32(size)));
-  const to = body.func.let("to", loop.min(loop.add(from, loop.i32(size)), loop.i32(extent)));
+  const to = body.func.let("to", loop.min(loop.add(from, loop.i32(size)), body.size(extent)));
   const scope: KernelScope = {
-    levels: new Levels(body.func),
+    levels: new Levels(body.func, body.syms),
     memory: body.memory,
     rowLevel: 0,
     chunk: { axis, from, to },
@@ -173,9 +177,10 @@ function chunkedReduction(
 
   const entry = new KernelFunc(name, decls, used);
   const partials = declare(entry);
-  entry.func.par(loop.i32(chunks), func, [...entry.pointers, ...partials]);
+  const count = entry.size(chunks);
+  entry.func.par(count, func, [...entry.pointers, ...partials], entry.sizeArgs);
   const running: Running[] = nest.accumulators.map((acc, a) => startRunning(entry.func, acc, `acc${a}`, 1));
-  entry.func.for("chunk", loop.i32(0), loop.i32(chunks), 1, (c) => {
+  entry.func.for("chunk", loop.i32(0), count, 1, (c) => {
     nest.accumulators.forEach((acc, a) => {
       const values = slots.flatMap((s, i) =>
         s.a === a ? [entry.func.let("partial", loop.load(partials[i]!, c))] : [],
@@ -183,11 +188,11 @@ function chunkedReduction(
       foldIn(entry.func, acc, running[a]!, values);
     });
   });
-  const levels = new Levels(entry.func);
+  const levels = new Levels(entry.func, entry.syms);
   const finalScope: KernelScope = { levels, memory: entry.memory, rowLevel: 0 };
   finishScalar({ scope: finalScope, nest }, running.map(currentValues));
   return {
     funcs: [entry.func.finish(), func],
-    scratch: partials.map((pointer, i) => ({ pointer, bytes: chunks * bytesOf(slots[i]!.dtype) })),
+    scratch: partials.map((pointer, i) => ({ pointer, bytes: toDim(scaleIndex(chunks, bytesOf(slots[i]!.dtype))) })),
   };
 }

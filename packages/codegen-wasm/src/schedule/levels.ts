@@ -2,7 +2,8 @@
  * The loops that are open while a kernel is being built. A value is bound in the outermost loop that fixes all it
  * depends on, once, and found again there: this is loop-invariant code motion at construction.
  */
-import type { Axis, LoopExpr, loop } from "@sinter/ir";
+import { type Axis, type Dim, type LoopExpr, loop } from "@sinter/ir";
+import { type SymValues, sizeExpr } from "./sizes.ts";
 
 interface Level {
   /** Depth of the statement list in the function builder. */
@@ -17,8 +18,11 @@ export class Levels {
   private epochs = 0;
   private readonly axes = new Map<number, { readonly value: LoopExpr; readonly level: number }>();
 
-  constructor(func: loop.FuncBuilder) {
+  private readonly syms: SymValues;
+
+  constructor(func: loop.FuncBuilder, syms: SymValues) {
     this.func = func;
+    this.syms = syms;
     this.stack = [{ depth: func.depth, bound: new Map() }];
   }
 
@@ -65,6 +69,13 @@ export class Levels {
     const bound = this.axes.get(id);
     if (bound === undefined) throw new Error(`axis ${id} is used outside its loop`);
     return bound;
+  }
+
+  /** A size as an i32, computed before all loops where it is symbolic. */
+  size(dim: Dim): LoopExpr {
+    if (typeof dim === "number") return loop.i32(dim);
+    const key = `size ${dim.key}`;
+    return this.find(key) ?? this.bind(0, key, "size", sizeExpr(dim, this.syms));
   }
 
   /** What a key was bound to in an open level. */

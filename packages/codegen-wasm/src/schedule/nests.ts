@@ -1,6 +1,6 @@
 /** One prepared nest as loops: maps, reductions along or across the lanes, and sequential nests. */
 import type { Accumulator, Axis, LoopExpr, Nest, ScalarExpr, Store } from "@sinter/ir";
-import { combineIdentity, loop, scalarCost, staticDim } from "@sinter/ir";
+import { combineIdentity, isMultiple, loop, scalarCost, typicalDim } from "@sinter/ir";
 import {
   combineValues,
   currentValues,
@@ -68,7 +68,7 @@ function eachPoint(scope: KernelScope, axes: readonly Axis[], body: () => void):
 
 function bounds(scope: KernelScope, axis: Axis): [LoopExpr, LoopExpr] {
   if (scope.chunk?.axis.id === axis.id) return [scope.chunk.from, scope.chunk.to];
-  return [loop.i32(0), loop.i32(staticDim(axis.extent))];
+  return [loop.i32(0), scope.levels.size(axis.extent)];
 }
 
 /**
@@ -78,7 +78,8 @@ function bounds(scope: KernelScope, axis: Axis): [LoopExpr, LoopExpr] {
 function eachVector(scope: KernelScope, axis: Axis, unroll: number, body: (places: readonly Place[]) => void): void {
   const { levels } = scope;
   const [from, to] = bounds(scope, axis);
-  const extent = staticDim(axis.extent);
+  const symbolic = typeof axis.extent !== "number";
+  const extent = typeof axis.extent === "number" ? axis.extent : axis.extent.hi;
   const count = loop.sub(to, from);
   const rounded = (step: number): LoopExpr => loop.add(from, loop.and(count, loop.i32(-step)));
   const constant = (e: LoopExpr, step: number): LoopExpr => {
@@ -91,6 +92,12 @@ function eachVector(scope: KernelScope, axis: Axis, unroll: number, body: (place
   const vectorEnd = unroll === 1 ? mainEnd : extent >= vectorLanes ? constant(rounded(vectorLanes), vectorLanes) : from;
   if (extent >= wide) levels.loop(axis, from, mainEnd, wide, () => body(places));
   if (unroll > 1 && extent >= vectorLanes) levels.loop(axis, mainEnd, vectorEnd, vectorLanes, () => body([firstPlace]));
+  if (symbolic) {
+    // Which lanes of a last vector hold points is not known: they go one by one.
+    if (!isMultiple(axis.extent, vectorLanes))
+      levels.loop(axis, vectorEnd, to, 1, () => body([{ copy: 0, active: 1 }]));
+    return;
+  }
   const active = extent % vectorLanes;
   if (active === 0) return;
   const tail = (): void => levels.inside(axis, vectorEnd, () => body([{ copy: 0, active }]));
@@ -118,7 +125,7 @@ const longEnd = 16;
 /** Reduction whose lanes are neighbouring results: one accumulator of a vector each. */
 function reduceAcross(e: NestEmitter, vector: Axis, red: readonly Axis[]): void {
   const { nest } = e;
-  const extent = Math.ceil(staticDim(vector.extent) / vectorLanes);
+  const extent = Math.ceil(typicalDim(vector.extent) / vectorLanes);
   const room = Math.max(1, Math.floor(8 / accumulatorVariables(nest, vectorLanes)));
   // Long ends are written out once for each vector: four vectors are a cache line already.
   const most = workOf(endStores(nest).map((s) => s.value)) > longEnd ? 4 : 8;
@@ -143,7 +150,7 @@ function reduceAlong(e: NestEmitter, vector: Axis | undefined, red: readonly Axi
   const { nest, scope } = e;
   const { func } = scope.levels;
   const lanes = e.payload.lanes;
-  const vectors = vector ? Math.ceil(staticDim(vector.extent) / vectorLanes) : 1;
+  const vectors = vector ? Math.ceil(typicalDim(vector.extent) / vectorLanes) : 1;
   const room = Math.max(1, Math.floor(12 / accumulatorVariables(nest, lanes)));
   const unroll = powerOfTwo(Math.min(vectors, room, unrollFor(bodyRoots(nest), 8)));
   const copies = Array.from({ length: unroll }, (_, i) => startAll(e, lanes, `${i}`));

@@ -6,6 +6,7 @@ import type {
   Atom,
   Axis,
   BufferId,
+  Dim,
   IndexExpr,
   LoopExpr,
   LoopOp,
@@ -14,7 +15,7 @@ import type {
   Range,
   ScalarExpr,
 } from "@sinter/ir";
-import { indexConst, loop, openLoops, ownIndices, scalarChildren, staticDim, toIndex, visitScalar } from "@sinter/ir";
+import { indexConst, loop, openLoops, ownIndices, scalarChildren, symIndex, toIndex, visitScalar } from "@sinter/ir";
 import { mentions, nodeMentions, strideOf } from "./flat.ts";
 import { firstPlace, type Place, vectorLanes } from "./lanes.ts";
 import type { Levels } from "./levels.ts";
@@ -26,7 +27,7 @@ export interface KernelMemory {
   /** A scalar of one row, kept in a local. */
   local(buffer: BufferId): LoopVar | undefined;
   /** Elements of a buffer. */
-  size(buffer: BufferId): number;
+  size(buffer: BufferId): Dim;
   /** Whether the kernel writes the buffer before other nests read it: such reads stay inside the outer loops. */
   isRow(buffer: BufferId): boolean;
 }
@@ -167,12 +168,17 @@ export class Payload implements LoopHost {
     const lanes = varying ? vectorLanes : 1;
     let all: LoopExpr | undefined;
     for (const range of ranges) {
-      const [lo, hi] = [staticDim(range.lo), staticDim(range.hi)];
+      const [lo, hi] = [toIndex(range.lo), toIndex(range.hi)];
       const at = loop.splat(this.indexValue(range.index, place), lanes);
-      if (range.index.lo < lo) all = conjoin(all, loop.ge(at, loop.constant("i32", lo, lanes)));
-      if (range.index.hi >= hi) all = conjoin(all, loop.lt(at, loop.constant("i32", hi, lanes)));
+      if (range.index.lo < lo.hi) all = conjoin(all, loop.ge(at, this.bound(range.lo, lanes)));
+      if (range.index.hi >= hi.lo) all = conjoin(all, loop.lt(at, this.bound(range.hi, lanes)));
     }
     return all ?? loop.bool(true);
+  }
+
+  private bound(dim: Dim, lanes: number): LoopExpr {
+    if (typeof dim === "number") return loop.constant("i32", dim, lanes);
+    return loop.splat(this.levels.size(dim), lanes);
   }
 
   private make(node: ScalarExpr, place: Place): LoopExpr {
@@ -219,7 +225,7 @@ export class Payload implements LoopHost {
     const safe = (allowed: LoopExpr, at: LoopExpr): LoopExpr => loop.select(allowed, at, loop.i32(0));
     if (stride === 0 && mask.type.lanes === 1)
       return loop.select(mask, loop.load(pointer, safe(mask, this.offset(offset, place))), fill);
-    if (stride === 1 && mask.type.lanes === 1 && this.memory.size(node.buffer) >= vectorLanes) {
+    if (stride === 1 && mask.type.lanes === 1 && toIndex(this.memory.size(node.buffer)).lo >= vectorLanes) {
       const loaded = loop.load(pointer, safe(mask, this.offset(offset, place)), vectorLanes, place.active);
       return selectWide(mask, loaded, fill);
     }
@@ -254,7 +260,7 @@ export class Payload implements LoopHost {
         return atom.axis.id === this.vector?.id ? loop.add(value, loop.i32(place.copy * vectorLanes + lane)) : value;
       }
       case "sym":
-        throw new Error(`symbolic size ${atom.sym.name} reached the schedule`);
+        return this.levels.size(symIndex(atom.sym));
       case "div":
         return loop.floorDiv(
           this.offset(atom.value, place, lane),

@@ -1,6 +1,6 @@
 /** Decides how one nest will run: which axis goes along the lanes, the order of the loops, how far to unroll. */
 import type { Axis, BufferDecl, IndexExpr, Nest, ScalarExpr } from "@sinter/ir";
-import { scalarCost, scalarSize, staticDim, visitScalar } from "@sinter/ir";
+import { scalarCost, scalarSize, typicalDim, visitScalar } from "@sinter/ir";
 import { collapseAxes, flattenNest, nestScalars, type Piece, splitAtGuards, strideOf } from "./flat.ts";
 import { vectorLanes } from "./lanes.ts";
 
@@ -24,7 +24,7 @@ export interface PrepareOptions {
 export function prepareNest(nest: Nest, buffers: readonly BufferDecl[], options: PrepareOptions): PreparedNest {
   const flat = flattenNest(nest, buffers);
   const work = nestScalars(flat).reduce((sum, e) => sum + scalarCost(e), 1);
-  const points = flat.axes.reduce((n, a) => n * staticDim(a.extent), 1);
+  const points = flat.axes.reduce((n, a) => n * typicalDim(a.extent), 1);
   if (options.generic) return { pieces: [{ nest: flat, along: undefined }], vector: undefined, work, points };
   const merged = collapseAxes(flat);
   const vector = chooseVector(merged);
@@ -46,7 +46,7 @@ function chooseVector(nest: Nest): Axis | undefined {
   const arithmetic = nestScalars(nest).reduce((sum, e) => sum + scalarCost(e), 0);
   const sequential = nest.axes.some((a) => a.kind === "seq");
   for (const axis of [...nest.axes].reverse()) {
-    const extent = staticDim(axis.extent);
+    const extent = typicalDim(axis.extent);
     if (axis.kind === "seq" || extent < 2) continue;
     if (sequential && !storesApart(nest, axis)) continue;
     let cost = arithmetic;

@@ -1,11 +1,11 @@
 /** Recognises kernels that are matrix products: which axis is rows, which columns, which is summed over. No loops. */
 import type { Axis, BufferDecl, Contraction, Nest, NestKernel, ScalarExpr } from "@sinter/ir";
-import { contractionOf, staticDim } from "@sinter/ir";
+import { contractionOf, typicalDim } from "@sinter/ir";
 import { collapseAxes, flattenNest, mergeAxes, strideOf } from "./flat.ts";
 import { vectorLanes } from "./lanes.ts";
 
 /** Below this many rows the columns of B are read once or twice only: packing them costs more than it saves. */
-const minRows = 4;
+export const minRows = 4;
 
 /** A contraction with one axis of each role; `batch` axes loop around it. */
 export interface Product {
@@ -43,6 +43,6 @@ function orient(nest: Nest, c: Contraction): Product {
 }
 
 function large(p: Product): Product | undefined {
-  const [m, n, k] = [p.m, p.n, p.k].map((a) => staticDim(a.extent)) as [number, number, number];
+  const [m, n, k] = [p.m, p.n, p.k].map((a) => typicalDim(a.extent)) as [number, number, number];
   return m >= minRows && n >= vectorLanes && k >= 4 && m * n * k >= 2048 ? p : undefined;
 }

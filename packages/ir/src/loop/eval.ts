@@ -3,7 +3,7 @@
  * and every read of scratch for having been written: the oracle that schedules and the emitter are tested against.
  */
 import { allocate, bytesOf, type DType, roundTo, type ScalarType, type TypedArray } from "../dtype.ts";
-import { staticDim } from "../nest/index-algebra.ts";
+import { dimValue } from "../nest/index-algebra.ts";
 import { castValue } from "../nest/scalar-expr.ts";
 import { evalScalar, isScalarOp } from "../scalar-ops.ts";
 import type { LoopExpr, LoopFunc, LoopKernel, LoopPointer, LoopStmt, LoopVar } from "./loop.ts";
@@ -32,12 +32,21 @@ export function evalLoopFunc(
 }
 
 /** Runs a kernel on its buffers, in the order of `kernel.buffers`; scratch is made here. */
-export function evalLoopKernel(kernel: LoopKernel, buffers: readonly TypedArray[]): void {
+export function evalLoopKernel(
+  kernel: LoopKernel,
+  buffers: readonly TypedArray[],
+  sizes: ReadonlyMap<string, number> = new Map(),
+): void {
   const scratch = kernel.scratch.map(({ pointer, bytes }): Region => {
-    const length = staticDim(bytes) / bytesOf(pointer.element);
+    const length = dimValue(bytes, sizes) / bytesOf(pointer.element);
     return { array: newArray(pointer.element, length), written: new Uint8Array(length) };
   });
-  call(kernel.funcs, kernel.funcs[0]!, [...buffers.map((array) => ({ array })), ...scratch], []);
+  call(
+    kernel.funcs,
+    kernel.funcs[0]!,
+    [...buffers.map((array) => ({ array })), ...scratch],
+    (kernel.syms ?? []).map((sym) => sizes.get(sym)!),
+  );
 }
 
 function newArray(element: ScalarType, length: number): TypedArray | BigInt64Array {

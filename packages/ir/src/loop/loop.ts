@@ -125,6 +125,8 @@ export interface LoopKernel {
   readonly buffers: readonly number[];
   readonly scratch: readonly ScratchDecl[];
   readonly writes: readonly number[];
+  /** Symbolic sizes that the entry takes as integer parameters, behind the pointers. */
+  readonly syms?: readonly string[];
   /** Pairs (read, written) that may share memory: each element is read before it is written, at the same index. */
   readonly aliasable: readonly (readonly [number, number])[];
   /** What the kernel does, for the cost table. */

@@ -23,7 +23,9 @@ export function printLoopFunc(func: LoopFunc, options: PrintLoopOptions = {}): s
 
 /** For people: a kernel's functions under lines that say what the kernel is, and where it was written. Not parsed. */
 export function printLoopKernel(kernel: LoopKernel, where = ""): string {
-  const scratch = kernel.scratch.map((s) => `, scratch ${s.pointer.name} ${s.bytes} bytes`).join("");
+  const scratch = kernel.scratch
+    .map((s) => `, scratch ${s.pointer.name} ${typeof s.bytes === "number" ? s.bytes : s.bytes.key} bytes`)
+    .join("");
   const head = `// kernel ${kernel.name}: ${kernel.schedule}, buffers ${kernel.buffers.join(" ")}${scratch}, ${kernel.flops} flops\n`;
   return head + (where === "" ? "" : `// ${where}\n`) + kernel.funcs.map((f) => printLoopFunc(f)).join("");
 }

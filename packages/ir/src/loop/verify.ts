@@ -17,7 +17,8 @@ export function verifyLoopKernel(kernel: LoopKernel): void {
   const bound = kernel.buffers.length + kernel.scratch.length;
   if (entry.pointers.length !== bound)
     throw new Error(`kernel ${kernel.name}: entry takes ${entry.pointers.length} pointers, ${bound} are bound`);
-  if (entry.params.length > 0) throw new Error(`kernel ${kernel.name}: the entry takes no integer parameters`);
+  if (entry.params.length !== (kernel.syms?.length ?? 0))
+    throw new Error(`kernel ${kernel.name}: the entry's integer parameters are not its symbolic sizes`);
 }
 
 /** Checks one function; calls are checked against `funcs` where given. */

@@ -1,6 +1,10 @@
 /** Constructors of IndexExpr: integer algebra, simplified at construction. Never used on floats. */
+
+import { dimValue, evalIndex } from "../dim.ts";
 import type { Atom, Axis, AxisKind, Dim, IndexExpr, IndexTerm, Range, ScalarExpr, Sym } from "./expr.ts";
 import { nextAxisId } from "./scope.ts";
+
+export { dimValue, evalIndex };
 
 /** A new loop axis. */
 export function axis(name: string, extent: Dim, kind: AxisKind): Axis {
@@ -84,17 +88,19 @@ function linear(constant: number, terms: readonly IndexTerm[]): IndexExpr {
   return recombine(build(constant, kept));
 }
 
-/** c*by*(v div by) + c*(v mod by) = c*v, by constant. */
+/** c*by*(v div by) + c*(v mod by) = c*v */
 function recombine(e: IndexExpr): IndexExpr {
   for (const mod of e.terms) {
-    if (mod.atom.kind !== "mod" || !isConst(mod.atom.by)) continue;
+    if (mod.atom.kind !== "mod") continue;
     const { value, by } = mod.atom;
-    const div = e.terms.find(
-      (t) =>
-        t.atom.kind === "div" &&
-        t.atom.value.key === value.key &&
-        t.atom.by.key === by.key &&
-        t.coef === mod.coef * by.constant,
+    const whole = isConst(by) ? undefined : mulIndex(by, divAtom(value, by)).key;
+    const div = e.terms.find((t) =>
+      whole !== undefined
+        ? t.atom.key === whole && t.coef === mod.coef
+        : t.atom.kind === "div" &&
+          t.atom.value.key === value.key &&
+          t.atom.by.key === by.key &&
+          t.coef === mod.coef * by.constant,
     );
     if (!div) continue;
     const rest = e.terms.filter((t) => t !== mod && t !== div);
@@ -119,10 +125,50 @@ export function subIndex(a: Dim, b: Dim): IndexExpr {
 }
 
 export function mulIndex(a: Dim, b: Dim): IndexExpr {
-  let [x, y] = [toIndex(a), toIndex(b)];
+  const [x, y] = [toIndex(a), toIndex(b)];
   if (isConst(x)) return scaleIndex(y, x.constant);
   if (isConst(y)) return scaleIndex(x, y.constant);
-  if (y.key < x.key) [x, y] = [y, x];
+  const [left, right] = [monomial(x), monomial(y)];
+  return scaleIndex(productOf([...left.factors, ...right.factors]), left.coef * right.coef);
+}
+
+/** An expression as a number times what is no product itself. */
+function monomial(x: IndexExpr): { readonly coef: number; readonly factors: readonly IndexExpr[] } {
+  const [only, second] = x.terms;
+  if (only === undefined || second !== undefined || x.constant !== 0) return { coef: 1, factors: [x] };
+  const { atom } = only;
+  if (atom.kind !== "mul") return { coef: only.coef, factors: [fromAtom(atom)] };
+  return { coef: only.coef, factors: atom.factors.flatMap((f) => monomial(f).factors) };
+}
+
+/** A product in canonical form: the factors in the order of their keys, from the left. */
+function productOf(factors: readonly IndexExpr[]): IndexExpr {
+  const [first, ...rest] = [...factors].sort((s, t) => (s.key < t.key ? -1 : s.key > t.key ? 1 : 0));
+  return rest.reduce(mulAtom, first ?? indexConst(1));
+}
+
+/** The factors of a product without those of another; undefined where it has not all of them. */
+function quotientOf(product: IndexExpr, by: IndexExpr): IndexExpr | undefined {
+  const [whole, part] = [monomial(product), monomial(by)];
+  if (whole.coef % part.coef !== 0) return undefined;
+  const rest = [...whole.factors];
+  for (const factor of part.factors) {
+    const at = rest.findIndex((f) => f.key === factor.key);
+    if (at < 0) return undefined;
+    rest.splice(at, 1);
+  }
+  return scaleIndex(productOf(rest), whole.coef / part.coef);
+}
+
+/** a / b where b certainly divides a: a number that divides all of it, or a product that it is a multiple of. */
+export function divideExactly(a: Dim, b: Dim): Dim | undefined {
+  const [x, by] = [toIndex(a), toIndex(b)];
+  if (isConst(by)) return by.constant !== 0 && isMultiple(x, by.constant) ? toDim(divIndex(x, by)) : undefined;
+  const quotient = quotientOf(x, by);
+  return quotient === undefined ? undefined : toDim(quotient);
+}
+
+function mulAtom(x: IndexExpr, y: IndexExpr): IndexExpr {
   const corners = [x.lo * y.lo, x.lo * y.hi, x.hi * y.lo, x.hi * y.hi].map(clampBound);
   return fromAtom({
     kind: "mul",
@@ -163,8 +209,51 @@ export function divIndex(a: Dim, b: Dim): IndexExpr {
       return addIndex(quotient, modIndex(divIndex(only.atom.value, n), only.atom.by.constant / n));
     return addIndex(quotient, divAtom(rest, by));
   }
-  if (x.lo >= 0 && x.hi < by.lo) return indexZero;
+  if (x.lo >= 0 && below(x, by)) return indexZero;
+  const parts = splitByProduct(x, by);
+  if (parts !== undefined && parts.rest.lo >= 0 && below(parts.rest, by)) return parts.quotient;
+  if (parts !== undefined && parts.rest.hi < 0 && parts.rest.lo >= -by.lo) return addIndex(parts.quotient, -1);
   return divAtom(x, by);
+}
+
+/**
+ * `x` as quotient * by + rest, where some of its terms are products with a symbolic `by`: a position in [a, by] that was
+ * made of one along each axis. Undefined where no term is.
+ */
+function splitByProduct(x: IndexExpr, by: IndexExpr): { quotient: IndexExpr; rest: IndexExpr } | undefined {
+  let quotient = indexZero;
+  const rest: IndexTerm[] = [];
+  for (const term of x.terms) {
+    const part = quotientOf(build(0, [term]), by);
+    if (part === undefined) rest.push(term);
+    else quotient = addIndex(quotient, part);
+  }
+  return rest.length === x.terms.length ? undefined : { quotient, rest: build(x.constant, rest) };
+}
+
+/** The largest (or least) an index can be, as an expression of the symbolic sizes: axes at their ends. */
+function endOf(x: IndexExpr, most: boolean): IndexExpr {
+  let out = indexConst(x.constant);
+  for (const { coef, atom } of x.terms) {
+    const up = coef > 0 === most;
+    let end: Dim | undefined;
+    if (atom.kind === "sym") end = fromAtom(atom);
+    else if (atom.kind === "axis") end = up ? subIndex(atom.axis.extent, 1) : 0;
+    else if (atom.kind === "mod") end = up ? subIndex(atom.by, 1) : 0;
+    else if (atom.kind === "div" && up) end = divIndex(endOf(atom.value, true), atom.by);
+    out = addIndex(out, scaleIndex(end ?? (up ? atom.hi : atom.lo), coef));
+  }
+  return out;
+}
+
+/** Whether a position is certainly less than a size. */
+export function below(x: IndexExpr, size: IndexExpr): boolean {
+  return x.hi < size.lo || subIndex(endOf(x, true), size).hi < 0;
+}
+
+/** Whether a position is certainly a size or more. */
+function reaches(x: IndexExpr, size: IndexExpr): boolean {
+  return x.lo >= size.hi || subIndex(endOf(x, false), size).lo >= 0;
 }
 
 function divAtom(value: IndexExpr, by: IndexExpr): IndexExpr {
@@ -188,7 +277,9 @@ export function modIndex(a: Dim, b: Dim): IndexExpr {
       return modIndex(only.atom.value, n);
     return fromAtom({ kind: "mod", value: rest, by, key: `(${rest.key})mod(${by.key})`, lo: 0, hi: n - 1 });
   }
-  if (x.lo >= 0 && x.hi < by.lo) return x;
+  if (x.lo >= 0 && below(x, by)) return x;
+  const parts = splitByProduct(x, by);
+  if (parts !== undefined && parts.rest.lo >= 0 && below(parts.rest, by)) return parts.rest;
   return fromAtom({ kind: "mod", value: x, by, key: `(${x.key})mod(${by.key})`, lo: 0, hi: Math.max(0, by.hi - 1) });
 }
 
@@ -262,41 +353,11 @@ export function visitAtoms(e: IndexExpr, visit: (atom: Atom) => void): void {
   }
 }
 
-/** Value of an index, given values of its axes, syms and data. */
-export function evalIndex(e: IndexExpr, env: (atom: Atom) => number): number {
-  let out = e.constant;
-  for (const { coef, atom } of e.terms) out += coef * evalAtom(atom, env);
-  return out;
-}
-function evalAtom(atom: Atom, env: (atom: Atom) => number): number {
-  switch (atom.kind) {
-    case "axis":
-    case "sym":
-    case "dyn":
-      return env(atom);
-    case "div":
-      return Math.floor(evalIndex(atom.value, env) / evalIndex(atom.by, env));
-    case "mod": {
-      const by = evalIndex(atom.by, env);
-      const value = evalIndex(atom.value, env);
-      return value - by * Math.floor(value / by);
-    }
-    case "mul":
-      return evalIndex(atom.factors[0], env) * evalIndex(atom.factors[1], env);
-    case "min":
-      return Math.min(evalIndex(atom.args[0], env), evalIndex(atom.args[1], env));
-    case "max":
-      return Math.max(evalIndex(atom.args[0], env), evalIndex(atom.args[1], env));
-    default:
-      return atom satisfies never;
-  }
-}
-
 /** Whether a range certainly holds, certainly fails, or depends on the point. */
 export function decideRange(range: Range): boolean | undefined {
   const [lo, hi] = [toIndex(range.lo), toIndex(range.hi)];
-  if (range.index.lo >= lo.hi && range.index.hi < hi.lo) return true;
-  if (range.index.hi < lo.lo || range.index.lo >= hi.hi) return false;
+  if (reaches(range.index, lo) && below(range.index, hi)) return true;
+  if (below(range.index, lo) || reaches(range.index, hi)) return false;
   return undefined;
 }
 
@@ -324,6 +385,31 @@ export function delinearize(offset: IndexExpr, shape: readonly Dim[]): IndexExpr
     rest = divIndex(rest, size);
   }
   return out;
+}
+
+/** What a symbolic size is taken for where something must be weighed and nothing is known. */
+const typicalSize = 256;
+
+/** A size as a number to weigh costs by; no more than a guess where it is symbolic. */
+export function typicalDim(dim: Dim): number {
+  if (typeof dim === "number") return dim;
+  return evalIndex(dim, (atom) => Math.max(atom.lo, Math.min(atom.hi, typicalSize)));
+}
+
+/** Whether a size is a multiple of a number, whatever the symbolic sizes are. */
+export function isMultiple(dim: Dim, of: number): boolean {
+  const { constant, terms } = toIndex(dim);
+  return constant % of === 0 && terms.every((t) => t.coef % of === 0);
+}
+
+/** Names of the symbolic sizes in an expression, those inside data positions aside. */
+export function symsIn(dim: Dim, into: Map<string, Sym> = new Map()): Map<string, Sym> {
+  if (typeof dim !== "number")
+    visitAtoms(dim, (atom) => {
+      if (atom.kind === "sym") into.set(atom.sym.name, atom.sym);
+      else if (atom.kind === "axis") symsIn(atom.axis.extent, into);
+    });
+  return into;
 }
 
 /** A size that must be a number: throws, naming the symbolic dim, where it is not. */

@@ -3,7 +3,7 @@
 import type { HostType } from "../host-call.ts";
 import { indexAxes, ownIndices } from "./classify.ts";
 import type { BufferId, IndexExpr, ScalarExpr } from "./expr.ts";
-import { sameIndex, toIndex } from "./index-algebra.ts";
+import { below, sameIndex, toIndex } from "./index-algebra.ts";
 import type { BufferDecl, LibraryKernel, Nest, NestKernel, NestProgram, NestStep, SliceOf } from "./nest.ts";
 import { openLoops, visitScalar } from "./scalar-expr.ts";
 
@@ -203,7 +203,7 @@ class KernelCheck {
     if (guarded) return;
     index.forEach((ix, i) => {
       const size = toIndex(decl.shape[i]!);
-      if (ix.lo < 0 || ix.hi >= size.hi)
+      if (ix.lo < 0 || (ix.hi >= size.hi && !below(ix, size)))
         this.fail(`reaches ${ix.key} (${ix.lo}..${ix.hi}) on axis ${i} of ${decl.name}, of size ${size.key}`);
     });
   }

@@ -3,7 +3,7 @@ import { defineOp, noBounds, type OpDef } from "../define-op.ts";
 import { allocate, type DType, dtypeOfArray, roundTo, type TypedArray } from "../dtype.ts";
 import { tensorType } from "../graph.ts";
 import type { Dim, IndexExpr, ScalarExpr } from "../nest/expr.ts";
-import { sizeOf, staticDim } from "../nest/index-algebra.ts";
+import { sizeOf, staticDim, toIndex } from "../nest/index-algebra.ts";
 import { scalarCast, scalarConst, scalarGuard, scalarIndex } from "../nest/scalar-expr.ts";
 import { hostOf } from "./host.ts";
 import { checkAxis, describeShape, fail, repeatBatch, tensors } from "./rules.ts";
@@ -94,4 +94,33 @@ const iotaOp = defineOp<IotaAttrs>({
   },
 });
 
-export const createOps: readonly OpDef[] = [constOp, iotaOp];
+export type DimAttrs = { readonly size: readonly Dim[] };
+
+const dimOp = defineOp<DimAttrs>({
+  name: "dim",
+  doc: "A size as a scalar i32: how a program computes with what only its arguments tell.",
+  attrs: { size: "dims" },
+  groups: [],
+  effect: false,
+  cost: () => 1,
+  type(operands, { size }) {
+    tensors("dim", operands, 0);
+    if (size.length !== 1) fail("dim", `takes one size, got ${size.length}`);
+    return [tensorType("i32", [])];
+  },
+  eval: (_, { size }, [type]) => [hostOf(type!, () => staticDim(size[0]!))],
+  fold: [
+    {
+      name: "known size",
+      apply: (b, _, { size: [size] }) => (typeof size === "number" ? b.scalar("i32", size) : undefined),
+    },
+  ],
+  derivative: { kind: "none", reason: "sizes do not vary" },
+  batch: (b, { attrs, size }) => [repeatBatch(b, b.emit("dim", [], attrs), size)],
+  nest: { kind: "map", value: ({ attrs }) => scalarIndex(toIndex(attrs.size[0]!)) },
+  bounds: noBounds,
+  ulp: 0,
+  sample: (rng) => ({ operands: [], attrs: { size: [rng.int(0, 100)] } }),
+});
+
+export const createOps: readonly OpDef[] = [constOp, iotaOp, dimOp];

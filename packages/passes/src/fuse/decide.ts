@@ -2,11 +2,11 @@
  * Which values get memory. Goes backwards from the results: a value knows at which positions its materialised
  * consumers pull it, so recomputation is counted before it happens. Asks costs and structure, never which op it is.
  */
-import { axisIndex, type FusionNote, type IndexExpr, picksOne } from "@sinter/ir";
+import { axisIndex, type FusionNote, type IndexExpr, picksOne, typicalDim } from "@sinter/ir";
 import { dependsOn } from "./dependence.ts";
 import { cheapCost, type Estimate, estimate, isMap } from "./estimate.ts";
 import { deepest, largest, mostSources, tooDeep, tooLarge, tooMany, weightOf } from "./limits.ts";
-import { bytesPer, type GraphModel, infoOf, isLeaf, maxDim, maxPoints, readValue, type ValueInfo } from "./model.ts";
+import { bytesPer, type GraphModel, infoOf, isLeaf, maxPoints, readValue, type ValueInfo } from "./model.ts";
 import { fusionNote } from "./provenance.ts";
 import { findSinks } from "./sinks.ts";
 import { applyMap, dataInside, type Element, makeTemplate, newAxes, type Template } from "./template.ts";
@@ -223,7 +223,7 @@ function reasonToKeep(
 
 /** How often the parts of a template's value are computed. */
 function pointsOf(root: Template): number {
-  return [...root.par, ...root.tail].reduce((n, a) => n * maxDim(a.extent), 1);
+  return [...root.par, ...root.tail].reduce((n, a) => n * typicalDim(a.extent), 1);
 }
 
 /** A reduction to a largest or smallest element. */

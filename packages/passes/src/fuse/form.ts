@@ -3,7 +3,7 @@
  * nests run one after the other inside common outer axes, each reading of the others only the row it is at. Decided
  * on the templates' index expressions; costs play no part here.
  */
-import { type Axis, type Dim, type IndexExpr, indexAxes, isConst, sameIndex } from "@sinter/ir";
+import { type Axis, type Dim, type IndexExpr, indexAxes, isConst, sameIndex, typicalDim } from "@sinter/ir";
 import { maxDim } from "./model.ts";
 import type { Template } from "./template.ts";
 
@@ -108,12 +108,14 @@ function contractionReason(templates: readonly Template[], group: ReadonlyMap<nu
   const reader = templates.find((t) => t.reads.some((r) => r.id === product.id && !isIdentity(r.index, t.par)));
   if (reader !== undefined) {
     const read = reader.reads.find((r) => r.id === product.id && !isIdentity(r.index, reader.par));
-    const dots = product.par.map((a) => maxDim(a.extent)).join("*");
+    const dots = product.par.map((a) => sizeText(a.extent)).join("*");
     return `contraction result read at [${showIndex(read?.index ?? [])}]: would recompute ${dots} dots`;
   }
   if (product.reads.some((r) => group.has(r.id))) return "contraction operand: computed before blocking, not inside it";
   return "a contraction takes only an epilogue over its own result";
 }
+
+const sizeText = (size: Dim): string => (typeof size === "number" ? String(size) : size.key);
 
 /** Positions as people read them: axis names without their numbers. */
 export function showIndex(index: readonly IndexExpr[]): string {
@@ -121,13 +123,13 @@ export function showIndex(index: readonly IndexExpr[]): string {
 }
 
 export function pointsIn(nest: FormedNest): number {
-  return [...nest.par, ...nest.tail].reduce<number>((n, d) => n * maxDim(d), 1);
+  return [...nest.par, ...nest.tail].reduce<number>((n, d) => n * typicalDim(d), 1);
 }
 
 function rowReason(kernel: FormedKernel, example: Template, outer: number): string | undefined {
   if (kernel.nests.length > mostNests) return `more than ${mostNests} nests`;
   const row = Math.max(...kernel.nests.map(pointsIn));
-  const rows = example.par.slice(0, outer).reduce((n, a) => n * maxDim(a.extent), 1);
+  const rows = example.par.slice(0, outer).reduce((n, a) => n * typicalDim(a.extent), 1);
   if (row > longestRow && rows < fewRows) return `rows of ${row} elements are too long to keep`;
   return undefined;
 }

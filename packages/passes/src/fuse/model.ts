@@ -24,6 +24,7 @@ import {
   type TypedArray,
   toIndex,
   typeOf,
+  typicalDim,
   valueName,
 } from "@sinter/ir";
 
@@ -67,8 +68,9 @@ export function maxDim(dim: Dim): number {
   return typeof dim === "number" ? dim : dim.hi;
 }
 
+/** Elements, for weighing: symbolic sizes are guessed. */
 export function maxPoints(shape: readonly Dim[]): number {
-  return shape.reduce<number>((n, d) => n * maxDim(d), 1);
+  return shape.reduce<number>((n, d) => n * typicalDim(d), 1);
 }
 
 export function bytesPer(dtype: DType): number {

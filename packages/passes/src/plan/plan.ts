@@ -2,7 +2,23 @@
  * Places temp buffers and scratch in one arena: in place at a last use where the kernel allows it, else the best
  * fitting gap, largest first. Everything else comes in through a slot of the call table.
  */
-import { type BufferDecl, bytesOf, type LoopProgram, type Place, type Plan, sizeOf, staticDim } from "@sinter/ir";
+import {
+  addIndex,
+  type BufferDecl,
+  bytesOf,
+  type Dim,
+  divIndex,
+  type LoopProgram,
+  maxIndex,
+  type Place,
+  type Plan,
+  sameIndex,
+  scaleIndex,
+  sizeOf,
+  subIndex,
+  toDim,
+  typicalDim,
+} from "@sinter/ir";
 import { exchangeGroups, findLifetimes, type Lifetime, stepNumbers } from "./lifetimes.ts";
 
 export interface PlanOptions {
@@ -15,9 +31,9 @@ const slotKinds = ["const", "arg", "state", "stateOut", "result"] as const;
 
 /** Something that needs a range of the arena while it is live. */
 interface Item {
-  readonly bytes: number;
+  readonly bytes: Dim;
   readonly live: readonly Lifetime[];
-  offset: number;
+  offset: Dim;
 }
 
 export function planMemory(program: LoopProgram, options: PlanOptions): Plan {
@@ -33,13 +49,13 @@ export function planMemory(program: LoopProgram, options: PlanOptions): Plan {
   const scratch = program.kernels.map((kernel, k) =>
     kernel.scratch.map(
       ({ bytes }): Item => ({
-        bytes: roundUp(staticDim(bytes), alignment),
+        bytes: roundUp(bytes, alignment),
         live: calls[k]!.map((step) => ({ first: step, last: step })),
         offset: 0,
       }),
     ),
   );
-  const arenaBytes = placeAll([...items.values(), ...scratch.flat()]);
+  const arenaBytes = placeItems([...items.values(), ...scratch.flat()]);
   const slots = slotNumbers(program);
   const places = program.buffers.map((decl): Place => {
     const slot = slots.get(decl.id);
@@ -55,12 +71,12 @@ export function planMemory(program: LoopProgram, options: PlanOptions): Plan {
   return { arenaBytes, alignment, places, scratch: scratch.map((list) => list.map((item) => item.offset)) };
 }
 
-export function bytesOfBuffer(decl: BufferDecl): number {
-  return staticDim(sizeOf(decl.shape)) * bytesOf(decl.dtype);
+export function bytesOfBuffer(decl: BufferDecl): Dim {
+  return toDim(scaleIndex(sizeOf(decl.shape), bytesOf(decl.dtype)));
 }
 
-function roundUp(bytes: number, alignment: number): number {
-  return Math.ceil(bytes / alignment) * alignment;
+function roundUp(bytes: Dim, alignment: number): Dim {
+  return toDim(scaleIndex(divIndex(addIndex(bytes, alignment - 1), alignment), alignment));
 }
 
 function slotNumbers(program: LoopProgram): Map<number, number> {
@@ -101,7 +117,7 @@ function shareInPlace(program: LoopProgram, lifetimes: readonly (Lifetime | unde
       // What is written and never read would leave the place free for a second one in the same kernel.
       if (to.kind === "temp" && after.last === step) continue;
       if (lifetimes[read]!.last !== step || lifetimes[written]!.first !== step) continue;
-      if (bytesOfBuffer(from) !== bytesOfBuffer(to)) continue;
+      if (!sameIndex(bytesOfBuffer(from), bytesOfBuffer(to))) continue;
       if (to.kind === "temp") {
         parents.set(target, source);
         before.last = after.last;
@@ -135,10 +151,62 @@ function copiesOut(program: LoopProgram): { readonly step: number; readonly from
   );
 }
 
-/** Gives every item an offset and returns the bytes used. */
-function placeAll(items: readonly Item[]): number {
+/** Gives every item an offset and returns the bytes used: those of known size first, the others behind them. */
+function placeItems(items: readonly Item[]): Dim {
+  const known = items.filter((item): item is SizedItem => typeof item.bytes === "number");
+  return placeSymbolic(
+    items.filter((item) => typeof item.bytes !== "number"),
+    placeAll(known),
+  );
+}
+
+/** A run of the arena that things of symbolic size take in turn: as long as the longest of them. */
+interface Lane {
+  bytes: Dim;
+  readonly items: Item[];
+}
+
+/**
+ * Items of symbolic size from `start` on. Gaps cannot be compared, so each item gets a lane where nothing else is live at
+ * the same time, one that is long enough already if there is one.
+ */
+function placeSymbolic(items: readonly Item[], start: number): Dim {
+  const lanes: Lane[] = [];
+  const order = [...items].sort(
+    (a, b) => typicalDim(b.bytes) - typicalDim(a.bytes) || (a.live[0]?.first ?? 0) - (b.live[0]?.first ?? 0),
+  );
+  for (const item of order) {
+    const free = lanes.filter((lane) => !lane.items.some((other) => liveTogether(item, other)));
+    const lane = free.find((each) => isAtLeast(each.bytes, item.bytes)) ?? free[0];
+    if (lane === undefined) lanes.push({ bytes: item.bytes, items: [item] });
+    else {
+      lane.bytes = larger(lane.bytes, item.bytes);
+      lane.items.push(item);
+    }
+  }
+  let end: Dim = start;
+  for (const lane of lanes) {
+    for (const item of lane.items) item.offset = end;
+    end = toDim(addIndex(end, lane.bytes));
+  }
+  return end;
+}
+
+/** Whether a size is as large as another for all values of the symbolic sizes. */
+function isAtLeast(a: Dim, b: Dim): boolean {
+  return subIndex(a, b).lo >= 0;
+}
+
+function larger(a: Dim, b: Dim): Dim {
+  return isAtLeast(a, b) ? a : isAtLeast(b, a) ? b : toDim(maxIndex(a, b));
+}
+
+type SizedItem = Item & { readonly bytes: number; offset: number };
+
+/** Gives every item of known size an offset and returns the bytes used. */
+function placeAll(items: readonly SizedItem[]): number {
   const order = [...items].sort((a, b) => b.bytes - a.bytes || (a.live[0]?.first ?? 0) - (b.live[0]?.first ?? 0));
-  const placed: Item[] = [];
+  const placed: SizedItem[] = [];
   let end = 0;
   for (const item of order) {
     const busy = placed.filter((other) => other.bytes > 0 && liveTogether(item, other));
@@ -155,7 +223,7 @@ function liveTogether(a: Item, b: Item): boolean {
 }
 
 /** The start of the smallest gap between the busy ranges (sorted by offset) that takes `bytes`, else their end. */
-function bestGap(busy: readonly Item[], bytes: number): number {
+function bestGap(busy: readonly SizedItem[], bytes: number): number {
   let best: number | undefined;
   let bestSize = Number.POSITIVE_INFINITY;
   let at = 0;

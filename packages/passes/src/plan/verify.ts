@@ -3,12 +3,15 @@
  * arena holds. Whatever is read must still be there.
  */
 import {
+  type Dim,
+  dimValue,
   type LoopKernel,
   type LoopProgram,
   type LoopStep,
   type Place,
   type Plan,
-  staticDim,
+  type Sym,
+  symsOfProgram,
   visitSteps,
 } from "@sinter/ir";
 
@@ -19,8 +22,23 @@ interface Range {
   readonly to: number;
 }
 
+/** Values of the symbolic sizes that a plan is checked for, so far as their bounds allow. */
+const triedSizes = [1, 2, 3, 7, 64, 1000, 65537];
+
 export function verifyPlan(program: LoopProgram, plan: Plan): void {
-  new PlanCheck(program, plan).check();
+  const syms = symsOfProgram(program);
+  if (syms.length === 0) {
+    new PlanCheck(program, plan).check();
+    return;
+  }
+  // All alike, and each in turn far from the others.
+  const within = ({ lo, hi }: Sym, size: number): number => Math.max(lo, Math.min(hi, size));
+  for (const size of triedSizes) {
+    new PlanCheck(program, plan, new Map(syms.map((s) => [s.name, within(s, size)]))).check();
+    if (syms.length === 1) continue;
+    for (const odd of syms)
+      new PlanCheck(program, plan, new Map(syms.map((s) => [s.name, within(s, s === odd ? size : 5)]))).check();
+  }
 }
 
 /**
@@ -36,12 +54,20 @@ class PlanCheck {
   /** Where branches and loops end, by what is held where they begin: else each round would walk all inside again. */
   private readonly ends = new Map<LoopStep, Map<string, Held>>();
 
-  constructor(program: LoopProgram, plan: Plan) {
+  /** Values of the symbolic sizes. */
+  private readonly sizes: ReadonlyMap<string, number>;
+
+  constructor(program: LoopProgram, plan: Plan, sizes: ReadonlyMap<string, number> = new Map()) {
+    this.sizes = sizes;
     this.program = program;
     this.plan = plan;
     this.groups = groupsOf(program.steps);
     for (const [b, place] of plan.places.entries()) this.checkPlace(program.buffers[b]!.name, place);
     for (const group of new Set(this.groups.values())) this.checkGroup(group);
+  }
+
+  private size(dim: Dim): number {
+    return dimValue(dim, this.sizes);
   }
 
   check(): void {
@@ -50,7 +76,7 @@ class PlanCheck {
     for (const { id, kind, name } of this.program.buffers) {
       if (kind !== "result" && kind !== "stateOut") continue;
       const place = this.plan.places[id]!;
-      const empty = place.kind === "slot" && place.bytes === 0;
+      const empty = place.kind === "slot" && this.size(place.bytes) === 0;
       if (!empty && written.has(id) && !held.has(id)) throw new Error(`plan: ${name} is overwritten at the end`);
     }
   }
@@ -64,9 +90,9 @@ class PlanCheck {
 
   private checkPlace(name: string, place: Place): void {
     if (place.kind !== "arena") return;
-    const offset = staticDim(place.offset);
+    const offset = this.size(place.offset);
     if (offset % this.plan.alignment !== 0) throw new Error(`plan: ${name} is not aligned`);
-    if (offset < 0 || offset + staticDim(place.bytes) > staticDim(this.plan.arenaBytes))
+    if (offset < 0 || offset + this.size(place.bytes) > this.size(this.plan.arenaBytes))
       throw new Error(`plan: ${name} does not fit the arena`);
   }
 
@@ -117,7 +143,7 @@ class PlanCheck {
         this.read("an if", step.index, before);
         return step.branches.map((branch) => this.run(branch, before)).reduce(both);
       case "for": {
-        if (staticDim(step.count) === 0) return before;
+        if (this.size(step.count) === 0) return before;
         const round = (held: Held): Held => {
           const inside = new Set(held);
           this.write([step.counter], [], inside);
@@ -140,9 +166,9 @@ class PlanCheck {
 
   private kernel(kernel: LoopKernel, position: number, held: Set<number>): void {
     const scratch = kernel.scratch.map(({ bytes }, i): Range => {
-      const from = staticDim(this.plan.scratch[position]![i]!);
-      const to = from + staticDim(bytes);
-      if (to > staticDim(this.plan.arenaBytes))
+      const from = this.size(this.plan.scratch[position]![i]!);
+      const to = from + this.size(bytes);
+      if (to > this.size(this.plan.arenaBytes))
         throw new Error(`plan: scratch of ${kernel.name} does not fit the arena`);
       return { space: "arena", from, to };
     });
@@ -195,10 +221,10 @@ class PlanCheck {
   private placeOf(buffer: number): Range | undefined {
     const place = this.plan.places[buffer]!;
     if (place.kind === "same") return this.placeOf(place.as);
-    if (place.kind === "slot") return { space: `slot ${place.slot}`, from: 0, to: staticDim(place.bytes) };
+    if (place.kind === "slot") return { space: `slot ${place.slot}`, from: 0, to: this.size(place.bytes) };
     if (place.kind === "none") return undefined;
-    const from = staticDim(place.offset);
-    return { space: "arena", from, to: from + staticDim(place.bytes) };
+    const from = this.size(place.offset);
+    return { space: "arena", from, to: from + this.size(place.bytes) };
   }
 
   private name(buffer: number): string {

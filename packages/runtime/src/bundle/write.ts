@@ -3,7 +3,7 @@
  * same description gives the same bytes.
  */
 import { type EntryPoint, emitModule, slotsOf } from "@sinter/codegen-wasm";
-import { dtypeOfArray, printGraphWithData, sameData, staticDim, type WasmFeatures } from "@sinter/ir";
+import { dtypeOfArray, printGraphWithData, sameData, sizedSlot, staticDim, type WasmFeatures } from "@sinter/ir";
 import { lowerToLoops } from "../stages.ts";
 import { declarations } from "./declarations.ts";
 import { crc32 } from "./loader/crc32.ts";
@@ -139,11 +139,15 @@ function functionEntry(f: FunctionSpec, builds: readonly EntryPoint[], constants
   const own = [...f.constants];
   const code = loops.buffers.filter((b) => b.kind === "const" && b.data !== undefined).sort((a, b) => a.slot - b.slot);
   for (const { slot, dtype, data } of code) {
-    const shape = slotsOf(loops, plan).find((s) => s.kind === "const" && s.index === slot)!.shape;
+    const { shape } = sizedSlot(slotsOf(loops, plan).find((s) => s.kind === "const" && s.index === slot)!);
     own[slot] = constantOf({ name: `${f.name}.constant`, dtype, shape, data: data! }, constants);
   }
   const tables = builds.map((build) =>
-    slotsOf(build.loops, build.plan).map(({ kind, index, dtype, shape }): SlotEntry => ({ kind, index, dtype, shape })),
+    slotsOf(build.loops, build.plan).map((slot): SlotEntry => {
+      const { kind, index, dtype, shape } = sizedSlot(slot);
+      if (kind === "sym") throw new Error(`${f.name} has the symbolic size ${slot.name}: bundles need known sizes`);
+      return { kind, index, dtype, shape };
+    }),
   );
   const arena = Math.max(...builds.map((build) => staticDim(build.plan.arenaBytes)));
   const [slots, ...others] = tables.map((table) =>

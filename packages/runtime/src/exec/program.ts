@@ -2,7 +2,7 @@
  * Runs finished wasm programs: instantiates them over the heap, fills the call table, calls `run`. Imports nothing of
  * the compiler, so that a bundle can carry it.
  */
-import { bytesOf, type HostFunction, type Slot, type WasmProgram } from "@sinter/ir/program";
+import { bytesOf, dimValue, type HostFunction, type Slot, type WasmProgram } from "@sinter/ir/program";
 import { Arena } from "./arena.ts";
 import { type Block, Heap, type HeapOptions } from "./heap.ts";
 import { hostImports } from "./host.ts";
@@ -83,7 +83,7 @@ export interface Executable {
   readonly embedded: readonly { readonly slot: number; readonly address: number }[];
   /** Bytes it holds: code and embedded constants. */
   readonly bytes: number;
-  /** Runs with one pointer per slot; embedded constants and the arena are filled in. `host` answers the program's calls. */
+  /** Runs with one pointer (or symbolic size) per slot; embedded constants and the arena are filled in. `host` answers the program's calls. */
   execute(pointers: number[], host?: HostFunction): void;
   /** Gives back its constants. It must not run any more. */
   dispose(): void;
@@ -120,6 +120,7 @@ export function instantiate(machine: Machine, program: WasmProgram, clock?: Step
   const free = (): void => {
     for (const block of blocks.splice(0)) heap.release(block);
   };
+  const arenaBytes = sizeOfArena(program);
   const executable: Executable = {
     slots: program.slots,
     arenaSlot,
@@ -127,12 +128,26 @@ export function instantiate(machine: Machine, program: WasmProgram, clock?: Step
     bytes: program.bytes.length + constantBytes,
     execute(pointers, host) {
       for (let i = 0; i < embedded.length; i++) pointers[embedded[i]!.slot] = embedded[i]!.address;
-      machine.run(run, pointers, arenaSlot, program.arenaBytes, host);
+      machine.run(run, pointers, arenaSlot, arenaBytes(pointers), host);
     },
     dispose: free,
   };
   abandoned.register(executable, free);
   return executable;
+}
+
+/** Bytes that a call needs, by its table: where sizes are symbolic, found once for each row of equal ones. */
+function sizeOfArena({ slots, arenaBytes }: WasmProgram): (table: readonly number[]) => number {
+  if (typeof arenaBytes === "number") return () => arenaBytes;
+  const syms = slots.flatMap(({ kind, name }, slot) => (kind === "sym" ? [{ name: name!, slot, size: -1 }] : []));
+  let bytes = 0;
+  return (table) => {
+    if (syms.some(({ slot, size }) => table[slot] !== size)) {
+      for (const sym of syms) sym.size = table[sym.slot]!;
+      bytes = dimValue(arenaBytes, new Map(syms.map(({ name, size }) => [name, size])));
+    }
+    return bytes;
+  };
 }
 
 function runExport(

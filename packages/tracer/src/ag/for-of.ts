@@ -4,6 +4,7 @@
  */
 import type { Loc } from "@sinter/ir";
 import { Range } from "../control/range.ts";
+import { knownDim } from "../dims.ts";
 import { describe } from "../errors.ts";
 import { currentTrace, VariableCell } from "../frame.ts";
 import { add, cast, emit, reshape, scalar } from "../kit.ts";
@@ -86,7 +87,7 @@ function overRows(loop: Loop, items: Tensor): void {
     oneByOne(loop, rowsOf(items));
     return;
   }
-  const length = items.shape[0]!;
+  const length = knownDim(what, items.dims[0]!, `the number of rows of ${describe(items)}`);
   const from = startsUnset(state) ? 1 : 0;
   if (from > 0 && length > 0) {
     body(at(items, 0));
@@ -99,7 +100,7 @@ function overRows(loop: Loop, items: Tensor): void {
   }
   const rest = from === 0 ? items : at(items, [from, null]);
   const row: Extra = {
-    type: { dtype: items.dtype, shape: items.shape.slice(1), name: "row" },
+    type: { dtype: items.dtype, shape: items.dims.slice(1), name: "row" },
     weak: false,
     carried: false,
   };

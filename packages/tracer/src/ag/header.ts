@@ -2,14 +2,16 @@
  * The state of a loop at the start of each round: which values are the same in every round, and stay what they are in
  * JavaScript, and which are carried, with their type. Found by tracing the body and looking at what it left behind.
  */
+
 import type { Loc } from "@sinter/ir";
 import type { BlockType } from "../control/blocks.ts";
+import { sameDims, shapeText } from "../dims.ts";
 import type { TraceFrame } from "../frame.ts";
 import type { Ref } from "../lazy.ts";
 import { Tensor } from "../tensor.ts";
 import { isPlainObject } from "../trees.ts";
 import { U } from "./arm.ts";
-import { handle, isLeaf, joinTypes, type LeafType, leafIn, sameShape, typeOfLeaf, zerosIn } from "./leaf.ts";
+import { handle, isLeaf, joinTypes, type LeafType, leafIn, typeOfLeaf, zerosIn } from "./leaf.ts";
 import { listHint, noReturn, quoted, valueText } from "./merge.ts";
 import { StagingError } from "./staging-error.ts";
 
@@ -240,8 +242,8 @@ export class Joiner {
   }
 
   private typeMismatch(path: string, before: LeafType, after: LeafType): StagingError {
-    const same = sameShape(before.shape, after.shape);
-    const show = ({ dtype, shape }: LeafType): string => (same ? `dtype ${dtype}` : `shape [${shape.join(",")}]`);
+    const same = sameDims(before.shape, after.shape);
+    const show = ({ dtype, shape }: LeafType): string => (same ? `dtype ${dtype}` : `shape ${shapeText(shape)}`);
     const cure = !same
       ? "a loop variable keeps its shape: start with the final shape, or write into it with x.set(i, value)"
       : before.dtype === "bool" || after.dtype === "bool"

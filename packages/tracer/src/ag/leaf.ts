@@ -2,7 +2,8 @@
  * Numbers and booleans that became tensors, because staged control flow changes them: which handles these are, and what
  * type values have that meet. Their type is weak: it gives way to that of a tensor, and of i32 and f32 it is f32.
  */
-import { castValue, type DType, isFloat, promote } from "@sinter/ir";
+import { castValue, type Dim, type DType, isFloat, promote } from "@sinter/ir";
+import { sameDims } from "../dims.ts";
 import { inFrame, type TraceFrame, VariableCell } from "../frame.ts";
 import { cast, filled, readVariable, scalar } from "../kit.ts";
 import type { Ref, Traced } from "../lazy.ts";
@@ -14,7 +15,7 @@ export type Leaf = Tensor | VariableCell | number | boolean;
 
 export interface LeafType {
   readonly dtype: DType;
-  readonly shape: readonly number[];
+  readonly shape: readonly Dim[];
   /** It comes from numbers or booleans only. */
   readonly weak: boolean;
 }
@@ -40,16 +41,13 @@ export function numberType(value: number): DType {
 export function typeOfLeaf(value: Leaf): LeafType {
   if (typeof value === "number") return { dtype: numberType(value), shape: [], weak: true };
   if (typeof value === "boolean") return { dtype: "bool", shape: [], weak: true };
-  return { dtype: value.dtype, shape: value.shape, weak: value instanceof Tensor && isWeak(value) };
-}
-
-export function sameShape(a: readonly number[], b: readonly number[]): boolean {
-  return a.length === b.length && a.every((size, i) => size === b[i]);
+  const shape = value instanceof Tensor ? value.dims : value.shape;
+  return { dtype: value.dtype, shape, weak: value instanceof Tensor && isWeak(value) };
 }
 
 /** The type that holds both; undefined where there is none. */
 export function joinTypes(a: LeafType, b: LeafType): LeafType | undefined {
-  if (!sameShape(a.shape, b.shape)) return undefined;
+  if (!sameDims(a.shape, b.shape)) return undefined;
   const weak = a.weak && b.weak;
   if (a.dtype === b.dtype) return a.weak === weak ? a : b;
   if (a.dtype === "bool" || b.dtype === "bool" || !(a.weak || b.weak)) return undefined;

@@ -2,8 +2,10 @@
  * What a variable is after two arms: equal JavaScript values stay, tensors, numbers and booleans become results of the
  * operation, arrays and plain objects go element by element, and everything else is an error that names both sides.
  */
+
 import { isFloat, type Loc } from "@sinter/ir";
 import type { Block } from "../control/blocks.ts";
+import { sameDims, shapeText } from "../dims.ts";
 import { describe, describeValue } from "../errors.ts";
 import { currentTrace, VariableCell } from "../frame.ts";
 import { emit } from "../kit.ts";
@@ -11,7 +13,7 @@ import type { Ref, Traced } from "../lazy.ts";
 import { Tensor } from "../tensor.ts";
 import { isPlainObject } from "../trees.ts";
 import { U } from "./arm.ts";
-import { handle, isLeaf, joinTypes, type Leaf, type LeafType, leafIn, sameShape, typeOfLeaf, zerosIn } from "./leaf.ts";
+import { handle, isLeaf, joinTypes, type Leaf, type LeafType, leafIn, typeOfLeaf, zerosIn } from "./leaf.ts";
 import { StagingError } from "./staging-error.ts";
 
 /** Names what is merged, for messages. */
@@ -126,8 +128,8 @@ export class Merger {
 
   private typeMismatch(name: string, x: LeafType, y: LeafType): StagingError {
     const { construct, names, loc } = this.sides;
-    const by = sameShape(x.shape, y.shape) ? "dtype" : "shape";
-    const show = (type: LeafType): string => (by === "dtype" ? type.dtype : `[${type.shape.join(",")}]`);
+    const by = sameDims(x.shape, y.shape) ? "dtype" : "shape";
+    const show = (type: LeafType): string => (by === "dtype" ? type.dtype : shapeText(type.shape));
     const cure =
       by === "shape"
         ? "both must have one shape: reshape or broadcast one of them, or pad them to one size"

@@ -1,5 +1,7 @@
 /** What a condition is: a plain truth, as JavaScript has it, or a value that exists only when the program runs. */
+
 import type { Loc } from "@sinter/ir";
+import { shapeText } from "../dims.ts";
 import { describe } from "../errors.ts";
 import { currentTrace, VariableCell } from "../frame.ts";
 import { cast, emit, like, readVariable } from "../kit.ts";
@@ -49,7 +51,7 @@ function checkCondition(loc: Loc, what: string, ref: Ref): void {
   if (ref.dtype === "bool")
     throw new StagingError(`${what} is ${describe(ref)}; it must be one boolean: use .any() or .all()`, loc);
   throw new StagingError(
-    `${what} has dtype ${ref.dtype}${ref.shape.length === 0 ? "" : ` and shape [${ref.shape.join(",")}]`}; ` +
+    `${what} has dtype ${ref.dtype}${ref.shape.length === 0 ? "" : ` and shape ${shapeText(ref.shape)}`}; ` +
       `a staged condition must be a boolean scalar (use ${ref.shape.length === 0 ? ".ne(0) / .gt(0)" : ".gt(0).any() or .all()"}); ` +
       "for a presence check write '!== undefined'",
     loc,

@@ -3,7 +3,7 @@
  * its own; what it reads of enclosing frames becomes captures when the operation is emitted, and the variables it writes
  * become carries or further results. Holds no public function.
  */
-import type { DType } from "@sinter/ir";
+import type { Dim, DType } from "@sinter/ir";
 import { mayNotEnd } from "@sinter/passes";
 import { theMachine } from "@sinter/runtime";
 import { force } from "../eager.ts";
@@ -29,7 +29,7 @@ export { inlineBlock } from "./assemble.ts";
 
 export interface BlockType {
   readonly dtype: DType;
-  readonly shape: readonly number[];
+  readonly shape: readonly Dim[];
   readonly name: string;
 }
 

@@ -1,6 +1,8 @@
 /** Choosing between computations: `cond` and `switchCase`. */
+
 import type { DType } from "@sinter/ir";
 import { theMachine } from "@sinter/runtime";
+import { sameDims } from "../dims.ts";
 import { force } from "../eager.ts";
 import { type AnyFunction, DTypeError, describe, describeValue, ShapeError, SinterError, userLine } from "../errors.ts";
 import { currentTrace, finishedTrace, inFrame, VariableCell } from "../frame.ts";
@@ -160,7 +162,7 @@ function commonDType(caller: string, arms: readonly TracedArm[], i: number): DTy
     const other = leafType(leaf);
     const differ = (what: string): string =>
       `${caller}: the branches return different ${what}: ${arms[0]!.result.paths[i]} is ${leafText(lead.leaf)} in ${lead.name}, ${leafText(leaf)} in ${name}`;
-    if (other.shape.join() !== type.shape.join()) throw new ShapeError(differ("shapes"));
+    if (!sameDims(other.shape, type.shape)) throw new ShapeError(differ("shapes"));
     if (typeof lead.leaf === "number") dtype = weakJoin(dtype, other.dtype)!;
     else if (typeof leaf === "number" && !fits(leaf, dtype)) throw new DTypeError(differ("dtypes"));
     else if (typeof leaf !== "number" && leaf.dtype !== dtype)

@@ -1,5 +1,7 @@
 /** Loops that carry a tree of tensors: `whileLoop` and `fori`. */
+
 import type { DType } from "@sinter/ir";
+import { sameDims } from "../dims.ts";
 import {
   type AnyFunction,
   checkOptions,
@@ -200,7 +202,7 @@ function widen(caller: string, start: Leaves, after: Leaves, dtypes: DType[]): b
     const now = leafType(leaf);
     const text = (): string =>
       `${start.paths[i]} is ${typeof before === "number" ? `${leafText(before)} (${dtype}[])` : describe({ dtype, shape })} before the first round, ${leafText(leaf)} after it`;
-    if (now.shape.join() !== shape.join())
+    if (!sameDims(now.shape, shape))
       throw new ShapeError(
         `${caller}: the carry changes its shape: ${text()}${shape.length === 0 ? "; begin with a tensor of that shape" : ""}`,
       );

@@ -1,5 +1,6 @@
 /** `scan`: a loop over the first axis of a tree of tensors that carries a tree and stacks what each step gives. */
 
+import { knownDim } from "../dims.ts";
 import { isEagerMode } from "../eager-mode.ts";
 import { checkOptions, describe, describeValue, ShapeError, SinterError } from "../errors.ts";
 import { currentFrame, currentTrace } from "../frame.ts";
@@ -117,11 +118,12 @@ function lengthOf(xs: Leaves, given: number | undefined): number {
       throw new ShapeError(
         `scan: ${path} is ${typeof leaf === "number" ? `the number ${leaf}` : describe(leaf)}, which has no first axis to step along; what is the same in each step need not be in xs`,
       );
-    if (length !== undefined && shape[0] !== length)
+    const steps = knownDim("scan", shape[0]!, `the first axis of ${path}`);
+    if (length !== undefined && steps !== length)
       throw new ShapeError(
         `scan: ${of === "length" ? `length is ${length}` : `${of} has ${length} steps`}, but ${path} is ${describe(leaf as Ref)}: its first axis must be equally long`,
       );
-    [length, of] = [shape[0]!, path];
+    [length, of] = [steps, path];
   });
   if (length === undefined)
     throw new SinterError(

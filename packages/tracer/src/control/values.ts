@@ -2,7 +2,7 @@
  * What goes into control flow and comes out of it: trees (arrays, plain objects) whose leaves are tensors, variables,
  * numbers and booleans. Numbers are weakly typed: they give way to the tensor they meet. Emits casts, no control flow.
  */
-import { type DType, isFloat, promote } from "@sinter/ir";
+import { type Dim, type DType, isFloat, promote } from "@sinter/ir";
 import { type AnyFunction, DTypeError, describe, describeValue, ShapeError, SinterError, site } from "../errors.ts";
 import { currentFrame, VariableCell } from "../frame.ts";
 import { cast, reshape, toRef } from "../kit.ts";
@@ -95,7 +95,7 @@ export function leafRef(leaf: Leaf): Ref {
   return typeof leaf === "number" ? currentFrame().number(weakDType(leaf), leaf) : leaf;
 }
 
-export function leafType(leaf: Leaf): { readonly dtype: DType; readonly shape: readonly number[] } {
+export function leafType(leaf: Leaf): { readonly dtype: DType; readonly shape: readonly Dim[] } {
   return typeof leaf === "number" ? { dtype: weakDType(leaf), shape: [] } : leaf;
 }
 

@@ -1,5 +1,5 @@
 /** Programs on the inputs of a call that has been made already, or on host tensors: what errors are found out with. */
-import { bytesOf, type Graph, type HostFunction, type HostTensor } from "@sinter/ir";
+import { bytesOf, type Graph, type HostFunction, type HostTensor, sizedSlot } from "@sinter/ir";
 import { Buffer, type CompileOptions, compileGraph, type Slot, slotsOf, theMachine } from "@sinter/runtime";
 
 /** Where the inputs and outputs of a program are. */
@@ -17,7 +17,8 @@ export function resultsOf(
   const consts = graph.params.filter((param) => param.kind === "const").length;
   const held: Buffer[] = [];
   try {
-    const pointers = executable.slots.map(({ kind, index, bytes }) => {
+    const pointers = executable.slots.map((slot) => {
+      const { kind, index, bytes } = sizedSlot(slot);
       if (kind === "arena" || (kind === "const" && index >= consts)) return 0;
       if (kind === "arg" || kind === "const" || kind === "state") return address(kind, index);
       const buffer = new Buffer(heap, bytes);
@@ -26,7 +27,8 @@ export function resultsOf(
     });
     executable.execute(pointers, host);
     const results: HostTensor[] = [];
-    executable.slots.forEach(({ kind, index, dtype, shape, bytes }, i) => {
+    executable.slots.forEach((slot, i) => {
+      const { kind, index, dtype, shape, bytes } = sizedSlot(slot);
       if (kind === "result")
         results[index] = { dtype, shape, data: heap.copy(dtype, pointers[i]!, bytes / bytesOf(dtype)) };
     });
@@ -62,7 +64,8 @@ export function valuesOf(graph: Graph, which: "inputs" | "outputs", address: Slo
   const { heap } = theMachine();
   const { slots, values } = slotsOf(graph);
   const found: HostTensor[] = [];
-  slots.forEach(({ kind, index, dtype, shape, bytes }, i) => {
+  slots.forEach((slot, i) => {
+    const { kind, index, dtype, shape, bytes } = sizedSlot(slot);
     if ((kind === "result" || kind === "stateOut") !== (which === "outputs")) return;
     found[values[i]!] = { dtype, shape, data: heap.copy(dtype, address(kind, index), bytes / bytesOf(dtype)) };
   });

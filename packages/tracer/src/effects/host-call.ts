@@ -1,6 +1,8 @@
 /** `hostCall`: a function of ordinary JavaScript that a program calls when it runs. */
+
 import type { HostType, HostValue, Loc } from "@sinter/ir";
 import { theMachine } from "@sinter/runtime";
+import { knownDims } from "../dims.ts";
 import { DTypeError, describe, describeValue, locText, ShapeError, SinterError, site, userLoc } from "../errors.ts";
 import { currentTrace, inFrame, VariableCell } from "../frame.ts";
 import { hostData, run, toRef } from "../kit.ts";
@@ -85,7 +87,7 @@ function specTree(spec: unknown): UserCall["spec"] {
   eachTensor(tree, ({ index, dtype, shape }) => {
     if (!(leaves[index] instanceof Spec))
       throw new SinterError("hostCall: spec must say what is returned, spec([2, 3]), not be a tensor");
-    types[index] = { dtype, shape };
+    types[index] = { dtype, shape: knownDims("hostCall: spec", shape) };
   });
   if (tree.kind === "static" && tree.value !== null)
     throw new SinterError(

@@ -1,5 +1,5 @@
 /** Array functions that make tensors from nothing or from host data. */
-import { castValue, type DType } from "@sinter/ir";
+import { castValue, type Dim, type DType } from "@sinter/ir";
 import { checkOptions, describe, describeValue, ShapeError } from "../errors.ts";
 import { currentFrame, VariableCell } from "../frame.ts";
 import {
@@ -49,17 +49,17 @@ export function tensor(
 }
 
 /** `value` everywhere. dtype: that given, else bool for a boolean and f32 for a number. */
-export function full(shape: number | readonly number[], value: number | boolean | Tensor, dtype?: DType): Tensor {
+export function full(shape: Dim | readonly Dim[], value: number | boolean | Tensor, dtype?: DType): Tensor {
   return make("full", full, () => fill("full", shape, value, dtype));
 }
 
 /** 0 everywhere. */
-export function zeros(shape: number | readonly number[], dtype: DType = "f32"): Tensor {
+export function zeros(shape: Dim | readonly Dim[], dtype: DType = "f32"): Tensor {
   return make("zeros", zeros, () => fill("zeros", shape, 0, dtype));
 }
 
 /** 1 everywhere. */
-export function ones(shape: number | readonly number[], dtype: DType = "f32"): Tensor {
+export function ones(shape: Dim | readonly Dim[], dtype: DType = "f32"): Tensor {
   return make("ones", ones, () => fill("ones", shape, 1, dtype));
 }
 
@@ -79,7 +79,7 @@ export function onesLike(x: TensorLike, dtype?: DType): Tensor {
   });
 }
 
-function fill(caller: string, shape: number | readonly number[], value: number | boolean | Tensor, dtype?: DType) {
+function fill(caller: string, shape: Dim | readonly Dim[], value: number | boolean | Tensor, dtype?: DType) {
   const sizes = checkShape(caller, shape);
   if (value instanceof Tensor) {
     const ref = value.ref(caller);

@@ -1,5 +1,6 @@
 /** Array functions that pick or replace elements by position. Positions out of range clamp to the nearest element. */
-import type { DType } from "@sinter/ir";
+import type { Dim, DType } from "@sinter/ir";
+import { dimText, knownDim, subDims } from "../dims.ts";
 import { describeValue, ShapeError } from "../errors.ts";
 import {
   add,
@@ -76,7 +77,7 @@ export function takeAlongAxis(x: TensorLike, indices: TensorLike, axis = -1): Te
 interface Picked {
   readonly axis: number;
   readonly from: number;
-  readonly to: number;
+  readonly to: Dim;
   readonly step: number;
   readonly drop: boolean;
   readonly tensor: Ref | undefined;
@@ -92,8 +93,11 @@ function resolve(caller: string, ref: Ref, indices: readonly Index[]): Picked[] 
     const whole = { axis, from: 0, to: size, step: 1, drop: false, tensor: undefined };
     if (index === null) return whole;
     if (typeof index === "number") {
-      const from = index < 0 ? index + size : index;
-      if (!Number.isInteger(from) || from < 0 || from >= size)
+      if (typeof size !== "number" && index >= 0 && index < size.lo)
+        return { ...whole, from: index, to: index + 1, drop: true };
+      const known = knownDim(caller, size, `axis ${axis} of ${describe(ref)}, indexed by ${index},`);
+      const from = index < 0 ? index + known : index;
+      if (!Number.isInteger(from) || from < 0 || from >= known)
         throw new ShapeError(`${caller}: index ${index} is out of range for axis ${axis} of ${describe(ref)}`);
       return { ...whole, from, to: from + 1, drop: true };
     }
@@ -105,14 +109,16 @@ function resolve(caller: string, ref: Ref, indices: readonly Index[]): Picked[] 
     const [start, stop, step = 1] = index as Range;
     if (!Number.isInteger(step) || step < 1)
       throw new ShapeError(`${caller}: step of axis ${axis} must be 1 or more, not ${step}`);
+    if (typeof size !== "number" && start === null && stop === null && step === 1) return whole;
+    const known = knownDim(caller, size, `axis ${axis} of ${describe(ref)}, indexed by a range,`);
     const place = (value: number | null, otherwise: number): number => {
       if (value === null) return otherwise;
       if (!Number.isInteger(value))
         throw new ShapeError(`${caller}: range of axis ${axis} must be whole numbers, not ${describeValue(value)}`);
-      return Math.min(size, Math.max(0, value < 0 ? value + size : value));
+      return Math.min(known, Math.max(0, value < 0 ? value + known : value));
     };
     const from = place(start, 0);
-    return { ...whole, from, to: Math.max(from, place(stop, size)), step };
+    return { ...whole, from, to: Math.max(from, place(stop, known)), step };
   });
 }
 
@@ -162,8 +168,8 @@ export function at(x: TensorLike, ...indices: readonly Index[]): Tensor {
   });
 }
 
-function count(pick: Picked): number {
-  return Math.ceil((pick.to - pick.from) / pick.step);
+function count({ from, to, step }: Picked): Dim {
+  return typeof to === "number" ? Math.ceil((to - from) / step) : subDims(to, from);
 }
 
 function cut(ref: Ref, picks: readonly Picked[]): Ref {
@@ -189,13 +195,13 @@ function update(
   const fresh = typeof given === "number" ? promoteArgs([ref, given])[1]! : given;
   const part = cast(fresh, ref.dtype);
   const picks = resolve(caller, ref, isList(index) ? index : [index]);
-  const fit = (shape: readonly number[]): Ref => {
+  const fit = (shape: readonly Dim[]): Ref => {
     const kept =
       part.shape.length > shape.length ||
       part.shape.some((d, i) => d !== 1 && d !== shape[shape.length - part.shape.length + i]);
     if (kept)
       throw new ShapeError(
-        `${caller}: value is ${describe(part)}, the part of x it replaces has shape [${shape.join(",")}]`,
+        `${caller}: value is ${describe(part)}, the part of x it replaces has shape [${shape.map(dimText).join(",")}]`,
       );
     return stretch(part, shape);
   };

@@ -1,5 +1,6 @@
 /** Contractions. All of them become `dot`, with transposes that cost nothing. */
-
+import type { Dim } from "@sinter/ir";
+import { dimText } from "../dims.ts";
 import { describeValue, ShapeError } from "../errors.ts";
 import {
   axisOf,
@@ -20,7 +21,7 @@ import {
   toRef,
   transpose,
 } from "../kit.ts";
-import type { Ref } from "../lazy.ts";
+import { type Ref, sizeOf } from "../lazy.ts";
 import type { Tensor, TensorLike } from "../tensor.ts";
 
 function operands(caller: string, a: TensorLike, b: TensorLike): [Ref, Ref] {
@@ -53,7 +54,7 @@ export function matmul(a: TensorLike, b: TensorLike): Tensor {
     if (inner !== outer) {
       const hint = y.shape.length === 2 && y.shape[1] === inner ? "; did you mean b.transpose()?" : "";
       throw new ShapeError(
-        `matmul: a is ${describe(x)}, b is ${describe(y)}: inner sizes ${inner} and ${outer} differ${hint}`,
+        `matmul: a is ${describe(x)}, b is ${describe(y)}: inner sizes ${dimText(inner)} and ${dimText(outer)} differ${hint}`,
       );
     }
     const last = x.shape.length - 1;
@@ -81,7 +82,7 @@ export function dot(a: TensorLike, b: TensorLike): Tensor {
     const at = Math.max(0, y.shape.length - 2);
     if (x.shape.at(-1) !== y.shape[at])
       throw new ShapeError(
-        `dot: a is ${describe(x)}, b is ${describe(y)}: sizes ${x.shape.at(-1)} and ${y.shape[at]} differ`,
+        `dot: a is ${describe(x)}, b is ${describe(y)}: sizes ${dimText(x.shape.at(-1)!)} and ${dimText(y.shape[at]!)} differ`,
       );
     return contract(x, y, [[], []], [[x.shape.length - 1], [at]]);
   });
@@ -91,8 +92,7 @@ export function dot(a: TensorLike, b: TensorLike): Tensor {
 export function outer(a: TensorLike, b: TensorLike): Tensor {
   return make("outer", outer, () => {
     const [x, y] = operands("outer", a, b);
-    const size = (r: Ref): number => r.shape.reduce((n, d) => n * d, 1);
-    const shape = [size(x), size(y)];
+    const shape = [sizeOf(x.shape), sizeOf(y.shape)];
     const rows = emit("broadcast", [reshape(x, [shape[0]!])], { shape, dims: [0] });
     const columns = emit("broadcast", [reshape(y, [shape[1]!])], { shape, dims: [1] });
     return times(rows, columns);
@@ -135,16 +135,16 @@ export function einsum(spec: string, ...tensors: readonly TensorLike[]): Tensor 
       r.dtype === "bool" ? cast(r, "i32") : r,
     );
     const { inputs, output } = parseSpec(spec, refs);
-    const sizes = new Map<string, number>();
+    const sizes = new Map<string, Dim>();
     refs.forEach((ref, i) => {
       inputs[i]!.forEach((label, axis) => {
         const size = ref.shape[axis]!;
         const known = sizes.get(label) ?? 1;
         if (known !== 1 && size !== 1 && known !== size)
           throw new ShapeError(
-            `einsum "${spec}": label ${label} is ${known} in one operand and ${size} in operand ${i}, ${describe(ref)}`,
+            `einsum "${spec}": label ${label} is ${dimText(known)} in one operand and ${dimText(size)} in operand ${i}, ${describe(ref)}`,
           );
-        sizes.set(label, Math.max(known, size));
+        sizes.set(label, known === 1 ? size : known);
       });
     });
     let terms = refs.map((ref, i): Term => {

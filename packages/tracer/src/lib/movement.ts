@@ -1,5 +1,6 @@
 /** Array functions that rearrange elements without computing any. */
-import { isFloat } from "@sinter/ir";
+import { type Dim, isFloat } from "@sinter/ir";
+import { addDims, dimText, divDims, knownDim, knownDims, mulDims, subDims } from "../dims.ts";
 import { describeValue, ShapeError } from "../errors.ts";
 import {
   axesOf,
@@ -30,20 +31,20 @@ import { type Ref, sizeOf } from "../lazy.ts";
 import type { Tensor, TensorLike } from "../tensor.ts";
 
 /** The same elements in another shape; one size may be -1, which is worked out. */
-export function reshape(x: TensorLike, shape: number | readonly number[]): Tensor {
+export function reshape(x: TensorLike, shape: Dim | readonly Dim[]): Tensor {
   return make("reshape", reshape, () => {
     const ref = toRef("reshape", "x", x);
     const sizes = checkShape("reshape", shape, "shape", true);
     const open = sizes.indexOf(-1);
     const fits = (): never => {
       throw new ShapeError(
-        `reshape: ${describe(ref)} has ${sizeOf(ref.shape)} elements, which do not fit shape [${sizes.join(",")}]`,
+        `reshape: ${describe(ref)} has ${dimText(sizeOf(ref.shape))} elements, which do not fit shape [${sizes.map(dimText).join(",")}]`,
       );
     };
     if (open >= 0) {
       const known = sizeOf(sizes.filter((_, i) => i !== open));
-      if (sizes.indexOf(-1, open + 1) >= 0 || known === 0 || sizeOf(ref.shape) % known !== 0) fits();
-      sizes[open] = sizeOf(ref.shape) / known;
+      const rest = sizes.indexOf(-1, open + 1) >= 0 ? undefined : divDims(sizeOf(ref.shape), known);
+      sizes[open] = rest ?? fits();
     }
     if (sizeOf(sizes) !== sizeOf(ref.shape)) fits();
     return toShape(ref, sizes);
@@ -68,7 +69,7 @@ export function squeeze(x: TensorLike, axis?: number | readonly number[]): Tenso
         : axesOf("squeeze", axis, ref.shape.length);
     for (const a of axes)
       if (ref.shape[a] !== 1)
-        throw new ShapeError(`squeeze: axis ${a} of ${describe(ref)} has size ${ref.shape[a]}, not 1`);
+        throw new ShapeError(`squeeze: axis ${a} of ${describe(ref)} has size ${dimText(ref.shape[a]!)}, not 1`);
     return toShape(
       ref,
       ref.shape.filter((_, i) => !axes.includes(i)),
@@ -124,13 +125,15 @@ export function swapAxes(x: TensorLike, a: number, b: number): Tensor {
 }
 
 /** Stretched to a shape by NumPy's rule. */
-export function broadcastTo(x: TensorLike, shape: number | readonly number[]): Tensor {
+export function broadcastTo(x: TensorLike, shape: Dim | readonly Dim[]): Tensor {
   return make("broadcastTo", broadcastTo, () => {
     const ref = toRef("broadcastTo", "x", x);
     const sizes = checkShape("broadcastTo", shape);
     const common = broadcastShapes(ref.shape, sizes);
     if (common === undefined || common.length !== sizes.length || common.some((d, i) => d !== sizes[i]))
-      throw new ShapeError(`broadcastTo: ${describe(ref)} does not broadcast to shape [${sizes.join(",")}]`);
+      throw new ShapeError(
+        `broadcastTo: ${describe(ref)} does not broadcast to shape [${sizes.map(dimText).join(",")}]`,
+      );
     return stretch(ref, sizes);
   });
 }
@@ -178,7 +181,7 @@ export function split(x: TensorLike, parts: number | readonly number[], axis = 0
   return makeAll("split", split, () => {
     const ref = toRef("split", "x", x);
     const at = axisOf("split", axis, ref.shape.length);
-    const size = ref.shape[at]!;
+    const size = knownDim("split", ref.shape[at]!, `axis ${at} of ${describe(ref)}`);
     let sizes: readonly number[];
     if (typeof parts === "number") {
       if (!Number.isInteger(parts) || parts < 1 || size % parts !== 0)
@@ -201,7 +204,7 @@ export function split(x: TensorLike, parts: number | readonly number[], axis = 0
 }
 
 /** from..to (exclusive) of one axis. */
-function sliceAxis(ref: Ref, axis: number, from: number, to: number, step = 1): Ref {
+function sliceAxis(ref: Ref, axis: number, from: Dim, to: Dim, step = 1): Ref {
   if (from === 0 && to === ref.shape[axis] && step === 1) return ref;
   const start = ref.shape.map((_, i) => (i === axis ? from : 0));
   const limit = ref.shape.map((d, i) => (i === axis ? to : d));
@@ -222,14 +225,19 @@ export function slice(x: TensorLike, begin: number | readonly number[], size?: n
       throw new ShapeError(`slice: begin and size have more entries than ${describe(ref)} has axes`);
     const start = shape.map((d, i) => {
       const from = starts[i] ?? 0;
-      return from < 0 ? from + d : from;
+      return from < 0 ? addDims(d, from) : from;
     });
     const limit = shape.map((d, i) => {
       const count = sizes[i] ?? -1;
-      return count === -1 ? d : start[i]! + count;
+      return count === -1 ? d : addDims(start[i]!, count);
     });
     shape.forEach((d, i) => {
       const [from, to] = [start[i]!, limit[i]!];
+      if (from === 0 && to === d) return;
+      if (typeof d !== "number" || typeof from !== "number" || typeof to !== "number") {
+        checkWithin("slice", ref, i, from, to);
+        return;
+      }
       if (!Number.isInteger(from) || !Number.isInteger(to) || from < 0 || to < from || to > d)
         throw new ShapeError(
           `slice: axis ${i} of ${describe(ref)} has no elements ${from} to ${to} (begin ${starts[i] ?? 0}, size ${sizes[i] ?? -1})`,
@@ -239,13 +247,23 @@ export function slice(x: TensorLike, begin: number | readonly number[], size?: n
   });
 }
 
+/** Throws unless 0 <= from <= to <= size for every value of the symbolic sizes. */
+function checkWithin(caller: string, ref: Ref, axis: number, from: Dim, to: Dim): void {
+  const size = ref.shape[axis]!;
+  const least = (dim: Dim): number => (typeof dim === "number" ? dim : dim.lo);
+  if (least(from) >= 0 && least(subDims(to, from)) >= 0 && least(subDims(size, to)) >= 0) return;
+  throw new ShapeError(
+    `${caller}: nothing says that axis ${axis} of ${describe(ref)} has elements ${dimText(from)} to ${dimText(to)}`,
+  );
+}
+
 /** The whole tensor repeated `reps` times along each axis. */
 export function tile(x: TensorLike, reps: number | readonly number[]): Tensor {
   return make("tile", tile, () => {
     const ref = toRef("tile", "x", x);
     const given = checkShape("tile", reps, "reps");
     const rank = Math.max(given.length, ref.shape.length);
-    const shape = [...new Array<number>(rank - ref.shape.length).fill(1), ...ref.shape];
+    const shape = [...new Array<Dim>(rank - ref.shape.length).fill(1), ...ref.shape];
     const times = [...new Array<number>(rank - given.length).fill(1), ...given];
     const spread = emit("broadcast", [toShape(ref, shape)], {
       shape: shape.flatMap((d, i) => [times[i]!, d]),
@@ -253,7 +271,7 @@ export function tile(x: TensorLike, reps: number | readonly number[]): Tensor {
     });
     return toShape(
       spread,
-      shape.map((d, i) => d * times[i]!),
+      shape.map((d, i) => mulDims(d, times[i]!)),
     );
   });
 }
@@ -272,7 +290,7 @@ export function repeat(x: TensorLike, count: number, axis?: number): Tensor {
     });
     return toShape(
       spread,
-      shape.map((d, i) => (i === at ? d * times : d)),
+      shape.map((d, i) => (i === at ? mulDims(d, times) : d)),
     );
   });
 }
@@ -293,7 +311,7 @@ export function roll(x: TensorLike, shift: number, axis?: number): Tensor {
     checkInteger("roll", "shift", shift);
     const ref = axis === undefined ? toShape(whole, [sizeOf(whole.shape)]) : whole;
     const at = axis === undefined ? 0 : axisOf("roll", axis, ref.shape.length);
-    const size = ref.shape[at]!;
+    const size = knownDim("roll", ref.shape[at]!, `axis ${at} of ${describe(ref)}`);
     const by = size === 0 ? 0 : ((shift % size) + size) % size;
     if (by === 0) return whole;
     const parts = [sliceAxis(ref, at, size - by, size), sliceAxis(ref, at, 0, size - by)];
@@ -356,7 +374,7 @@ export function diag(x: TensorLike, k = 0): Tensor {
   return make("diag", diag, () => {
     const ref = toRef("diag", "x", x);
     checkInteger("diag", "k", k);
-    const { shape } = ref;
+    const shape = knownDims("diag", ref.shape);
     if (shape.length === 1) {
       const size = shape[0]! + Math.abs(k);
       const lo = Math.max(0, -k);

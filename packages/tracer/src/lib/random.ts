@@ -2,7 +2,7 @@
  * Random numbers from keys: threefry2x32 by counter, bit for bit what JAX makes (partitionable, its default), the same on
  * every backend. A key is u32[2] and is used once: split it for more.
  */
-import { type DType, isFloat } from "@sinter/ir";
+import { type Dim, type DType, isFloat } from "@sinter/ir";
 import { DTypeError, describeValue, ShapeError, SinterError } from "../errors.ts";
 import {
   add,
@@ -70,11 +70,11 @@ export function foldIn(from: TensorLike, data: TensorLike): Tensor {
 }
 
 /** Uniform 32-bit words, u32. */
-export function bits(from: TensorLike, shape: number | readonly number[] = []): Tensor {
+export function bits(from: TensorLike, shape: Dim | readonly Dim[] = []): Tensor {
   return make("random.bits", bits, () => bitsOf(keyRef("random.bits", from), checkShape("random.bits", shape)));
 }
 
-function bitsOf(from: Ref, shape: readonly number[]): Ref {
+function bitsOf(from: Ref, shape: readonly Dim[]): Ref {
   return emit("randomBits", [from], { shape });
 }
 
@@ -85,17 +85,17 @@ function floatType(caller: string, dtype: unknown): DType {
 }
 
 /** Uniform in [0, 1) with 23 bits: the mantissa is filled, so that all values are equally spaced. */
-function unit(from: Ref, shape: readonly number[], dtype: DType): Ref {
+function unit(from: Ref, shape: readonly Dim[], dtype: DType): Ref {
   const mantissa = emit("or", [emit("shr", [bitsOf(from, shape), scalar("u32", 9)]), scalar("u32", 0x3f800000)]);
   return cast(sub(emit("bitcast", [mantissa], { dtype: "f32" }), scalar("f32", 1)), dtype);
 }
 
-function uniformOf(from: Ref, shape: readonly number[], low: Ref, high: Ref): Ref {
+function uniformOf(from: Ref, shape: readonly Dim[], low: Ref, high: Ref): Ref {
   const spread = mul(unit(from, shape, low.dtype), sub(high, low));
   return emit("max", [add(spread, low), low]);
 }
 
-function limit(caller: string, name: string, value: TensorLike, dtype: DType, shape: readonly number[]): Ref {
+function limit(caller: string, name: string, value: TensorLike, dtype: DType, shape: readonly Dim[]): Ref {
   const arg = toArg(caller, name, value);
   const ref = typeof arg === "number" ? promoteArgs([like({ dtype } as Ref, 0), arg])[1]! : cast(arg, dtype);
   return ref.shape.length === 0 ? ref : stretch(ref, shape);
@@ -104,7 +104,7 @@ function limit(caller: string, name: string, value: TensorLike, dtype: DType, sh
 /** Uniform in [low, high). Floats only; low and high may be tensors that broadcast to the shape. */
 export function uniform(
   from: TensorLike,
-  shape: number | readonly number[] = [],
+  shape: Dim | readonly Dim[] = [],
   low: TensorLike = 0,
   high: TensorLike = 1,
   dtype: DType = "f32",
@@ -122,7 +122,7 @@ export function uniform(
 }
 
 /** Normal with mean 0 and standard deviation 1. */
-export function normal(from: TensorLike, shape: number | readonly number[] = [], dtype: DType = "f32"): Tensor {
+export function normal(from: TensorLike, shape: Dim | readonly Dim[] = [], dtype: DType = "f32"): Tensor {
   return make("random.normal", normal, () => {
     const [sizes, type] = [checkShape("random.normal", shape), floatType("random.normal", dtype)];
     const u = uniformOf(keyRef("random.normal", from), sizes, scalar("f32", -0.99999994), scalar("f32", 1));
@@ -135,7 +135,7 @@ export function truncatedNormal(
   from: TensorLike,
   low: number,
   high: number,
-  shape: number | readonly number[] = [],
+  shape: Dim | readonly Dim[] = [],
   dtype: DType = "f32",
 ): Tensor {
   return make("random.truncatedNormal", truncatedNormal, () => {
@@ -150,7 +150,7 @@ export function truncatedNormal(
 }
 
 /** true with probability p (0.5), which may be a tensor; the shape is p's unless given. */
-export function bernoulli(from: TensorLike, p: TensorLike = 0.5, shape?: number | readonly number[]): Tensor {
+export function bernoulli(from: TensorLike, p: TensorLike = 0.5, shape?: Dim | readonly Dim[]): Tensor {
   return make("random.bernoulli", bernoulli, () => {
     const name = "random.bernoulli";
     const chance = cast(toFloat(toRef(name, "p", p)), "f32");
@@ -161,13 +161,13 @@ export function bernoulli(from: TensorLike, p: TensorLike = 0.5, shape?: number 
 }
 
 /** Standard Gumbel noise: -log(-log(u)). */
-export function gumbel(from: TensorLike, shape: number | readonly number[] = []): Tensor {
+export function gumbel(from: TensorLike, shape: Dim | readonly Dim[] = []): Tensor {
   return make("random.gumbel", gumbel, () =>
     gumbelOf(keyRef("random.gumbel", from), checkShape("random.gumbel", shape)),
   );
 }
 
-function gumbelOf(from: Ref, shape: readonly number[]): Ref {
+function gumbelOf(from: Ref, shape: readonly Dim[]): Ref {
   const smallest = scalar("f32", 1.1754943508222875e-38);
   const inner = emit("neg", [emit("log", [uniformOf(from, shape, smallest, scalar("f32", 1))])]);
   return emit("neg", [emit("log", [inner])]);
@@ -185,7 +185,7 @@ export function categorical(from: TensorLike, logits: TensorLike, axis = -1): Te
 }
 
 /** Whole numbers in [low, high), i32. Slightly uneven where high - low is not a power of two, by less than 2^-16. */
-export function integers(from: TensorLike, low: number, high: number, shape: number | readonly number[] = []): Tensor {
+export function integers(from: TensorLike, low: number, high: number, shape: Dim | readonly Dim[] = []): Tensor {
   return make("random.integers", integers, () => {
     const name = "random.integers";
     const sizes = checkShape(name, shape);

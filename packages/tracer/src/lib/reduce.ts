@@ -1,5 +1,6 @@
 /** Array functions that fold axes, and those made of such folds. */
-
+import type { Dim } from "@sinter/ir";
+import { subDims } from "../dims.ts";
 import { ShapeError } from "../errors.ts";
 import {
   add,
@@ -15,6 +16,7 @@ import {
   mul,
   reshape,
   select,
+  sizeRef,
   stretch,
   sub,
   toFloat,
@@ -32,7 +34,7 @@ function fold(op: string, ref: Ref, axes: readonly number[], keep: boolean): Ref
   return keep ? reshape(out, keptShape(ref, axes)) : out;
 }
 
-function keptShape(ref: Ref, axes: readonly number[]): number[] {
+function keptShape(ref: Ref, axes: readonly number[]): Dim[] {
   return ref.shape.map((dim, i) => (axes.includes(i) ? 1 : dim));
 }
 
@@ -41,7 +43,7 @@ function unfold(folded: Ref, of: Ref, axes: readonly number[]): Ref {
   return stretch(reshape(folded, keptShape(of, axes)), of.shape);
 }
 
-function count(ref: Ref, axes: readonly number[]): number {
+function count(ref: Ref, axes: readonly number[]): Dim {
   return sizeOf(axes.map((a) => ref.shape[a]!));
 }
 
@@ -89,7 +91,7 @@ export function min(x: TensorLike, axis?: AxisLike, keepDims = false): Tensor {
 }
 
 function meanOf(ref: Ref, axes: readonly number[], keep: boolean): Ref {
-  return div(fold("add", ref, axes, keep), like(ref, count(ref, axes)));
+  return div(fold("add", ref, axes, keep), sizeRef(ref.dtype, count(ref, axes)));
 }
 
 /** Mean over axes. Integers and bools give f32. */
@@ -102,7 +104,7 @@ export function mean(x: TensorLike, axis?: AxisLike, keepDims = false): Tensor {
 
 function varianceOf(ref: Ref, axes: readonly number[], keep: boolean, correction: number): Ref {
   const centred = sub(ref, unfold(meanOf(ref, axes, false), ref, axes));
-  return div(fold("add", mul(centred, centred), axes, keep), like(ref, count(ref, axes) - correction));
+  return div(fold("add", mul(centred, centred), axes, keep), sizeRef(ref.dtype, subDims(count(ref, axes), correction)));
 }
 
 /** Mean square distance from the mean; divides by n - correction. */

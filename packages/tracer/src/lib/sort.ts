@@ -1,4 +1,5 @@
 /** Array functions that put elements in order. Equal elements keep their order; NaN comes last in either direction. */
+import { knownDim } from "../dims.ts";
 import { checkOptions, ShapeError } from "../errors.ts";
 import { axisOf, checkSize, describe, emit, iota, make, makeAll, toRef } from "../kit.ts";
 import type { Ref } from "../lazy.ts";
@@ -32,7 +33,7 @@ export function topK(x: TensorLike, k: number): { readonly values: Tensor; reado
     const ref = toRef("topK", "x", x);
     const { shape } = ref;
     const axis = axisOf("topK", -1, shape.length);
-    const size = shape[axis]!;
+    const size = knownDim("topK", shape[axis]!, `the last axis of ${describe(ref)}`);
     if (checkSize("topK", k, "k") > size)
       throw new ShapeError(`topK: k is ${k}, but the last axis of ${describe(ref)} has ${size} elements`);
     const order = emit("argSort", [ref], { axis, descending: true });
