@@ -141,6 +141,7 @@ export class Concrete {
   /** What runs, and how it is compiled. */
   private readonly graph: Graph;
   private readonly settings: CompileOptions;
+  readonly backend: CompileOptions["backend"];
   private readonly compiled: Compiled | undefined;
   /** Looks at each call, where that was asked for. */
   private readonly check: CallCheck | undefined;
@@ -177,6 +178,7 @@ export class Concrete {
   ) {
     this.tree = tree;
     this.signature = signature;
+    this.backend = options.backend;
     this.wiring = wiring;
     this.result = result;
     const { graph, checking } = wiring;

@@ -8,19 +8,21 @@ import { checkBackend, currentBackend } from "./backend.ts";
 import { Concrete } from "./concrete.ts";
 import { TraceHistory } from "./debug/history.ts";
 import { type Checking, checking, either } from "./debug/settings.ts";
-import { symbol } from "./dims.ts";
 import { isEagerMode } from "./eager-mode.ts";
 import {
   type AnyFunction,
   checkOptions,
   describe,
   describeValue,
+  ShapeError,
   SinterError,
   type Site,
   site as siteOf,
+  TraceError,
   userLine,
 } from "./errors.ts";
 import { currentTrace } from "./frame.ts";
+import { byShapes, bySignature } from "./generalise.ts";
 import { tensor } from "./lib/create.ts";
 import { Lowered } from "./lowered.ts";
 import { explained } from "./memory.ts";
@@ -51,6 +53,8 @@ export interface FunctionOptions {
   readonly autograph?: boolean;
   /** Traces after which one warning says why it keeps tracing; 8 unless said. */
   readonly retraceLimit?: number;
+  /** Traces sizes that differ between two calls as symbolic ones, so that one program takes all that follow. */
+  readonly reduceRetracing?: boolean;
   /** Makes any trace after the first an error. */
   readonly frozen?: boolean;
   /**
@@ -88,6 +92,7 @@ const optionNames: readonly string[] = [
   "backend",
   "fastMath",
   "autograph",
+  "reduceRetracing",
   "retraceLimit",
   "frozen",
   "debug",
@@ -232,7 +237,7 @@ export class TracedFunction {
     if (last !== undefined && this.lastBackend === backend && matches(last.tree, given, leaves) && last.accepts(leaves))
       return last.call(leaves, last.site(self));
     leaves.length = 0;
-    const concrete = this.find(this.generalised(this.treeOf(given, leaves)), backend);
+    const concrete = this.fitting(this.treeOf(given, leaves), leaves, backend);
     if (!concrete.accepts(leaves))
       throw new Error(`${this.name}: sizes do not fit the program that was found for them`);
     this.last = concrete;
@@ -297,24 +302,26 @@ export class TracedFunction {
     return treeOf(args, leaves, "args", (path) => `${this.name}: ${pathName(path, this.names)}`);
   }
 
-  /** The tree with the signature's symbolic sizes, where those are what the arguments have; a size of 0 is not. */
-  private generalised(tree: Tree): Tree {
-    const { signature } = this.options;
-    // What looks into a program while it runs, or is written out, knows its sizes.
-    if (signature === undefined || tree.kind !== "array" || this.checking.debug || this.checking.verify) return tree;
-    const known = (leaf: Tree, arg: number): boolean =>
-      leaf.kind !== "tensor" ||
-      leaf.shape.every((size, axis) => size !== 0 || typeof signature[arg]!.shape[axis] === "number");
-    if (!tree.items.every(known)) return tree;
-    const items = tree.items.map((leaf, arg): Tree => {
-      if (leaf.kind !== "tensor") return leaf;
-      const name = (this.names[arg] ?? `arg${arg}`).replace(/[^A-Za-z0-9_]/g, "_");
-      const shape = signature[arg]!.shape.map((size, axis) =>
-        size === null ? symbol(`${name}_${axis}`) : typeof size === "string" ? symbol(size) : size,
-      );
-      return { ...leaf, shape };
-    });
-    return { ...tree, items };
+  /** The program for these arguments, of symbolic sizes where the signature or earlier calls say so. */
+  private fitting(tree: Tree, leaves: readonly Leaf[], backend: Backend): Concrete {
+    const { signature, reduceRetracing } = this.options;
+    // What looks into a program while it runs knows its sizes.
+    if (this.checking.debug || this.checking.verify) return this.find(tree, backend);
+    if (signature !== undefined) return this.find(bySignature(tree, signature, this.names), backend);
+    if (reduceRetracing !== true || this.cache.get(`${backend} ${treeText(tree)}`) !== undefined)
+      return this.find(tree, backend);
+    for (const known of this.cache.values()) {
+      const general = known.backend === backend ? byShapes(known.tree, tree, this.names) : undefined;
+      if (general === undefined) continue;
+      try {
+        const concrete = this.find(general, backend);
+        if (concrete.accepts(leaves)) return concrete;
+      } catch (error) {
+        // What cannot be said of all sizes may be said of these.
+        if (!(error instanceof ShapeError || error instanceof TraceError)) throw error;
+      }
+    }
+    return this.find(tree, backend);
   }
 
   private find(tree: Tree, backend: Backend): Concrete {

@@ -226,3 +226,22 @@ describe("what is not known", () => {
     expect(f.explain()).toContain("f32[x_0,2]");
   });
 });
+
+describe("reduceRetracing", () => {
+  test("the second size makes it symbolic, the third finds the program", () => {
+    const f = s.compile((x: T, y: T) => x.mul(y).sum(), { name: "f", reduceRetracing: true });
+    for (const n of [4, 3, 7, 1, 4]) expect(f(s.ones([n, 2]), s.ones([n, 2])).item()).toBe(2 * n);
+    expect(f.traces).toBe(2);
+    expect(f.explain()).toContain("f32[x_0,2], f32[x_0,2]");
+    expect(f(s.ones([3, 5]), s.ones([3, 5])).item()).toBe(15);
+    expect(f.traces).toBe(3);
+    expect(f(s.ones([9, 8]), s.ones([9, 8])).item()).toBe(72);
+    expect(f.traces).toBe(3);
+  });
+
+  test("what needs its numbers keeps a trace for each", () => {
+    const f = s.compile((x: T) => x.mul(x.shape[0]!).sum(), { reduceRetracing: true });
+    for (const n of [4, 3, 7]) expect(f(s.ones([n])).item()).toBe(n * n);
+    expect(f.traces).toBe(3);
+  });
+});
