@@ -208,7 +208,7 @@ export class Concrete {
     const { name, params } = wiring.graph;
     this.labels = params.flatMap((p) => (p.kind === "arg" ? [`${name}: ${p.name}`] : []));
     this.resultBytes = wiring.outTypes.reduce((n, type) => n + typicalDim(sizeOf(type.shape)) * bytesOf(type.dtype), 0);
-    this.outShapes = wiring.outTypes.map(({ shape }) => (isStatic(shape) ? shape : []));
+    this.outShapes = this.resultTypes.map(({ shape }) => (isStatic(shape) ? shape : []));
     this.sizes = Sizes.of(tree, wiring);
     this.bytes = (this.compiled?.executable.bytes ?? 0) + wiring.consts.reduce((n, c) => n + c.bytes, 0);
     this.usage = { calls: 0, bytes: this.bytes, gone: false };
