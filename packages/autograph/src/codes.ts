@@ -78,6 +78,16 @@ export const codes = {
     instead:
       "stack the values with scan(body, init, { length }), or write rows of a tensor made before: out = out.set(i, row)",
   },
+  AG1014: {
+    severity: "error",
+    title: "an expression whose static type is number, but which a staged block makes a Tensor, is returned",
+    instead: "declare the result as number | Tensor, or return a tensor: where(condition, a, b)",
+  },
+  AG1015: {
+    severity: "error",
+    title: "a number that a staged block makes a Tensor, where JavaScript looks at the object and not at its value",
+    instead: "compare with === or <, which are staged, or compute it before the staged block",
+  },
 } as const satisfies Readonly<Record<string, CodeEntry>>;
 
 export type Code = keyof typeof codes;

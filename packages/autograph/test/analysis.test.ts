@@ -53,7 +53,7 @@ describe("numbers that become tensors", () => {
   test("assigned behind a staged jump, up to the jump's target", () => {
     expect(
       has(
-        "export function f(x: Tensor, xs: number[]) {\n  let n = 0, m = 0;\n  for (const k of xs) {\n    m += k;\n    if (x.gt(k)) continue;\n    n += k;\n  }\n  return n + m;\n}",
+        "export function f(x: Tensor, xs: number[]): Tensor | number {\n  let n = 0, m = 0;\n  for (const k of xs) {\n    m += k;\n    if (x.gt(k)) continue;\n    n += k;\n  }\n  return n + m;\n}",
       ),
     ).toEqual(["add", "add"]);
   });
@@ -61,7 +61,7 @@ describe("numbers that become tensors", () => {
   test("assigned anywhere in a loop that a staged jump leaves", () => {
     expect(
       has(
-        "export function f(x: Tensor, xs: number[]) {\n  let m = 0;\n  for (const k of xs) {\n    m += k;\n    if (x.gt(k)) break;\n  }\n  return m;\n}",
+        "export function f(x: Tensor, xs: number[]): Tensor | number {\n  let m = 0;\n  for (const k of xs) {\n    m += k;\n    if (x.gt(k)) break;\n  }\n  return m;\n}",
       ),
     ).toEqual(["add"]);
   });
@@ -80,6 +80,31 @@ describe("numbers that become tensors", () => {
         "class A {\n  n = 0;\n  go(x: Tensor) { if (x.gt(0)) this.n += 1; }\n}\nexport function f(x: Tensor) {\n  const a = new A();\n  a.go(x);\n  return a.n * 2;\n}",
       ),
     ).toEqual(["add", "mul"]);
+  });
+
+  test("returned by a local function, or given to one", () => {
+    const sign = "function sign(x: Tensor): number {\n  if (x.gt(0).any()) return 1;\n  return -1;\n}\n";
+    const scale = "function scale(x: Tensor, k: number) {\n  return k === 1 ? x : x.mul(k);\n}\n";
+    expect(has(`${sign}${scale}export const f = (x: Tensor) => (sign(x) > 0 ? x : scale(x, sign(x)));`)).toEqual([
+      "eq",
+      "gt",
+    ]);
+  });
+
+  test("in a literal", () => {
+    const body =
+      "export const f = (x: Tensor) => { const n = x.gt(0) ? 1 : 2; const o = { n, a: [n] }; return o.n === 1 || o.a[0] === 2 ? x : 0; };";
+    expect(has(body)).toEqual(["eq", "eq"]);
+  });
+
+  test("compared where the type has numbers and tensors", () => {
+    const body =
+      "export const f = (x: Tensor, n: number | Tensor, m?: Tensor) => (n === 1 || 2 !== n || m !== undefined ? x : n);";
+    expect(transformed(body).match(/\$ag\.(same|notSame|eq|ne)\(.*?\)/g)).toEqual([
+      "$ag.same(n , 1)",
+      "$ag.notSame(2 , n)",
+    ]);
+    expect(transformed("export const f = (x: Tensor, y: Tensor) => (x === y ? x : y);")).not.toContain("$ag");
   });
 
   test("plain ones stay plain", () => {

@@ -25,7 +25,7 @@ const cases: readonly [name: string, body: string][] = [
   ["AG1005 operand", "export function f(x: Tensor) {\n  let y = x;\n  x && (y = y.add(1));\n  return y;\n}"],
   [
     "AG1005 shadowed",
-    "export function f(x: Tensor) {\n  let n = 0;\n  const bump = () => { n++; };\n  const g = (n: Tensor) => {\n    if (n.gt(0)) bump();\n  };\n  g(x);\n  return n;\n}",
+    "export function f(x: Tensor): Tensor | number {\n  let n = 0;\n  const bump = () => { n++; };\n  const g = (n: Tensor) => {\n    if (n.gt(0)) bump();\n  };\n  g(x);\n  return n;\n}",
   ],
   [
     "AG1006",
@@ -69,6 +69,29 @@ const cases: readonly [name: string, body: string][] = [
   [
     "AG1013 range",
     "export function f(x: Tensor) {\n  const all: Tensor[] = [];\n  for (const i of range(3)) all.push(x.add(i));\n  return all;\n}",
+  ],
+  ["AG1014 exits", "export function sign(x: Tensor): number {\n  if (x.gt(0).any()) return 1;\n  return -1;\n}"],
+  ["AG1014 variable", "export function f(x: Tensor) {\n  let n = 0;\n  if (x.gt(0)) n = 1;\n  return n;\n}"],
+  ["AG1014 choice", "export const f = (x: Tensor) => (x.gt(0) ? 1 : -1);"],
+  [
+    "AG1014 part",
+    "export function f(x: Tensor) {\n  if (x.gt(0)) return { x, found: true, at: 1 };\n  return { x, found: false, at: -1 };\n}",
+  ],
+  [
+    "AG1014 enum",
+    "enum Side { Left, Right }\nexport function f(x: Tensor): Side {\n  if (x.gt(0)) return Side.Left;\n  return Side.Right;\n}",
+  ],
+  [
+    "AG1014 and the use",
+    "function sign(x: Tensor): number {\n  if (x.gt(0).any()) return 1;\n  return -1;\n}\nexport function f(x: Tensor) {\n  switch (sign(x)) {\n    case 1:\n      return x;\n  }\n  return sign;\n}",
+  ],
+  [
+    "AG1015",
+    "export function f(x: Tensor, m: Map<number, Tensor>, s: Set<number>) {\n  let n = 0;\n  while (x.gt(n)) n++;\n  const found = [1, 2].includes(n) || [1].indexOf(n) > 0 || s.has(n) || Object.is(n, 1) || typeof n === 'number';\n  if (found || Number.isFinite(n) || Number.isInteger(n + 1) || Number.isNaN(n)) return x;\n  return m.get(n) ?? x;\n}",
+  ],
+  [
+    "AG1015 in a loop",
+    "export function f(x: Tensor) {\n  let n = 0;\n  for (const k of [1, 2]) {\n    if ([1, 2].includes(n)) x = x.neg();\n    if (x.gt(k)) n = k;\n  }\n  return x;\n}",
   ],
 ];
 
@@ -138,6 +161,55 @@ describe("what is no error", () => {
       "both asked after the other",
       "export function f(x: Tensor, m?: Tensor) { if (m) { if (m.gt(0)) return m; } return x; }",
     ],
+    [
+      "a number that a compiled function returns",
+      "export const f = compile((x: Tensor) => { let n = 0; if (x.gt(0)) n = 1; return { n }; });",
+    ],
+    [
+      "a number with a declared type",
+      "export function f(x: Tensor): number | Tensor { if (x.gt(0)) return 1; return -1; }",
+    ],
+    [
+      "a part with a declared type",
+      "export function f(x: Tensor): { n: number | Tensor } { if (x.gt(0)) return { n: 1 }; return { n: 2 }; }",
+    ],
+    [
+      "one number on all ways",
+      "export function f(x: Tensor) { if (x.gt(0)) return { x, n: x.rank }; x = x.neg(); return { x, n: x.rank }; }",
+    ],
+    ["a number or a tensor", "export function f(x: Tensor) { if (x.gt(0)) return x; return 0; }"],
+    [
+      "a number that no tensor decides",
+      "export function f(x: Tensor, k: number) { let n = 1; for (let i = 0; i < k; i++) n *= 2; if (n > 4) return 1; return [2, 4].includes(n) ? n : x.rank; }",
+    ],
+    [
+      "a number before the staged block",
+      "export function f(x: Tensor) { let n = x.rank; if ([1, 2].includes(n)) return x; if (x.gt(0)) n = 1; return x.mul(n); }",
+    ],
+    [
+      "a number given to a local function before the staged block",
+      "const known = (k: number) => [1, 2].includes(k);\nexport function f(x: Tensor) { let n = x.rank; if (known(n)) return x; if (x.gt(0)) n = 1; return x.mul(n); }",
+    ],
+    [
+      "a number assigned and looked up in one arm",
+      "export function f(x: Tensor) { let n = 0; if (x.gt(0)) { n = x.rank; if ([1, 2].includes(n)) x = x.neg(); } return x.mul(n); }",
+    ],
+    [
+      "a field of another object with the name of a staged one",
+      "class A { n = 0; go(x: Tensor) { if (x.gt(0)) this.n += 1; } }\nexport const f = (o: { n: number }, a: A) => { a.n = 0; return [1].includes(o.n) ? o.n : 2; };",
+    ],
+    [
+      "a number of a function that only computes",
+      "export async function f(x: Tensor) { let n = 0; while (x.gt(n)) n++; return [1, 2].includes(n) ? n : 0; }",
+    ],
+    [
+      "a callback whose result nobody takes",
+      "export function f(xs: Tensor[]) { let n = 0; xs.forEach((x) => (x.gt(0) ? n++ : 0)); return xs; }",
+    ],
+    [
+      "a local function whose calls are followed",
+      "function sign(x: Tensor): number { if (x.gt(0).any()) return 1; return -1; }\nexport const f = (x: Tensor) => (sign(x) === 1 && sign(x) > 0 ? x : x.mul(sign(x)));",
+    ],
     ["presence of both", "export function f(x: Tensor, m?: Tensor, k?: Tensor) { if (m && k) return m; return x; }"],
   ];
   test.each(fine)("%s", (_name, body) => expect(problems(body)).toEqual([]));
@@ -183,9 +255,11 @@ test("AG1001, in the check: the answers of callbacks that arrays ask", () => {
 
 test("classification of conditions", () => {
   const staged = (parameters: string, condition: string): string => {
-    const found = problems(`export function f(${parameters}) {\n  if (${condition}) return 1;\n  return 2;\n}`);
+    const found = problems(
+      `export function f(${parameters}): Tensor | number {\n  if (${condition}) return 1;\n  return 2;\n}`,
+    );
     if (found.length > 0) return found[0]!.slice(0, 6);
-    const body = `export function f(${parameters}) {\n  if (${condition}) return 1;\n  return 2;\n}`;
+    const body = `export function f(${parameters}): Tensor | number {\n  if (${condition}) return 1;\n  return 2;\n}`;
     return project().transform(fileOf(body), "src/case.ts").changed ? "staged" : "native";
   };
   const table: readonly [parameters: string, condition: string, kind: string][] = [

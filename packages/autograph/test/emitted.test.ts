@@ -36,11 +36,11 @@ const cases: readonly [name: string, body: string][] = [
   ["do", "export function f(x: Tensor) {\n  let y: Tensor;\n  do y = x.add(1);\n  while (y.lt(0));\n  return x;\n}"],
   [
     "for",
-    "export function f(x: Tensor) {\n  let n = 0;\n  for (let i = 0, k = 1; x.gt(i); i++) n += k;\n  return n;\n}",
+    "export function f(x: Tensor): Tensor | number {\n  let n = 0;\n  for (let i = 0, k = 1; x.gt(i); i++) n += k;\n  return n;\n}",
   ],
   [
     "for with an outer counter and an exit",
-    "export function f(x: Tensor) {\n  let i = 0;\n  for (; i < 10; i++) if (x.lt(i)) break;\n  return i;\n}",
+    "export function f(x: Tensor): Tensor | number {\n  let i = 0;\n  for (; i < 10; i++) if (x.lt(i)) break;\n  return i;\n}",
   ],
   [
     "for that can be rolled",
@@ -112,7 +112,7 @@ const cases: readonly [name: string, body: string][] = [
   ],
   [
     "paths",
-    "export class Cell {\n  h: Tensor;\n  n = 0;\n  constructor(h: Tensor) { this.h = h; }\n  step(x: Tensor, o: { a: Tensor[] }) {\n    if (x.gt(0)) {\n      this.h = x;\n      this.n += 1;\n      o.a[0] = x;\n    }\n    return this.n;\n  }\n}",
+    "export class Cell {\n  h: Tensor;\n  n = 0;\n  constructor(h: Tensor) { this.h = h; }\n  step(x: Tensor, o: { a: Tensor[] }): Tensor | number {\n    if (x.gt(0)) {\n      this.h = x;\n      this.n += 1;\n      o.a[0] = x;\n    }\n    return this.n;\n  }\n}",
   ],
   [
     "var",
@@ -142,7 +142,7 @@ const cases: readonly [name: string, body: string][] = [
   ["a type parameter", "export function f<T extends Tensor>(x: T, y: T) {\n  return x ? x : y;\n}"],
   [
     "arguments and this stay",
-    "export function f(this: { t: Tensor }) {\n  if (this.t.gt(0)) return arguments.length;\n  return 0;\n}",
+    "export function f(this: { t: Tensor }): Tensor | number {\n  if (this.t.gt(0)) return arguments.length;\n  return 0;\n}",
   ],
   [
     "compile",

@@ -11,7 +11,17 @@ import {
   ts,
   unwrap,
 } from "../syntax.ts";
-import type { FileModel, Mention, Path, Place, Read, Unit, Variable, Write } from "./model.ts";
+import {
+  type FileModel,
+  keyOf,
+  type Mention,
+  type Path,
+  type Place,
+  type Read,
+  type Unit,
+  type Variable,
+  type Write,
+} from "./model.ts";
 
 export function readModel(source: SourceFile, oracle: TypeOracle, runtime: string): FileModel {
   return new Reader(source, oracle, runtime).read();
@@ -411,10 +421,6 @@ class Reader implements FileModel {
     if (/@ag-ignore-file\b/.test(text) || /@ag-ignore[^\n]*\r?\n\s*\r?\n/.test(text)) this.ignored.add(this.source);
     else if (ts.isImportDeclaration(first) && /@ag-ignore\b/.test(text)) this.ignored.add(this.source);
   }
-}
-
-function keyOf(variable: Variable): string {
-  return `${variable.text}@${variable.start}`;
 }
 
 function isVar(declaration: Node): boolean {

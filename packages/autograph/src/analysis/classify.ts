@@ -59,22 +59,33 @@ export function isNot(node: Node): node is ts.PrefixUnaryExpression {
 /** Numbers that become tensors: local variables, keys of static paths, and `.name` of the fields at their ends. */
 export type Tainted = Set<Variable | string>;
 
+/**
+ * possible: what may be a tensor, told at run time; certain: what is one by the types and names; exact: without what only
+ * shares a name, and without loops that are rolled if they are long, for errors.
+ */
+export type Certainty = "possible" | "certain" | "exact";
+
 export function isTainted(tainted: Tainted, place: Place): boolean {
   return tainted.has(place.kind === "variable" ? place : place.key);
 }
 
 export class Classifier {
   readonly tainted: Tainted = new Set();
+  /** Local functions that return such numbers. */
+  readonly results = new Set<Node>();
   private readonly model: FileModel;
   private readonly oracle: TypeOracle;
-  /** Whether what is known only at run time counts. Without: only what is certain to be a tensor. */
+  /** Whether what is known only at run time counts. */
   private readonly dynamic: boolean;
+  /** Whether fields count that only share their name with one that staged code assigns. */
+  private readonly byName: boolean;
   private readonly types: Map<Node, TypeKind>;
 
-  constructor(model: FileModel, oracle: TypeOracle, dynamic: boolean, types: Map<Node, TypeKind>) {
+  constructor(model: FileModel, oracle: TypeOracle, certainty: Certainty, types: Map<Node, TypeKind>) {
     this.model = model;
     this.oracle = oracle;
-    this.dynamic = dynamic;
+    this.dynamic = certainty === "possible";
+    this.byName = certainty !== "exact";
     this.types = types;
   }
 
@@ -119,8 +130,9 @@ export class Classifier {
       const place = this.model.placeOf(e);
       if (place !== undefined && isTainted(this.tainted, place)) return true;
       // A field that staged code assigns is reached by other names too.
-      return ts.isPropertyAccessExpression(e) && this.tainted.has(`.${e.name.text}`) && this.isNumber(e);
+      return this.byName && ts.isPropertyAccessExpression(e) && this.tainted.has(`.${e.name.text}`) && this.isNumber(e);
     }
+    if (ts.isCallExpression(e)) return this.isHiddenResult(e);
     if (isNot(e)) return this.isStaged(e.operand);
     if (isLogical(e)) return this.isStaged(e) && this.typeOf(e) === "plain";
     if (isAssignment(e)) return this.isHidden(e.right) || this.isHidden(e.left);
@@ -155,7 +167,11 @@ export class Classifier {
     const compare = order.get(kind);
     if (compare !== undefined) return either((x) => this.typeOf(x) === "tensor" || hidden(x)) ? compare : undefined;
     const equal = equality.get(kind);
-    return equal !== undefined && !either(isNothing) && either(hidden) ? equal : undefined;
+    if (equal === undefined || either(isNothing)) return undefined;
+    if (either(hidden)) return equal;
+    // Only the run knows whether it is a number that became a tensor; another tensor is compared as an object.
+    const same = equal === "eq" ? "same" : "notSame";
+    return this.dynamic && either((x) => this.oracle.isNumberOrTensor(x)) ? same : undefined;
   }
 
   prefix(e: ts.PrefixUnaryExpression): string | undefined {
@@ -165,6 +181,12 @@ export class Classifier {
 
   private isNumber(e: ts.Expression): boolean {
     return this.typeOf(e) === "plain" && this.oracle.mayBeNumber(e);
+  }
+
+  private isHiddenResult({ expression }: ts.CallExpression): boolean {
+    if (this.results.size === 0) return false;
+    const fn = this.model.variableOf.get(unwrap(expression))?.functionNode;
+    return fn !== undefined && this.results.has(fn);
   }
 
   private passesHidden(e: ts.BinaryExpression): boolean {

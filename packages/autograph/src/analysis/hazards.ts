@@ -5,6 +5,7 @@ import { isFunctionBoundary, isLoop, listOf, type Node, startOf, ts, unwrap } fr
 import { isInScope } from "./captures.ts";
 import { isLogical } from "./classify.ts";
 import { findEscapes } from "./escapes.ts";
+import { findHiddenNumbers } from "./hidden-numbers.ts";
 import { slice, type Unit, type Variable } from "./model.ts";
 import type { Plan } from "./plan.ts";
 import { isTraced } from "./traced.ts";
@@ -12,7 +13,9 @@ import { isTraced } from "./traced.ts";
 export function findHazards(plan: Plan, oracle: TypeOracle, diagnostics: Diagnostics): void {
   if (plan.model.ignored.has(plan.model.source)) return;
   new Hazards(plan, diagnostics).run();
-  if (oracle.mode === "types") findEscapes(plan, oracle, diagnostics);
+  if (oracle.mode !== "types") return;
+  findEscapes(plan, oracle, diagnostics);
+  findHiddenNumbers(plan, oracle, diagnostics);
 }
 
 class Hazards {

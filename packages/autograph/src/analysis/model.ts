@@ -96,6 +96,11 @@ export interface FileModel {
   readonly ignored: ReadonlySet<Node>;
 }
 
+/** The beginning of the keys of paths from a variable. */
+export function keyOf(variable: Variable): string {
+  return `${variable.text}@${variable.start}`;
+}
+
 /** The part of a list sorted by `at` that lies in [start, end). */
 export function slice<T extends { readonly at: number }>(list: readonly T[], start: number, end: number): readonly T[] {
   return list.slice(lowerBound(list, start), lowerBound(list, end));

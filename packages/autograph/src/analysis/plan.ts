@@ -19,9 +19,12 @@ import {
 import { Classifier, type Tainted } from "./classify.ts";
 import { leaves, targetOf } from "./jumps.ts";
 import { bodyOf, Liveness } from "./liveness.ts";
-import { type FileModel, slice, type Unit } from "./model.ts";
+import { callsOfLocals, type LocalCall } from "./local-calls.ts";
+import { type FileModel, keyOf, slice, type Unit } from "./model.ts";
 import { Modified } from "./modified.ts";
 import { Purity } from "./purity.ts";
+import { isReached } from "./reach.ts";
+import { numbersReturned, partsOf, type Returned, returnsFrom, returnsValue } from "./returns.ts";
 
 /** staged: becomes a call; predicated: stays a loop whose body is a staged block; native: stays. */
 export type LoopMode = "staged" | "predicated" | "native";
@@ -31,6 +34,8 @@ export interface Region {
   readonly start: number;
   readonly end: number;
   readonly sure: boolean;
+  /** Sure, and not only because it may be a loop of many rounds. */
+  readonly exact: boolean;
 }
 
 /** A loop that is staged by the types. */
@@ -50,9 +55,10 @@ const surface: Depth = { staged: 0, sure: 0 };
 export class Plan {
   readonly model: FileModel;
   readonly modified: Modified;
-  /** With what is known only at run time, and without. */
+  /** With what is known only at run time, without, and without what only shares a name. */
   readonly classifier: Classifier;
   readonly certain: Classifier;
+  readonly exact: Classifier;
   readonly lowered = new Set<Jump>();
   private readonly oracle: TypeOracle;
   private readonly purity: Purity;
@@ -71,8 +77,10 @@ export class Plan {
     this.oracle = oracle;
     this.modified = new Modified(model);
     const types = new Map();
-    this.classifier = new Classifier(model, oracle, true, types);
-    this.certain = new Classifier(model, oracle, false, types);
+    this.classifier = new Classifier(model, oracle, "possible", types);
+    this.certain = new Classifier(model, oracle, "certain", types);
+    this.exact = new Classifier(model, oracle, "exact", types);
+    const calls = oracle.mode === "types" ? callsOfLocals(model) : [];
     this.purity = new Purity(model, this.certain, this.modified, (node) => oracle.mayBeNumber(node));
     for (const unit of model.units) for (const { node } of unit.jumps) this.targets.set(node, targetOf(node));
     while (this.changed) {
@@ -85,6 +93,12 @@ export class Plan {
         this.certain,
         this.regions.filter((r) => r.sure),
       );
+      this.taint(
+        this.exact,
+        this.regions.filter((r) => r.exact),
+      );
+      for (const call of calls) this.taintParameters(call);
+      for (const fn of new Set(calls.map((call) => call.functionNode))) this.taintResult(fn);
     }
   }
 
@@ -229,8 +243,8 @@ export class Plan {
     loop: (loop: Loop): void => {
       this.loops.push({ start: startOf(loop), end: loop.end, loop });
     },
-    region: (start: number, end: number, sure: boolean): void => {
-      this.regions.push({ start, end, sure });
+    region: (start: number, end: number, sure: boolean, exact = sure): void => {
+      this.regions.push({ start, end, sure, exact });
     },
     pause: (node: Node): void => {
       if (this.paused.has(node)) return;
@@ -240,13 +254,16 @@ export class Plan {
       this.left.clear();
       this.classifier.tainted.clear();
       this.certain.tainted.clear();
+      this.exact.tainted.clear();
+      for (const { results } of [this.classifier, this.certain, this.exact]) results.clear();
       this.changed = true;
     },
-    loopItem: (node: Node, sure: boolean): void => {
+    loopItem: (node: Node, sure: boolean, exact: boolean): void => {
       const variable = this.model.variableOf.get(node);
       if (variable === undefined || !this.oracle.mayBeNumber(node)) return;
       this.addTaint(this.classifier.tainted, variable);
       if (sure) this.addTaint(this.certain.tainted, variable);
+      if (exact) this.addTaint(this.exact.tainted, variable);
     },
   };
 
@@ -260,6 +277,12 @@ export class Plan {
       if (place === undefined || value === undefined) continue;
       const target = place.kind === "variable" ? place : place.key;
       if (!classifier.tainted.has(target) && classifier.hasHidden(value)) this.taintPlace(classifier, target, node);
+      // The parts of a literal, by the paths that name them.
+      const key = place.kind === "variable" ? keyOf(place) : place.key;
+      for (const [path, [part]] of classifier === this.exact ? [] : partsOf(value)) {
+        if (path === "" || !classifier.isHidden(part!) || !this.oracle.mayBeNumber(part!)) continue;
+        this.addTaint(classifier.tainted, key + path);
+      }
     }
   }
 
@@ -267,6 +290,42 @@ export class Plan {
     if (classifier.tainted.has(target) || !this.oracle.mayBeNumber(node)) return;
     this.addTaint(classifier.tainted, target);
     if (ts.isPropertyAccessExpression(node)) this.addTaint(classifier.tainted, `.${node.name.text}`);
+  }
+
+  /** Parameters of local functions that are given numbers that became tensors. */
+  private taintParameters({ functionNode, values }: LocalCall): void {
+    for (const [i, { name, dotDotDotToken }] of functionNode.parameters.entries()) {
+      const variable = this.model.variableOf.get(name);
+      const value = values[i];
+      if (variable === undefined || value === undefined || dotDotDotToken !== undefined) continue;
+      // A boolean may not leave at all: AG1004.
+      if (!this.oracle.mayBeNumber(name) || this.oracle.isBooleanOrNumber(value) === "boolean") continue;
+      for (const classifier of [this.classifier, this.certain, this.exact]) {
+        if (!classifier.isHidden(value) || (classifier === this.exact && !isReached(this, value))) continue;
+        this.addTaint(classifier.tainted, variable);
+      }
+    }
+  }
+
+  /** Local functions whose staged exits return different numbers, or that return one which became a tensor. */
+  private taintResult(fn: ts.SignatureDeclaration): void {
+    const unit = this.model.unitOf.get(fn);
+    if (unit === undefined || !returnsValue(fn)) return;
+    const { regions } = this;
+    const kinds: readonly [Classifier, readonly Region[]][] = [
+      [this.classifier, regions],
+      [this.certain, regions.filter((r) => r.sure)],
+      [this.exact, regions.filter((r) => r.exact)],
+    ];
+    for (const [classifier, own] of kinds) {
+      if (classifier.results.has(fn)) continue;
+      const found = numbersReturned(unit, classifier, this.oracle, returnsFrom(unit, own));
+      const isFound = ({ node, path, merged }: Returned): boolean =>
+        path === "" && (merged || classifier !== this.exact || isReached(this, node));
+      if (!found.some(isFound)) continue;
+      classifier.results.add(fn);
+      this.changed = true;
+    }
   }
 
   private addTaint(tainted: Tainted, target: Parameters<Tainted["add"]>[0]): void {
@@ -374,10 +433,11 @@ class UnitPass {
       mode === "staged" && !this.plan.isLeft(node)
         ? this.plan.isSure(node) || this.plan.isRollable(node, this.unit)
         : build.leftSurely(node) || this.plan.isSure(node);
+    const exact = sure && (this.plan.isLeft(node) || this.plan.isSure(node));
     if (mode === "staged") {
-      build.region(start, node.end, sure);
+      build.region(start, node.end, sure, exact);
       if (sure) build.loop(node);
-      this.taintLoopVariables(node, sure);
+      this.taintLoopVariables(node, sure, exact);
     }
     if (mode === "predicated") build.region(startOf(node.statement), node.statement.end, sure);
     this.block(node.statement, mode === "native" ? depth : deeper(depth, sure));
@@ -395,16 +455,16 @@ class UnitPass {
   }
 
   /** The variables of a staged `for` are carried; the items of a range are tensors. */
-  private taintLoopVariables(node: Loop, sure: boolean): void {
+  private taintLoopVariables(node: Loop, sure: boolean, exact: boolean): void {
     if (ts.isForStatement(node) && node.initializer !== undefined && ts.isVariableDeclarationList(node.initializer)) {
       for (const { name } of node.initializer.declarations)
-        if (ts.isIdentifier(name)) this.plan.build.loopItem(name, sure);
+        if (ts.isIdentifier(name)) this.plan.build.loopItem(name, sure, exact);
     }
     if (!ts.isForOfStatement(node)) return;
     const item = ts.isVariableDeclarationList(node.initializer)
       ? node.initializer.declarations[0]?.name
       : node.initializer;
-    if (item !== undefined && ts.isIdentifier(item)) this.plan.build.loopItem(item, sure);
+    if (item !== undefined && ts.isIdentifier(item)) this.plan.build.loopItem(item, sure, exact);
   }
 
   private isSurelyLowered(jump: Jump): boolean {

@@ -18,9 +18,11 @@ export interface TypeOracle {
   isBooleanOrNumber(node: ts.Expression): "boolean" | "number" | undefined;
   /** Whether values of the variable may be numbers or booleans, so that they could become tensors. */
   mayBeNumber(node: ts.Node): boolean;
-  /** Whether the place that the expression is given to takes a tensor by its type; true where it is not known. */
-  takesTensor(node: ts.Expression): boolean;
-  /** Whether the declared result of a function can be a tensor; undefined where none is declared. */
+  /** Whether the place that the expression is given to takes a tensor by its type; `unknown`, or true, where that has none. */
+  takesTensor(node: ts.Expression, unknown?: boolean): boolean;
+  /** Whether the type names both tensors and numbers: such a value may be a number that became a tensor. */
+  isNumberOrTensor(node: ts.Expression): boolean;
+  /** Whether the result of a function can be a tensor by its declaration, or is nobody's; undefined where none is declared. */
   declaredResult(node: ts.SignatureDeclaration): boolean | undefined;
   /** Whether the variable holds a number, string, boolean, bigint, null or undefined. */
   isPrimitive(node: ts.Node): boolean;

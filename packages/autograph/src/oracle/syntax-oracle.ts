@@ -37,6 +37,10 @@ export class SyntaxOracle implements TypeOracle {
     return true;
   }
 
+  isNumberOrTensor(): boolean {
+    return false;
+  }
+
   declaredResult(): undefined {
     return undefined;
   }

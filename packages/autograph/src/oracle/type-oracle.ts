@@ -53,13 +53,27 @@ export class CheckerOracle implements TypeOracle {
     return some(type, (t) => (t.flags & wanted) !== 0);
   }
 
-  takesTensor(node: ts.Expression): boolean {
+  takesTensor(node: ts.Expression, unknown = true): boolean {
     const type = this.checker.getContextualType(node);
-    return type === undefined || this.admits(type);
+    return type === undefined ? unknown : this.admits(type);
   }
 
   declaredResult(node: ts.SignatureDeclaration): boolean | undefined {
-    return node.type === undefined ? undefined : this.admits(this.checker.getTypeFromTypeNode(node.type));
+    if (node.type !== undefined) return this.admits(this.checker.getTypeFromTypeNode(node.type));
+    if (!ts.isArrowFunction(node) && !ts.isFunctionExpression(node)) return undefined;
+    const signatures = this.checker.getContextualType(node)?.getCallSignatures() ?? [];
+    // A free type parameter declares nothing: the caller gets what is inferred.
+    const takes = (type: ts.Type): boolean =>
+      (type.flags & (TypeFlags.Void | TypeFlags.Any | TypeFlags.Unknown)) !== 0 ||
+      ((type.flags & TypeFlags.Instantiable) === 0 && this.admits(type));
+    return signatures.some((s) => takes(s.getReturnType())) ? true : undefined;
+  }
+
+  isNumberOrTensor(node: ts.Expression): boolean {
+    const type = this.checker.getTypeAtLocation(unwrap(node));
+    if (!type.isUnion() || !some(type, (t) => (t.flags & TypeFlags.NumberLike) !== 0)) return false;
+    const kind = this.kindOfType(type);
+    return kind === "tensor" || kind === "nullable";
   }
 
   isPrimitive(node: ts.Node): boolean {

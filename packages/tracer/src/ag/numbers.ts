@@ -21,6 +21,10 @@ function isNumberLike(value: TensorLike): boolean {
   return typeof value === "number" || typeof value === "boolean" || (value instanceof Tensor && isWeak(value));
 }
 
+function isNumberTensor(value: unknown): boolean {
+  return value instanceof Tensor && isWeak(value);
+}
+
 /** The operation on tensors; undefined where no operand is one, or where one cannot be. */
 function staged(op: Op, a: unknown, b: unknown): Tensor | undefined {
   if (!(isTensorLike(a) || isTensorLike(b)) || !isOperand(a) || !isOperand(b)) return undefined;
@@ -90,6 +94,14 @@ export function eq(a: unknown, b: unknown): unknown {
 export function ne(a: unknown, b: unknown): unknown {
   if (typeof a === "number" && typeof b === "number") return a !== b;
   return staged(lib.ne, a, b) ?? a !== b;
+}
+/** `===` of a value that is a number or a tensor by its type: only numbers that became tensors are compared by value. */
+export function same(a: unknown, b: unknown): unknown {
+  return isNumberTensor(a) || isNumberTensor(b) ? eq(a, b) : a === b;
+}
+/** `!==`, likewise. */
+export function notSame(a: unknown, b: unknown): unknown {
+  return isNumberTensor(a) || isNumberTensor(b) ? ne(a, b) : a !== b;
 }
 /** `-a` */
 export function neg(a: unknown): unknown {
