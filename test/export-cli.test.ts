@@ -51,6 +51,16 @@ test("inputs, objects of functions, embedded weights", async () => {
   expect(functions["now"]!()).toMatchObject({ sum: { data: Float32Array.of(9) } });
 });
 
+test("a file that cannot be loaded is named, with the line that threw", () => {
+  const broken = join(folder, "broken.ts");
+  writeFileSync(broken, "export const x = ;\n");
+  expect(sinter("export", broken, "--out", join(folder, "none")).err).toContain("broken.ts cannot be loaded: ");
+  writeFileSync(broken, 'throw new Error("no data here");\n');
+  const { code, err } = sinter("export", broken, "--out", join(folder, "none"));
+  expect(err).toMatch(/broken\.ts cannot be loaded: no data here\n +at .*broken\.ts:1:7/);
+  expect(code).toBe(1);
+});
+
 /** As `sinter`, without a process of its own: for what ends before a file is loaded. */
 async function misused(...args: string[]): Promise<string> {
   let text = "";

@@ -65,8 +65,22 @@ export async function loadModule(target: string): Promise<LoadedModule> {
   if (!existsSync(path)) throw new UsageError(`${file}: no such file`);
   await import("@sinter/autograph/register");
   const sinter = (await import(pathToFileURL(libraryOf(path)).href)) as Library;
-  const exports = (await import(pathToFileURL(path).href)) as Readonly<Record<string, unknown>>;
+  let exports: Readonly<Record<string, unknown>>;
+  try {
+    exports = (await import(pathToFileURL(path).href)) as Readonly<Record<string, unknown>>;
+  } catch (error) {
+    throw notLoaded(path, error);
+  }
   return { file: display(path), name, exports, sinter };
+}
+
+/** Says which file it was, which errors of syntax leave out, and the line in it where the text does not say it. */
+function notLoaded(path: string, error: unknown): Error {
+  const text = error instanceof Error ? error.message : String(error);
+  const stack = error instanceof Error ? (error.stack ?? "").split("\n") : [];
+  const place = stack.find((line) => /^\s+at /.test(line) && line.includes(path));
+  const told = place === undefined || /\n\s+at \S/.test(text);
+  return new Error(`${display(path)} cannot be loaded: ${text}${told ? "" : `\n${place}`}`, { cause: error });
 }
 
 /** The value that a target means: a property of an export where the name has dots. */

@@ -18,7 +18,7 @@ export function checking(options: { readonly debug?: boolean; readonly verify?: 
 function inEnvironment(name: string): boolean {
   const { process } = globalThis as { process?: { env?: Record<string, string | undefined> } };
   const value = process?.env?.[name];
-  return value !== undefined && value !== "" && value !== "0";
+  return value !== undefined && !["", "0", "false"].includes(value);
 }
 
 /** What either asks for. */
