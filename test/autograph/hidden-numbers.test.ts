@@ -49,3 +49,21 @@ test("in a literal", () => {
   });
   expect(values(f)).toEqual([10, -3]);
 });
+
+test("uses that ask for the value throw by themselves", () => {
+  const message = (use: (n: number) => unknown): string => {
+    const f = compile((x: Tensor) => {
+      use(side(x) as number);
+      return x;
+    });
+    try {
+      f(tensor(1));
+      return "nothing";
+    } catch (error) {
+      return String(error).split("\n")[0]!;
+    }
+  };
+  expect(message((n) => [1, 2][n])).toContain("as text or an index");
+  expect(message((n) => Math.max(n, 1))).toContain("as a number");
+  expect(message((n) => JSON.stringify({ n }))).toContain("turned into JSON");
+});

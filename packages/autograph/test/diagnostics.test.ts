@@ -206,6 +206,7 @@ describe("what is no error", () => {
       "a callback whose result nobody takes",
       "export function f(xs: Tensor[]) { let n = 0; xs.forEach((x) => (x.gt(0) ? n++ : 0)); return xs; }",
     ],
+    ["the callback of a sort", "export const f = (xs: Tensor[]) => xs.sort((a, b) => (a.gt(b) ? 1 : -1));"],
     [
       "a local function whose calls are followed",
       "function sign(x: Tensor): number { if (x.gt(0).any()) return 1; return -1; }\nexport const f = (x: Tensor) => (sign(x) === 1 && sign(x) > 0 ? x : x.mul(sign(x)));",

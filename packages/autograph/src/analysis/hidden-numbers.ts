@@ -23,7 +23,7 @@ export function findHiddenNumbers(plan: Plan, oracle: TypeOracle, diagnostics: D
     const fn = unit.node;
     if (plan.isIgnored(fn) || !returnsValue(fn) || isTraced(model, unit) || !mayBeTraced(plan, fn)) continue;
     const found = numbersReturned(unit, exact, oracle, returnsFrom(unit, regions));
-    if (found.length === 0 || oracle.declaredResult(fn) === true) continue;
+    if (found.length === 0 || oracle.declaredResult(fn) === true || isComparison(fn)) continue;
     const followed = isFollowed(model, fn);
     const paths = new Set<string>();
     for (const { node, path, merged } of found) {
@@ -86,6 +86,13 @@ function mayBeTraced(plan: Plan, fn: Node): boolean {
     if (!ts.isCallExpression(parent) || parent.expression === node) return true;
   }
   return false;
+}
+
+/** The callback of a sort, which makes numbers of its answers: a tensor without a value throws. */
+function isComparison(fn: Node): boolean {
+  const { parent } = outward(fn);
+  if (!ts.isCallExpression(parent) || !ts.isPropertyAccessExpression(parent.expression)) return false;
+  return parent.expression.name.text === "sort" || parent.expression.name.text === "toSorted";
 }
 
 function nameOf(fn: ts.SignatureDeclaration): string | undefined {
