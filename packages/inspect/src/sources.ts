@@ -15,7 +15,7 @@ export function readSources(
 ): Sources {
   const sources = new Map<string, string>();
   for (const file of new Set(inspection.nodes.flatMap((node) => node.locs.map((loc) => loc.file)))) {
-    const path = file.startsWith("file:") ? fileURLToPath(file) : file;
+    const path = pathOf(file);
     for (const folder of isAbsolute(path) ? [""] : folders) {
       try {
         sources.set(file, readFileSync(join(folder, path), "utf8"));
@@ -26,4 +26,13 @@ export function readSources(
     }
   }
   return sources;
+}
+
+/** A URL that names another machine has no path here, and is left as it is. */
+function pathOf(file: string): string {
+  try {
+    return file.startsWith("file:") ? fileURLToPath(file) : file;
+  } catch {
+    return file;
+  }
 }

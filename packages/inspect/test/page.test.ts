@@ -137,3 +137,12 @@ describe("the page", () => {
     expect(text).toMatch(/inspected\.ts:\d+/);
   });
 });
+
+test("sources that cannot be read are left out: on other machines, of a server, not there", () => {
+  const here = import.meta.filename;
+  const files = ["file://elsewhere/a.ts", "http://localhost/b.ts", "nothing.ts", here, import.meta.url];
+  const nodes = files.map((file) => ({ locs: [{ file, line: 1, column: 1 }] }));
+  const found = readSources({ nodes } as unknown as Parameters<typeof readSources>[0]);
+  expect([...found.keys()]).toEqual([here, import.meta.url]);
+  expect(found.get(here)).toContain("sources that cannot be read");
+});
