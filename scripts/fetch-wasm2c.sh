@@ -20,7 +20,10 @@ draft=$(mktemp -d)
 trap 'rm -rf "$draft"' EXIT
 mkdir -p "$draft"/{lists/partial,cache/archives/partial,debs,root}
 keys=/usr/share/keyrings/debian-archive-keyring.gpg
-echo "deb [signed-by=$keys] http://deb.debian.org/debian trixie main" >"$draft/sources.list"
+# The archive that this system is set up for, whichever mirror that is.
+archive=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep '/debian/\?$' | head -n 1)
+[ -n "$archive" ] || skip "this system knows no archive of Debian's"
+echo "deb [signed-by=$keys] $archive trixie main" >"$draft/sources.list"
 options=(-qq -o "Dir::Etc::sourcelist=$draft/sources.list" -o Dir::Etc::sourceparts=/dev/null
   -o "Dir::State::lists=$draft/lists" -o "Dir::Cache=$draft/cache" -o APT::Sandbox::User=root -o Acquire::Retries=2)
 apt-get "${options[@]}" update || skip "Debian's list of packages did not come"
