@@ -397,10 +397,7 @@ export class Concrete {
         host: host?.answer,
         address: (kind, index) => at[executable.slots.findIndex((slot) => slot.kind === kind && slot.index === index)]!,
         added: results.slice(this.wiring.outTypes.length).map((lazy) => lazy.buffer!.address),
-        failed: () => {
-          const failure = this.failure(results, host);
-          return failure === undefined || failure instanceof Error ? failure : new Error(String(failure));
-        },
+        failed: () => this.failure(results, host),
       });
     }
     const failure = this.failure(results, host);

@@ -137,13 +137,13 @@ export function vjp<A extends readonly unknown[], R>(
       (param) => param >= params.length,
       (result) => result < results.length,
     )!;
-    const first = emitGraph(currentFrame(), early, subject.inputs, subject.frame);
+    const first = emitGraph(currentFrame(), early, subject.inputs, subject.frame, written.codeAt(outs.length));
     written.assign(first.slice(outs.length, results.length));
     const kept = new Kept(first.slice(first.length - needed));
     const pull = (cotangent: R) =>
       run("vjp: pull", () => {
         const given = matching(subject, cotangent, "cotangent", "result").filter((_, i) => isFloat(outs[i]!));
-        const pulled = emitGraph(currentFrame(), late, [...kept.refs, ...given]);
+        const pulled = emitGraph(currentFrame(), late, [...kept.refs, ...given], subject.frame);
         const at = currentFrame().kind === "eager" ? site(pull as SelfFunction) : undefined;
         const places = new Map(floats.map(({ index }, i) => [index, pulled[i]!]));
         return buildTree(tree, (index) => {
@@ -169,9 +169,10 @@ export function jvp<A extends readonly unknown[], R>(
   return run("jvp", () => {
     const subject = subjectOf("jvp", fn as unknown as UserFunction, primals);
     const { whole, given } = pushed(subject, tangents);
-    const { outs, graph } = subject;
-    const emitted = emitGraph(currentFrame(), whole, [...subject.inputs, ...given], subject.frame);
-    subject.written.assign(emitted.slice(outs.length, graph.results.length));
+    const { outs, graph, written } = subject;
+    const codeAt = written.codeAt(outs.length);
+    const emitted = emitGraph(currentFrame(), whole, [...subject.inputs, ...given], subject.frame, codeAt);
+    written.assign(emitted.slice(outs.length, graph.results.length));
     return [
       tensorsAt(subject.build, emitted, jvp),
       tensorsAt(subject.build, emitted.slice(graph.results.length), jvp),
@@ -191,7 +192,8 @@ export function linearize<A extends readonly unknown[], R>(
     const { whole } = pushed(subject, undefined);
     const isLate = (param: number): boolean => param >= graph.params.length;
     const halves = splitGraph(whole, isLate, (result) => result < graph.results.length);
-    const first = emitGraph(currentFrame(), halves?.early ?? graph, subject.inputs, subject.frame);
+    const codeAt = subject.written.codeAt(outs.length);
+    const first = emitGraph(currentFrame(), halves?.early ?? graph, subject.inputs, subject.frame, codeAt);
     subject.written.assign(first.slice(outs.length, graph.results.length));
     // Loops and branches compute tangents beside their values: there nothing is kept but the arguments.
     const kept = new Kept(halves === undefined ? subject.inputs : first.slice(first.length - halves.needed));
@@ -200,7 +202,7 @@ export function linearize<A extends readonly unknown[], R>(
       checkLists("linearize", primals, tangents);
       return run("linearize: push", () => {
         const given = matchingTangents(subject, tangents);
-        return tensorsAt(subject.build, emitGraph(currentFrame(), late, [...kept.refs, ...given]), push);
+        return tensorsAt(subject.build, emitGraph(currentFrame(), late, [...kept.refs, ...given], subject.frame), push);
       }) as R;
     };
     return [tensorsAt(subject.build, first, linearize), push] as [R, typeof push];

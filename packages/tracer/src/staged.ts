@@ -2,19 +2,29 @@
  * Functions that are traced into a graph of their own which is then emitted, changed, where the caller is: into the trace
  * that is going on, or eagerly. What goes in, how it runs, and what happens to the variables that it assigns.
  */
-import { type Graph, type GraphResult, inlineGraph, type Node, type Value } from "@sinter/ir";
+import {
+  type Graph,
+  type GraphResult,
+  type HostFunction,
+  inlineGraph,
+  type Node,
+  type TensorType,
+  type Value,
+} from "@sinter/ir";
 import { callsHost } from "@sinter/passes";
-import { Buffer, compileGraph, theMachine } from "@sinter/runtime";
+import { Buffer, compileGraph, type Slot, theMachine } from "@sinter/runtime";
 import { currentBackend } from "./backend.ts";
+import { CallCheck } from "./debug/call-check.ts";
 import { eager, force, nodeBudget } from "./eager.ts";
-import type { HostRun } from "./effects/run.ts";
 import { currentFrame, currentTrace, type Frame, inFrame, TraceFrame } from "./frame.ts";
 import { readVariable, toRef } from "./kit.ts";
 import { Lazy, type Ref, type Traced } from "./lazy.ts";
-import { status, throwFailure } from "./status.ts";
+import { failureAt, status, throwFailure } from "./status.ts";
 import { Tensor, type TensorLike } from "./tensor.ts";
 import { traceBody, type UserFunction } from "./trace.ts";
 import { buildTree, eachTensor, type Leaf, type Tree } from "./trees.ts";
+
+const unchecked = { debug: false, verify: false };
 
 /** Emits what `body` emits as one program of its own where no trace is going on; in a trace it is simply part of it. */
 export function staged(name: string, body: () => Ref[]): Ref[] {
@@ -26,7 +36,7 @@ export function staged(name: string, body: () => Ref[]): Ref[] {
     const written = writtenStates(frame);
     const results = outs.map((out): GraphResult => ({ kind: "out", value: out.value }));
     const graph = frame.finish([...results, ...written.results]);
-    const emitted = emitGraph(outer, graph, graphInputs(frame, graph, []), frame);
+    const emitted = emitGraph(outer, graph, graphInputs(frame, graph, []), frame, written.codeAt(outs.length));
     written.assign(emitted.slice(outs.length));
     return emitted.slice(0, outs.length);
   } finally {
@@ -69,10 +79,14 @@ export function graphInputs(frame: TraceFrame, graph: Graph, args: readonly Ref[
 /** The variables that a frame assigned: results of its graph, and their assignment where the graph has been emitted. */
 export function writtenStates(frame: TraceFrame): {
   readonly results: readonly GraphResult[];
+  /** Which result of a graph is the status, where these follow `before` others; undefined where there is none. */
+  codeAt(before: number): number | undefined;
   assign(values: readonly Ref[]): void;
 } {
   const written = [...frame.states.values()].filter((use) => use.now.value !== use.entry.value);
+  const code = written.findIndex(({ variable }) => variable === status);
   return {
+    codeAt: (before) => (code < 0 ? undefined : before + code),
     results: written.map(
       ({ now: { value }, param }): GraphResult =>
         param < 0 ? { kind: "out", value } : { kind: "state", value, param },
@@ -80,7 +94,6 @@ export function writtenStates(frame: TraceFrame): {
     assign(values) {
       const trace = currentTrace();
       if (trace === undefined) {
-        const code = written.findIndex(({ variable }) => variable === status);
         // Nothing is assigned where a check failed.
         if (code >= 0) throwFailure(frame, values[code] as Lazy);
       }
@@ -93,10 +106,17 @@ export function writtenStates(frame: TraceFrame): {
 }
 
 /**
- * Emits a graph where the caller is. A large one, and one that calls the host, runs at once when there is no trace to be part
- * of. `traced` is the frame that it was traced in, which knows what it calls.
+ * Emits a graph where the caller is. When there is no trace to be part of, a large one runs at once, and one that calls the
+ * host or that is to be checked. `traced` is the frame that it was traced in, which knows what it calls and how it is
+ * checked; `code` is which result is the status.
  */
-export function emitGraph(frame: Frame, graph: Graph, inputs: readonly Ref[], traced?: TraceFrame): Ref[] {
+export function emitGraph(
+  frame: Frame,
+  graph: Graph,
+  inputs: readonly Ref[],
+  traced?: TraceFrame,
+  code?: number,
+): Ref[] {
   if (frame instanceof TraceFrame) {
     const values = inlineGraph(
       frame.builder,
@@ -107,7 +127,9 @@ export function emitGraph(frame: Frame, graph: Graph, inputs: readonly Ref[], tr
   }
   const lazies = inputs.map((ref) => ref as Lazy);
   const isPlain = (node: Node): boolean => node.regions.length === 0 && node.results.length === 1 && !callsHost(node);
-  if (graph.nodes.length > nodeBudget / 2 || !graph.nodes.every(isPlain)) return runGraph(graph, lazies, traced?.host);
+  const { debug, verify } = traced?.checking ?? unchecked;
+  if (debug || verify || graph.nodes.length > nodeBudget / 2 || !graph.nodes.every(isPlain))
+    return runGraph(graph, lazies, traced, code);
   eager.reserve(graph.nodes.length);
   const values = new Map<Value, Ref>();
   graph.params.forEach((param, i) => {
@@ -128,43 +150,56 @@ export function emitGraph(frame: Frame, graph: Graph, inputs: readonly Ref[], tr
   return graph.results.map((result) => values.get(result.value)!);
 }
 
-/** Runs a graph at once. */
-export function runGraph(graph: Graph, inputs: readonly Lazy[], host?: HostRun): Lazy[] {
+/** Runs a graph at once; `traced` and `code` as for `emitGraph`. */
+export function runGraph(graph: Graph, inputs: readonly Lazy[], traced?: TraceFrame, code?: number): Lazy[] {
   // Constants that nobody else holds would be dropped as soon as they are computed.
   for (const input of inputs) input.retain();
   try {
     force(...inputs);
-    return runOn(graph, inputs, host);
+    return runOn(graph, inputs, traced, code);
   } finally {
     for (const input of inputs) input.release();
   }
 }
 
-function runOn(graph: Graph, inputs: readonly Lazy[], host: HostRun | undefined): Lazy[] {
+function runOn(
+  graph: Graph,
+  inputs: readonly Lazy[],
+  traced: TraceFrame | undefined,
+  code: number | undefined,
+): Lazy[] {
   const wanted = [...new Set(graph.results.map((result) => result.value))];
   const plain: Graph = {
     ...graph,
     params: graph.params.map((param) => ({ ...param, kind: "arg" })),
     results: wanted.map((value): GraphResult => ({ kind: "out", value })),
   };
-  const { executable } = compileGraph(plain, { backend: currentBackend() });
+  const options = { backend: currentBackend() };
+  const checking = traced?.checking ?? unchecked;
+  const check = checking.debug || checking.verify ? new CallCheck(plain, options, checking) : undefined;
+  const { executable } = compileGraph(check?.graph ?? plain, { ...options, poison: checking.debug });
   const { heap } = theMachine();
-  const outputs = new Map<Value, Lazy>();
-  for (const value of wanted) {
-    const type = value.type as { readonly dtype: Lazy["dtype"]; readonly shape: readonly number[] };
-    const lazy = eager.keep(new Lazy(type.dtype, type.shape));
+  const made = [...wanted.map(({ type }) => type as TensorType), ...(check?.added ?? [])].map(({ dtype, shape }) => {
+    const lazy = eager.keep(new Lazy(dtype, shape as readonly number[]));
     lazy.buffer = new Buffer(heap, lazy.bytes);
-    outputs.set(value, lazy);
-  }
-  executable.execute(
-    executable.slots.map((slot) =>
-      slot.kind === "arg"
-        ? inputs[slot.index]!.buffer!.address
-        : slot.kind === "result"
-          ? outputs.get(wanted[slot.index]!)!.buffer!.address
-          : 0,
-    ),
-    host?.answer,
-  );
-  return graph.results.map((result) => outputs.get(result.value)!);
+    return lazy;
+  });
+  const address = (kind: Slot["kind"], index: number): number =>
+    kind === "arg" ? inputs[index]!.buffer!.address : kind === "result" ? made[index]!.buffer!.address : 0;
+  const execute = (answer: HostFunction | undefined): void =>
+    executable.execute(
+      executable.slots.map((slot) => address(slot.kind, slot.index)),
+      answer,
+    );
+  const outputs = graph.results.map(({ value }) => made[wanted.indexOf(value)]!);
+  if (check === undefined) execute(traced?.host.answer);
+  else
+    check.run({
+      execute,
+      host: traced?.host.answer,
+      address,
+      added: made.slice(wanted.length).map((lazy) => lazy.buffer!.address),
+      failed: () => (code === undefined ? undefined : failureAt(traced!, outputs[code]!)),
+    });
+  return outputs;
 }

@@ -33,9 +33,14 @@ export function failureOf(checks: readonly Error[], code: number, host: HostRun 
   return code === 0 ? undefined : (host?.failure(code) ?? checks[code - 1] ?? new Error(`check ${code} failed`));
 }
 
+/** What an eager status means. */
+export function failureAt(frame: TraceFrame, code: Lazy): unknown {
+  force(code);
+  return failureOf(frame.checks, readLazy(theMachine().heap, code)[0]!, frame.host);
+}
+
 /** Throws where a program that ran eagerly says that something failed. */
 export function throwFailure(frame: TraceFrame, code: Lazy): void {
-  force(code);
-  const failure = failureOf(frame.checks, readLazy(theMachine().heap, code)[0]!, frame.host);
+  const failure = failureAt(frame, code);
   if (failure !== undefined) throw failure;
 }

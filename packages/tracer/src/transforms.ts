@@ -99,7 +99,8 @@ function differentiate(
     if (error instanceof DifferentiationError) throw new DTypeError(`${caller}: ${error.message}`);
     throw error;
   }
-  const emitted = emitGraph(outer, derived, graphInputs(frame, graph, refs), frame);
+  const code = written.codeAt(1 + body.outs.length);
+  const emitted = emitGraph(outer, derived, graphInputs(frame, graph, refs), frame, code);
   written.assign(emitted.slice(1 + body.outs.length));
   const first = results.length;
   let next = first;

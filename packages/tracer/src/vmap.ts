@@ -81,7 +81,7 @@ function mapped(
     return placeBatchAxis(b, value, made.batched[i]!, size, axis);
   });
   const whole = b.finish(finished.map((value) => ({ kind: "out", value })));
-  const emitted = emitGraph(outer, whole, graphInputs(frame, graph, refs), frame);
+  const emitted = emitGraph(outer, whole, graphInputs(frame, graph, refs), frame, written.codeAt(outs.length));
   written.assign(emitted.slice(outs.length));
   const at = outer.kind === "eager" ? site(self) : undefined;
   return build((index) => new Tensor(emitted[index]!, at));

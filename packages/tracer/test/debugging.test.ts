@@ -292,6 +292,75 @@ onBackends("a call that fails", () => {
   });
 });
 
+onBackends("outside compiled functions", () => {
+  const f = debug((x: s.Tensor) => x.sqrt().sum());
+  const ends = "backward pass; no variable has changed";
+
+  test.each<[string, () => unknown]>([
+    ["grad", () => s.grad(f)(t([0, 1]))],
+    ["valueAndGrad", () => s.valueAndGrad(f)(t([0, 1]))],
+    ["grad of a function that calls it", () => s.grad((x: s.Tensor) => f(x.mul(1)))(t([0, 1]))],
+    ["vjp", () => s.vjp(f, t([0, 1]))[1](t(1))],
+  ])("%s is looked at", (_, call) => {
+    const lines = text(call).split("\n");
+    expect(lines[0]).toMatch(/: sqrt \(div\) gives Infinity at \[0\], of 0.5 and 0$/);
+    expect(lines.at(-1)!.trim()).toBe(ends);
+    expect(failure(call)).toMatchObject({ details: { backward: true }, where: expect.stringContaining("debugging") });
+  });
+
+  test("gradients, vmap, jvp, linearize and a loop too; what is fine is as it was", () => {
+    const w = s.variable(t([-1, 1]), { name: "w" });
+    const loss = debug(() => {
+      w.assign(w.value.mul(2));
+      return w.value.log().sum();
+    });
+    expect(text(() => s.gradients(() => loss(), [w]))).toMatch(/: log gives NaN at \[0\], of -2\n/);
+    expect(w.value.arraySync()).toEqual([-1, 1]);
+    const log = debug((x: s.Tensor) => x.log());
+    const xs = t([-1, 1]);
+    expect(text(() => s.vmap(log)(xs))).toContain("log gives NaN at [0], of -1");
+    expect(text(() => s.jvp(f, [t([0, 1])], [t([1, 1])]))).toContain("sqrt (div) gives Infinity");
+    const [, push] = s.linearize((x: s.Tensor) => log(x).mul(x.mul(x)).sum(), t([1, 2]));
+    expect(push(t([1, 0])).item()).toBe(1);
+    expect(text(() => push(t([Infinity, 0])))).toContain("gives NaN");
+    expect(text(() => s.fori(0, 2, (_: s.Tensor, x: s.Tensor) => log(x), t(1)))).toContain("log gives -Infinity, of 0");
+    expect(
+      s
+        .grad(f)(t([1, 4]))
+        .arraySync(),
+    ).toEqual([0.5, 0.25]);
+    const { tensors, liveBytes } = s.memory();
+    failure(() => s.vmap(log)(xs));
+    expect(s.memory()).toMatchObject({ tensors, liveBytes });
+  });
+
+  test("checks, prints and verify: true as in a program", () => {
+    const printed: string[] = [];
+    const before = s.setPrintSink((line) => printed.push(line));
+    try {
+      const g = s.compile(
+        (x: s.Tensor) => {
+          s.print("x is {}", x);
+          s.assert(x.gt(-2).all(), "too small");
+          return x.log().sum();
+        },
+        { debug: true, verify: true, name: "g" },
+      );
+      expect(
+        s
+          .grad(g)(t([2, 4]))
+          .arraySync(),
+      ).toEqual([0.5, 0.25]);
+      const error = failure(() => s.grad(g)(t([-3, 1])));
+      expect(error.message).toContain("log gives NaN at [0], of -3");
+      expect(error.cause).toBeInstanceOf(s.AssertionError);
+    } finally {
+      s.setPrintSink(before);
+    }
+    expect(printed).toEqual(["x is [2, 4]", "x is [-3, 1]"]);
+  });
+});
+
 describe("how it is asked for", () => {
   afterEach(() => vi.unstubAllEnvs());
 

@@ -19,7 +19,7 @@ export interface RunningCall {
   /** Addresses of the results that the check added. */
   readonly added: readonly number[];
   /** Which check of the program's own did not hold, once it has run. */
-  failed(): Error | undefined;
+  failed(): unknown;
 }
 
 export class CallCheck {
@@ -51,9 +51,9 @@ export class CallCheck {
     const code = theMachine().heap.view("i32", call.added[0]!, 1)[0]!;
     if (code === 0) return;
     const { options } = this;
-    throw watchedFailure(watched, code, call.failed(), (graph) =>
-      resultsOf(graph, options, call.address, log.replaying()),
-    );
+    const failed = call.failed();
+    const other = failed === undefined || failed instanceof Error ? failed : new Error(String(failed));
+    throw watchedFailure(watched, code, other, (graph) => resultsOf(graph, options, call.address, log.replaying()));
   }
 
   private verify(graph: Graph, call: RunningCall, log: HostLog): void {
