@@ -5,6 +5,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
+  AssertionError,
   assert,
   bundleFiles,
   compile,
@@ -13,6 +14,7 @@ import {
   fori,
   hostCall,
   loadBundle,
+  loadModel,
   ones,
   type Program,
   print,
@@ -273,6 +275,22 @@ describe("checks and prints", () => {
     expect(program.run([1, 1, 1])).toMatchObject({ data: Float32Array.of(6) });
   });
 
+  test("a check that fails in a loaded bundle is the AssertionError of the compiled function", async () => {
+    const f = compile(
+      (a: Tensor) => {
+        assert(a.gt(0).all(), "must be positive");
+        return a;
+      },
+      { signature: [spec([2])] },
+    );
+    const program = await loadBundle(bundleFiles({ f }, { inputs: { f: [tensor([1, 2])] } } as object));
+    for (const run of [program.run, program.functions["f"]!]) {
+      expect(() => run([1, -1])).toThrow(AssertionError);
+      expect(() => run([1, -1])).toThrow(/^must be positive\n {4}at export\.test\.ts:\d+/);
+    }
+    expect(() => f(tensor([1, -1]))).toThrow(AssertionError);
+  });
+
   test("inputs that are drawn are drawn again where a check refuses them; where all are refused, it says what to do", () => {
     const never = compile((a: Tensor) => {
       assert(a.gt(5).all(), "a must be large");
@@ -401,6 +419,22 @@ describe("what cannot be exported", () => {
     } finally {
       setBackend("wasm");
     }
+  });
+});
+
+describe("what loadBundle takes", () => {
+  test("wrong sources and options are named", async () => {
+    const wrong = (from: unknown, options?: unknown): Promise<unknown> => loadBundle(from as string, options as object);
+    const files = bundleFiles(compile((a: Tensor) => a.add(1), { signature: [spec([2])] }));
+    await expect(wrong(undefined)).rejects.toThrow(
+      "loadBundle: from must be the folder of a bundle, as a path or URL, or its files by name, not undefined",
+    );
+    await expect(wrong("")).rejects.toThrow('not the string ""');
+    await expect(wrong(new Uint8Array(2))).rejects.toThrow("not an object (Uint8Array)");
+    await expect(wrong(files, { bild: "simd" })).rejects.toThrow(
+      "loadBundle: there is no option bild; there are build, log",
+    );
+    await expect(loadModel(undefined as unknown as string)).rejects.toThrow("loadModel: from must be the folder");
   });
 });
 

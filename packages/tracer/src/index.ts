@@ -3,7 +3,7 @@ import { runScope } from "./scope.ts";
 import { handlesIn } from "./trees.ts";
 import "./methods.ts";
 
-export { BundleError, type BundleSource, type LoadOptions, loadBundle, type Program } from "@sinter/runtime";
+export { BundleError, type BundleSource, type LoadOptions, type Program } from "@sinter/runtime";
 export { currentBackend, listBackends, setBackend } from "./backend.ts";
 export { assert } from "./control/assert.ts";
 export { cond, switchCase } from "./control/cond.ts";
@@ -46,6 +46,7 @@ export {
   exportBundle,
   type Inputs,
 } from "./export/bundle.ts";
+export { loadBundle } from "./export/load-bundle.ts";
 export {
   type LoadedVariables,
   loadModel,

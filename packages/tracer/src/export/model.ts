@@ -11,6 +11,7 @@ import { Variable } from "../variable.ts";
 import { assemble } from "./assemble.ts";
 import { attributesOf, build } from "./attributes.ts";
 import type { Inputs } from "./bundle.ts";
+import { checkSource } from "./load-bundle.ts";
 import { loadedFunction } from "./loaded.ts";
 import { decodeModel, encodeModel, modelFile } from "./model-file.ts";
 import { identifier, Names } from "./names.ts";
@@ -100,6 +101,7 @@ function inputsByName(
 export async function loadModel<M extends object = Record<string, unknown>>(
   from: BundleSource,
 ): Promise<M & LoadedVariables> {
+  checkSource("loadModel", from);
   const bundle = await openBundle(from);
   const { manifest } = bundle;
   if (manifest.graphs === undefined)
