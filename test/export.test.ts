@@ -1,7 +1,7 @@
 // Compiled functions as bundles: what comes out of a bundle is, bit for bit, what the compiled function gives, states
 // included; what cannot be exported is listed; and the same program is the same bytes.
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
@@ -15,10 +15,14 @@ import {
   hostCall,
   loadBundle,
   loadModel,
+  loadWeights,
   ones,
   type Program,
   print,
   random,
+  SinterError,
+  saveModel,
+  saveWeights,
   scan,
   setBackend,
   spec,
@@ -448,6 +452,41 @@ describe("folders", () => {
     await expect(exportBundle(bad, { outDir })).rejects.toThrow("computes nothing");
     for (const [name, bytes] of files) expect(new Uint8Array(readFileSync(join(outDir, name)))).toEqual(bytes);
     expect(readdirSync(folder)).toEqual(["kept"]);
+  });
+
+  test("what keeps files from being written names the function, the path as given and the cause", async () => {
+    const f = compile((a: Tensor) => a.add(1), { signature: [spec([2])] });
+    const model = { f, w: variable([1, 2], { name: "w" }) };
+    const file = join(folder, "file");
+    writeFileSync(file, "words");
+    const below = `${file}/sub/deep`;
+    for (const [caller, write] of [
+      ["exportBundle", () => exportBundle(f, { outDir: below })],
+      ["saveModel", () => saveModel(model, below)],
+      ["saveWeights", () => saveWeights(model, below)],
+    ] as const) {
+      const error = await write().then(
+        () => undefined,
+        (thrown: unknown) => thrown,
+      );
+      expect(error).toBeInstanceOf(SinterError);
+      expect((error as Error).message).toMatch(
+        /^\w+: .*\/file\/sub\/deep cannot be written: ENOTDIR: not a directory(\n|$)/,
+      );
+      expect((error as Error).message).toContain(`${caller}: ${below} `);
+      expect((error as Error).cause).toMatchObject({ code: "ENOTDIR" });
+    }
+    await expect(exportBundle(f, { outDir: file })).rejects.toThrow(
+      `exportBundle: ${file} cannot be written: it is there already and is no bundle: choose`,
+    );
+    const nowhere = join(folder, "nowhere.safetensors");
+    await expect(loadWeights(model, nowhere)).rejects.toThrow(
+      `loadWeights: ${nowhere} cannot be read: ENOENT: no such file`,
+    );
+    await expect(saveWeights(model, "")).rejects.toThrow("saveWeights: file must be the path of a file");
+    const made = join(folder, "made/for/it.safetensors");
+    await saveWeights(model, made);
+    expect(await loadWeights(model, made)).toEqual({ missing: [], extra: [] });
   });
 
   test("the loader in the folder runs it, and loadBundle runs the folder", async () => {

@@ -61,7 +61,7 @@ describe("saveWeights", () => {
     const w = variable([1]);
     await expect(saveWeights(w, file("x"))).rejects.toThrow("model must be an object with compiled functions");
     await expect(saveWeights({}, file("x"))).rejects.toThrow("there are no variables in the model");
-    await expect(saveWeights({ w }, join(folder, "none", "x"))).rejects.toThrow("ENOENT");
+    await expect(saveWeights({ w }, file("array.safetensors/x"))).rejects.toThrow("cannot be written: E");
     w.dispose();
     await expect(saveWeights({ w }, file("x"))).rejects.toThrow("has been disposed");
     expect(readdirSync(folder)).not.toContain("x");

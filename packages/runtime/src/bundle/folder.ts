@@ -29,7 +29,7 @@ const ofBundles =
  * Writes a bundle. Everything is written and flushed beside `outDir` first. A bundle that is there is replaced by two
  * renames, one right after the other; should the machine stop between them, the old bundle is whole as `outDir` with
  * `.sinter-old` behind it, and the next call puts it back before it begins. Throws where `outDir` is a file, or a folder with
- * something other than a bundle in it or beside a bundle, and changes nothing then.
+ * something other than a bundle in it or beside a bundle, and changes nothing then. The caller names itself and the folder.
  */
 export async function writeFolder(files: ReadonlyMap<string, Uint8Array>, outDir: string): Promise<void> {
   const [fs, path] = await Promise.all([
@@ -44,7 +44,7 @@ async function load<T>(name: string): Promise<T> {
   try {
     return (await import(/* webpackIgnore: true */ /* @vite-ignore */ ["node", name].join(":"))) as T;
   } catch (error) {
-    throw new Error(`writeFolder: there are no folders here: ${messageOf(error)}`);
+    throw new Error(`there are no folders here: ${messageOf(error)}`);
   }
 }
 
@@ -54,20 +54,18 @@ export function replaceFolder(fs: Fs, files: ReadonlyMap<string, Uint8Array>, ta
   const draft = `${target}.${Math.random().toString(36).slice(2)}.tmp`;
   if (fs.existsSync(old) && !fs.existsSync(target)) fs.renameSync(old, target);
   const before = stateOf(fs, target);
-  if (before === "other")
-    throw new Error(`writeFolder: ${target} is there already and is no bundle: choose another folder, or empty it`);
+  if (before === "other") throw new Error("it is there already and is no bundle: choose another folder, or empty it");
   const strange = before === "bundle" ? strangers(fs, target, files) : [];
   if (strange.length > 0)
     throw new Error(
-      `writeFolder: ${target} holds ${strange.join(", ")} beside a bundle, which the new one would not have: choose another folder, or take that away`,
+      `it holds ${strange.join(", ")} beside a bundle, which the new one would not have: choose another folder, or take that away`,
     );
   try {
     fs.mkdirSync(draft, { recursive: true });
     const folders = new Set([draft]);
     for (const [name, bytes] of files) {
       const parts = name.split("/");
-      if (parts.some((part) => !/^[\w$][\w.$-]*$/.test(part)))
-        throw new Error(`writeFolder: ${name} is no name of a file`);
+      if (parts.some((part) => !/^[\w$][\w.$-]*$/.test(part))) throw new Error(`${name} is no name of a file`);
       const folder = [draft, ...parts.slice(0, -1)].join("/");
       if (!folders.has(folder)) fs.mkdirSync(folder, { recursive: true });
       folders.add(folder);

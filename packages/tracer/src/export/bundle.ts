@@ -2,7 +2,7 @@
  * `exportBundle`, `bundleFiles`: compiled functions as a folder of files that runs without Sinter. What goes into it is
  * gathered in `assemble.ts`; the runtime writes the files.
  */
-import { type BundleSpec, writeBundle, writeFolder } from "@sinter/runtime";
+import { type BundleSpec, writeBundle } from "@sinter/runtime";
 import { checkOptions, describeValue, SinterError } from "../errors.ts";
 import type { VariableCell } from "../frame.ts";
 import { tracedFunction } from "../function.ts";
@@ -11,6 +11,7 @@ import type { Tensor } from "../tensor.ts";
 import { isPlainObject } from "../trees.ts";
 import { assemble } from "./assemble.ts";
 import { attributesOf } from "./attributes.ts";
+import { writeBundleFolder } from "./files.ts";
 import { identifier, isIdentifier, Names } from "./names.ts";
 
 /** Any compiled function. */
@@ -81,7 +82,7 @@ export async function exportBundle<F extends object>(f: F, options: ExportOption
   if (typeof outDir !== "string" || outDir === "")
     throw new SinterError(`exportBundle: outDir must be the path of a folder, not ${describeValue(outDir)}`);
   const files = writeBundle(bundleSpec("exportBundle", f, rest as BundleOptions<F>));
-  await writeFolder(files, outDir);
+  await writeBundleFolder("exportBundle", files, outDir);
   return { outDir, files };
 }
 

@@ -2,7 +2,7 @@
  * `saveModel`, `loadModel`: a bundle with the graphs of its functions beside it, from which the library makes compiled
  * functions again. `model.json` says where functions and variables stood in the model.
  */
-import { type BundleSource, openBundle, theMachine, writeBundle, writeFolder } from "@sinter/runtime";
+import { type BundleSource, openBundle, theMachine, writeBundle } from "@sinter/runtime";
 import { checkOptions, describeValue, SinterError } from "../errors.ts";
 import { lazyFromData } from "../lazy.ts";
 import { Tensor } from "../tensor.ts";
@@ -11,6 +11,7 @@ import { Variable } from "../variable.ts";
 import { assemble } from "./assemble.ts";
 import { attributesOf, build } from "./attributes.ts";
 import type { Inputs } from "./bundle.ts";
+import { writeBundleFolder } from "./files.ts";
 import { checkSource } from "./load-bundle.ts";
 import { loadedFunction } from "./loaded.ts";
 import { decodeModel, encodeModel, modelFile } from "./model-file.ts";
@@ -47,7 +48,7 @@ export async function saveModel<M extends object>(
   checkOptions("saveModel", options, ["inputs", "license", "name", "selfTest"]);
   if (typeof dir !== "string" || dir === "")
     throw new SinterError(`saveModel: dir must be the path of a folder, not ${describeValue(dir)}`);
-  await writeFolder(modelFiles("saveModel", model, options), dir);
+  await writeBundleFolder("saveModel", modelFiles("saveModel", model, options), dir);
 }
 
 /** The files that `saveModel` writes, by their paths in the folder: for a browser, which has no folders. */

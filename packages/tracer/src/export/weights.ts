@@ -10,12 +10,12 @@ import {
   theMachine,
   writeSafetensors,
 } from "@sinter/runtime";
-import { checkOptions, describe, SinterError } from "../errors.ts";
+import { checkOptions, describe, describeValue, SinterError } from "../errors.ts";
 import { lazyFromData } from "../lazy.ts";
 import { Tensor } from "../tensor.ts";
 import type { Variable } from "../variable.ts";
 import { attributesOf } from "./attributes.ts";
-import { fileSystem, writeAtomically } from "./files.ts";
+import { fileSystem, withPlace, writeAtomically } from "./files.ts";
 import { contents } from "./record.ts";
 
 /** Values of all variables of a model, or of an array or object of variables, as the bytes of a safetensors file. */
@@ -23,11 +23,16 @@ export function weightsToBytes(model: object): Uint8Array {
   return encode("weightsToBytes", model);
 }
 
-/** Writes the values of all variables of a model, or of an array or object of variables, to a file, at once or not at all. */
+/**
+ * Writes the values of all variables of a model, or of an array or object of variables, to a file, at once or not at all.
+ * Makes the folders that are missing.
+ */
 export async function saveWeights(model: object, file: string): Promise<void> {
+  if (typeof file !== "string" || file === "")
+    throw new SinterError(`saveWeights: file must be the path of a file, not ${describeValue(file)}`);
   const bytes = encode("saveWeights", model);
   const fs = await fileSystem("saveWeights", "weightsToBytes(model) gives the bytes");
-  await writeAtomically(fs, file, bytes);
+  await withPlace("saveWeights", "written", file, () => writeAtomically(fs, file, bytes));
 }
 
 export interface LoadWeightsOptions {
@@ -117,10 +122,10 @@ function fits(variable: Variable, stored: StoredTensor): boolean {
 async function bytesOf(file: string | URL | Uint8Array): Promise<Uint8Array> {
   if (file instanceof Uint8Array) return file;
   if (/^https?:/.test(String(file))) {
-    const response = await fetch(file);
+    const response = await withPlace("loadWeights", "read", String(file), () => fetch(file));
     if (!response.ok) throw new SinterError(`loadWeights: ${file}: ${response.status} ${response.statusText}`);
     return new Uint8Array(await response.arrayBuffer());
   }
   const fs = await fileSystem("loadWeights", "fetch the file and give its bytes");
-  return new Uint8Array(await fs.readFile(file));
+  return withPlace("loadWeights", "read", String(file), async () => new Uint8Array(await fs.readFile(file)));
 }
