@@ -8,9 +8,11 @@ import {
   hostCall,
   matmul,
   ones,
+  print,
   profile,
   scan,
   setBackend,
+  setPrintSink,
   spec,
   type Tensor,
   tensor,
@@ -108,6 +110,30 @@ describe("calls", () => {
     expect(seen).toEqual(seen.map((_, i) => 3 + i));
     f(tensor([1, 1]));
     expect(Array.from(total.value.dataSync())).toEqual([3, 4]);
+  });
+
+  test("prints are written once, the functions of hostCall called every time", () => {
+    const printed: string[] = [];
+    const before = setPrintSink((text) => printed.push(text));
+    let called = 0;
+    try {
+      const f = compile((x: Tensor) => {
+        print("x is {}", x);
+        const count = () => {
+          called++;
+          return [];
+        };
+        hostCall(count, []);
+        return x.mul(2);
+      });
+      profile(few, f, tensor([1, 2]));
+      expect(printed).toEqual(["x is [1, 2]"]);
+      expect(called).toBeGreaterThan(3);
+      f(tensor([3]));
+      expect(printed).toEqual(["x is [1, 2]", "x is [3]"]);
+    } finally {
+      setPrintSink(before);
+    }
   });
 
   test("variables that a plain function makes outside", () => {

@@ -48,7 +48,21 @@ export function setPrintSink(write: ((text: string) => void) | undefined): ((tex
   return before;
 }
 
+let silent = false;
+
+/** While `body` runs, `print` writes nothing. */
+export function silently<T>(body: () => T): T {
+  const before = silent;
+  silent = true;
+  try {
+    return body();
+  } finally {
+    silent = before;
+  }
+}
+
 export function writeText(text: string): void {
+  if (silent) return;
   if (sink === undefined) console.log(text);
   else sink(text);
 }

@@ -13,6 +13,7 @@ import {
 } from "@sinter/runtime";
 import { currentBackend } from "../backend.ts";
 import { Concrete } from "../concrete.ts";
+import { silently } from "../effects/run.ts";
 import { checkOptions, describeValue, SinterError } from "../errors.ts";
 import { currentTrace } from "../frame.ts";
 import { compile, type TracedFunction, tracedFunction } from "../function.ts";
@@ -37,9 +38,9 @@ type Profiled<A extends readonly unknown[]> = (...args: A) => unknown;
  * stand first: `profile({ repeats: 50 }, f, x, y)`.
  *
  * `f`: a compiled function, or a plain one, which is compiled. The calls do all that calls do: variables advance from each
- * to the next, and calls of the host happen. Afterwards the variables hold what they held before. Kernels are timed by
- * `performance.now()`. Browsers may make that coarse (5 to 100 microseconds): what is shorter is then right on average
- * only.
+ * to the next, and the functions of `hostCall` are called in every one. Only `print` writes in the first call alone. Afterwards
+ * the variables hold what they held before. Kernels are timed by `performance.now()`. Browsers may make that coarse (5 to
+ * 100 microseconds): what is shorter is then right on average only.
  *
  * Throws where an argument is no tensor that the function takes, inside traced code, and for the reference backend.
  */
@@ -111,18 +112,20 @@ function profileTraced(
     timed = timedProgram(graph, settings);
     return timed.compiled;
   });
-  const call = (): void => {
+  const once = (): void => {
     for (const handle of handlesIn(concrete.call(leaves, undefined))) (handle as Tensor).dispose();
   };
+  const again = (): void => silently(once);
   try {
     const count = restoring(
       wiring.states.map((state) => state.variable),
       () => {
-        const milliseconds = warmUp(call);
+        once();
+        const milliseconds = warmUp(again);
         timed?.forgetRuns();
         const wanted = Math.round(measuredMilliseconds / Math.max(milliseconds, 1e-3));
         const runs = repeats ?? Math.min(mostRepeats, Math.max(leastRepeats, wanted));
-        for (let i = 0; i < runs; i++) call();
+        for (let i = 0; i < runs; i++) again();
         return runs;
       },
     );
