@@ -13,7 +13,7 @@ import { isStatic } from "./dims.ts";
 import { dumped } from "./dump.ts";
 import { force } from "./eager.ts";
 import { type Callback, HostRun } from "./effects/run.ts";
-import { type AnyFunction, SinterError, type Site, site } from "./errors.ts";
+import { type AnyFunction, ShapeError, SinterError, type Site, site } from "./errors.ts";
 import type { TraceFrame, VariableCell } from "./frame.ts";
 import { Lazy, lazyFromData, type Ref, sizeOf, type Traced } from "./lazy.ts";
 import { Sizes } from "./sizes.ts";
@@ -127,6 +127,15 @@ function releaseAll(held: Lazy[]): void {
   for (const lazy of held.splice(0)) lazy.release();
 }
 
+/** A program that debug or verify asks to look into has sizes that are not known. */
+export class OpenSizesError extends ShapeError {
+  constructor(name: string, signature: string) {
+    super(
+      `${name}: debug and verify look into programs of known sizes, but ${signature} leaves some open: say all of them`,
+    );
+  }
+}
+
 const none: readonly Lazy[] = [];
 const siteInterval = 64;
 const exactSiteBytes = 1 << 20;
@@ -183,7 +192,10 @@ export class Concrete {
     this.result = result;
     const { graph, checking } = wiring;
     const runs = graph.results.length > 0;
-    if (runs && (checking.debug || checking.verify)) this.check = new CallCheck(graph, options, checking);
+    this.sizes = Sizes.of(tree, wiring);
+    const isChecked = runs && (checking.debug || checking.verify);
+    if (isChecked && this.sizes !== undefined) throw new OpenSizesError(graph.name, signature);
+    if (isChecked) this.check = new CallCheck(graph, options, checking);
     this.graph = this.check?.graph ?? graph;
     this.settings = { ...options, poison: checking.debug };
     this.compiled = runs ? dumped(compiler(this.graph, this.settings), this.graph, this.settings) : undefined;
@@ -209,7 +221,6 @@ export class Concrete {
     this.labels = params.flatMap((p) => (p.kind === "arg" ? [`${name}: ${p.name}`] : []));
     this.resultBytes = wiring.outTypes.reduce((n, type) => n + typicalDim(sizeOf(type.shape)) * bytesOf(type.dtype), 0);
     this.outShapes = this.resultTypes.map(({ shape }) => (isStatic(shape) ? shape : []));
-    this.sizes = Sizes.of(tree, wiring);
     this.bytes = (this.compiled?.executable.bytes ?? 0) + wiring.consts.reduce((n, c) => n + c.bytes, 0);
     this.usage = { calls: 0, bytes: this.bytes, gone: false };
   }

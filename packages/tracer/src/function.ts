@@ -5,7 +5,7 @@
 import type { Loc } from "@sinter/ir";
 import { type Backend, ByteCache } from "@sinter/runtime";
 import { checkBackend, currentBackend } from "./backend.ts";
-import { Concrete } from "./concrete.ts";
+import { Concrete, OpenSizesError } from "./concrete.ts";
 import { TraceHistory } from "./debug/history.ts";
 import { type Checking, checking, either } from "./debug/settings.ts";
 import { isEagerMode } from "./eager-mode.ts";
@@ -59,8 +59,8 @@ export interface FunctionOptions {
   readonly frozen?: boolean;
   /**
    * Looks for the first operation that makes NaN or an infinity and for indices out of range, in every call: such a call
-   * throws and changes nothing. Slow. A function called inside makes the whole program so. SINTER_DEBUG=1 is the default
-   * of all functions.
+   * throws and changes nothing. Slow. A function called inside makes the whole program so, and the gradient or batch of
+   * one that is taken outside compiled functions. SINTER_DEBUG=1 is the default of all functions.
    */
   readonly debug?: boolean;
   /** Compares every call with the reference evaluator, operation by operation. Very slow. SINTER_VERIFY=1 as above. */
@@ -168,6 +168,8 @@ export class TracedFunction {
   private readonly site: TransformedSite | undefined;
   private readonly source: SourceKind;
   private readonly checking: Checking;
+  /** What looks into a program while it runs knows its sizes. */
+  private needsSizes: boolean;
 
   constructor(
     fn: UserFunction,
@@ -183,6 +185,7 @@ export class TracedFunction {
     const { signature } = options;
     this.options = { ...options, ...(signature === undefined ? {} : { signature: [...signature] }) };
     this.checking = checking(options);
+    this.needsSizes = this.checking.debug || this.checking.verify;
     this.name = options.name ?? (fn.name || "anonymous");
     this.names = names;
     this.history = new TraceHistory(this.name, this.names);
@@ -304,9 +307,19 @@ export class TracedFunction {
 
   /** The program for these arguments, of symbolic sizes where the signature or earlier calls say so. */
   private fitting(tree: Tree, leaves: readonly Leaf[], backend: Backend): Concrete {
+    if (this.needsSizes) return this.find(tree, backend);
+    try {
+      return this.general(tree, leaves, backend);
+    } catch (error) {
+      // A function inside it asks for that.
+      if (!(error instanceof OpenSizesError)) throw error;
+      this.needsSizes = true;
+      return this.find(tree, backend);
+    }
+  }
+
+  private general(tree: Tree, leaves: readonly Leaf[], backend: Backend): Concrete {
     const { signature, reduceRetracing } = this.options;
-    // What looks into a program while it runs knows its sizes.
-    if (this.checking.debug || this.checking.verify) return this.find(tree, backend);
     if (signature !== undefined) return this.find(bySignature(tree, signature, this.names), backend);
     if (reduceRetracing !== true || this.cache.get(`${backend} ${treeText(tree)}`) !== undefined)
       return this.find(tree, backend);
@@ -318,7 +331,8 @@ export class TracedFunction {
         if (concrete.accepts(leaves)) return concrete;
       } catch (error) {
         // What cannot be said of all sizes may be said of these.
-        if (!(error instanceof ShapeError || error instanceof TraceError)) throw error;
+        const isOfSizes = error instanceof ShapeError || error instanceof TraceError;
+        if (!isOfSizes || error instanceof OpenSizesError) throw error;
       }
     }
     return this.find(tree, backend);

@@ -215,6 +215,48 @@ describe("what is not known", () => {
       /reshape: f32\[n\] has n elements/,
     );
     expect(() => any((x) => x!.roll(1), s.spec(["n"]))(t([1, 2, 3]))).toThrow(/symbolic size n/);
+    const text = "axis 0 of [n,2] is the symbolic size n, and must be a number here";
+    const orders: Record<string, (x: T) => unknown> = {
+      sort: (x) => x.sort(),
+      argSort: (x) => x.argSort(),
+      topK: (x) => s.topK(x, 1).values,
+    };
+    for (const [name, order] of Object.entries(orders)) {
+      const call = (): unknown => any((x) => order(x!), s.spec(["n", 2]))(t([[2, 1]]));
+      expect(call).toThrow(s.ShapeError);
+      expect(call).toThrow(`${name}: ${text}`);
+      expect(call).toThrow(/at .*symbolic\.test\.ts/);
+    }
+  });
+
+  test("debug, verify and profile work with sizes that are known", () => {
+    const x = t([[1, 2]]);
+    const y = t([
+      [1, 2],
+      [3, 4],
+    ]);
+    const body = (a: T): T => a.log().sum(1);
+    for (const options of [{ debug: true }, { verify: true }]) {
+      const inner = s.compile(body, options);
+      const signature = [s.spec(["n", 2])];
+      const all = [
+        s.compile(body, { ...options, signature }),
+        s.compile((a: T) => inner(a), { signature }),
+        s.compile((a: T) => inner(a), { reduceRetracing: true }),
+      ];
+      for (const f of all) {
+        const sums = [x, y, x, y].map((a) => f(a).arraySync() as number[]);
+        expect(sums.map((sum) => sum.map((v) => v.toFixed(3)))).toEqual(
+          [1, 2, 1, 2].map((n) => ["0.693", "2.485"].slice(0, n)),
+        );
+        expect(f.traces).toBe(2);
+        if (options.debug === true) expect(() => f(t([[0, 1]]))).toThrow("log gives -Infinity at [0, 0], of 0");
+      }
+      const open = all[1]!.lower(s.spec(["n", 2])) as s.Lowered;
+      expect(() => open.compile()).toThrow("debug and verify look into programs of known sizes");
+    }
+    const f = s.compile(body, { signature: [s.spec([null, 2])] });
+    expect(s.profile({ repeats: 1, peaks: { gflops: 1, gbs: 1 } }, f, y).kernels).toHaveLength(1);
   });
 
   test("a size of 0 has a trace of its own", () => {

@@ -1,5 +1,5 @@
 /** Array functions that put elements in order. Equal elements keep their order; NaN comes last in either direction. */
-import { knownDim } from "../dims.ts";
+import { knownDims } from "../dims.ts";
 import { checkOptions, ShapeError } from "../errors.ts";
 import { axisOf, checkSize, describe, emit, iota, make, makeAll, toRef } from "../kit.ts";
 import type { Ref } from "../lazy.ts";
@@ -14,6 +14,7 @@ function ordered(name: "sort" | "argSort", x: TensorLike, axis: number, options:
   checkOptions(name, options, ["descending"]);
   const ref = toRef(name, "x", x);
   const at = axisOf(name, axis, ref.shape.length);
+  knownDims(name, ref.shape);
   return emit(name, [ref], { axis: at, descending: options.descending === true });
 }
 
@@ -31,9 +32,9 @@ export function argSort(x: TensorLike, axis = -1, options: SortOptions = {}): Te
 export function topK(x: TensorLike, k: number): { readonly values: Tensor; readonly indices: Tensor } {
   const [values, indices] = makeAll("topK", topK, () => {
     const ref = toRef("topK", "x", x);
-    const { shape } = ref;
+    const shape = knownDims("topK", ref.shape);
     const axis = axisOf("topK", -1, shape.length);
-    const size = knownDim("topK", shape[axis]!, `the last axis of ${describe(ref)}`);
+    const size = shape[axis]!;
     if (checkSize("topK", k, "k") > size)
       throw new ShapeError(`topK: k is ${k}, but the last axis of ${describe(ref)} has ${size} elements`);
     const order = emit("argSort", [ref], { axis, descending: true });
