@@ -18,13 +18,13 @@ const selfTestFile: Plugin = {
   },
 };
 
-/** The module as committed. `SINTER_FILES` and `SINTER_PRINT` are what the writer of a bundle puts in front of it. */
+/** The module as committed. `SINTER_FILES`, `SINTER_PRINT` and `SINTER_SIZES` are what the writer of a bundle puts in front of it. */
 export async function loaderModule(): Promise<string> {
   const loader = await compiled({
     stdin: {
       contents: `import { load as start } from "./index.ts";
         export { AssertionError, BundleError } from "./index.ts";
-        export const load = (options) => start(SINTER_FILES, SINTER_PRINT.text, options);`,
+        export const load = (options) => start(SINTER_FILES, SINTER_PRINT.text, SINTER_SIZES.sized, options);`,
       resolveDir: join(folder, "loader"),
     },
     plugins: [selfTestFile],
@@ -37,11 +37,17 @@ export async function loaderModule(): Promise<string> {
     format: "iife",
     globalName: "SINTER_PRINT",
   });
+  const sizes = await compiled({
+    stdin: { contents: 'export { sized } from "./sizes.ts";', resolveDir: join(folder, "loader") },
+    format: "iife",
+    globalName: "SINTER_SIZES",
+  });
   const selfTest = await compiled({ entryPoints: [join(folder, "loader/self-test.ts")] });
   return [
     "/** The loader that bundles carry, compiled by scripts/loader.ts (`npm run docs`). Not to be edited. */",
     `export const loaderSource =\n  ${JSON.stringify(loader)};`,
     `export const printSource =\n  ${JSON.stringify(print)};`,
+    `export const sizesSource =\n  ${JSON.stringify(sizes)};`,
     `export const selfTestSource =\n  ${JSON.stringify(selfTest)};`,
     "",
   ].join("\n");

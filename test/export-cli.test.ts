@@ -51,6 +51,16 @@ test("inputs, objects of functions, embedded weights", async () => {
   expect(functions["now"]!()).toMatchObject({ sum: { data: Float32Array.of(9) } });
 });
 
+test("symbolic sizes, of a signature and of an input", async () => {
+  const out = join(folder, "sizes");
+  expect(sinter("export", `${model}#open`, "--out", out).out).toContain("  open(x: f32[x_0,2]) -> f32[x_0,2]\n");
+  expect((await loadBundle(out)).run([[1, 2]])).toMatchObject({ data: Float32Array.of(2, 3), shape: [1, 2] });
+  const args = ["--out", out, "--input", "f32[batch, 3]", "--input", "4"];
+  expect(sinter("export", `${model}#scale`, ...args).out).toContain(
+    "  scale(x: f32[batch,3], by: 4) -> f32[batch,3]\n",
+  );
+});
+
 test("a file that cannot be loaded is named, with the line that threw", () => {
   const broken = join(folder, "broken.ts");
   writeFileSync(broken, "export const x = ;\n");
@@ -110,6 +120,7 @@ test("targets and inputs", () => {
     ["scale", ["f32[3,-1]"]],
     ["scale", ["f16[3]"]],
     ["scale", ["f32"]],
+    ["scale", ["f32[batch,?]", "2"]],
   ];
   writeFileSync(
     script,
@@ -153,6 +164,7 @@ console.log(out.join("\\n"));`,
       "UsageError: --input f32[3,-1]: size 1 is "-1": sizes are whole numbers, f32[1,784]",
       "UsageError: --input f16[3]: there is no dtype f16; there are f32, f64, i32, u32, bool",
       "UsageError: --input f32: write f32[] for a number, f32[3] for three",
+      "UsageError: --input f32[batch,?] --input 2: sizes must be numbers here, f32[1,784]",
     ]
   `);
 });

@@ -90,7 +90,8 @@ test.skipIf(typeof tools === "string")("a C program answers the same bits", asyn
 const key = ({ kind, index }: Source | SlotEntry): string => `${kind} ${index}`;
 
 function bytesOf({ dtype, shape }: SlotEntry): number {
-  return { f32: 4, f64: 8, i32: 4, u32: 4, bool: 1 }[dtype] * shape.reduce((product, size) => product * size, 1);
+  const sizes = shape.map((size) => (typeof size === "number" ? size : Number.NaN));
+  return { f32: 4, f64: 8, i32: 4, u32: 4, bool: 1 }[dtype] * sizes.reduce((product, size) => product * size, 1);
 }
 
 function documentedHost(): string {

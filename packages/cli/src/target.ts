@@ -47,13 +47,20 @@ export async function loadTarget(
   return targetOf(await loadModule(target), inputs);
 }
 
-/** The function that a loaded target means, and its arguments. */
-export function targetOf(loaded: LoadedModule, inputs: readonly string[] | undefined): Target {
+/** The function that a loaded target means, and its arguments. `open`: sizes may be names or nothing. */
+export function targetOf(
+  loaded: LoadedModule,
+  inputs: readonly string[] | undefined,
+  { open = false }: { readonly open?: boolean } = {},
+): Target {
   const { file, sinter } = loaded;
   const { name, value } = chosen(loaded);
   if (!isCompiled(value)) throw new UsageError(`${file}#${name} is ${notCompiled(value)}${whatElse(loaded)}`);
-  const args = inputs === undefined || inputs.length === 0 ? knownArguments(value, `${file}#${name}`) : undefined;
-  return { file, name, fn: value, args: args ?? inputs!.map((text) => parseInput(text, sinter)), sinter };
+  const args = inputs === undefined || inputs.length === 0 ? knownArguments(value, `${file}#${name}`, open) : undefined;
+  const given = args ?? inputs!.map((text) => parseInput(text, sinter));
+  if (!open && given.some(isOpen) && args === undefined)
+    throw new UsageError(`--input ${inputs!.join(" --input ")}: sizes must be numbers here, f32[1,784]`);
+  return { file, name, fn: value, args: given, sinter };
 }
 
 /** Loads the file of a target, and the library that it uses. */
@@ -129,7 +136,7 @@ function compiledIn(exports: Readonly<Record<string, unknown>>): readonly string
 }
 
 /** What the function itself knows of its arguments: its signature, or the only trace that the file made. */
-function knownArguments(fn: AnyCompiled, label: string): readonly unknown[] {
+function knownArguments(fn: AnyCompiled, label: string, open: boolean): readonly unknown[] {
   const { signatures } = fn;
   if (signatures.length === 0) {
     if (takesNothing(fn)) return [];
@@ -142,7 +149,7 @@ function knownArguments(fn: AnyCompiled, label: string): readonly unknown[] {
     throw new UsageError(
       `${label} was traced for ${signatures.length} signatures: choose one with --input: ${texts.join(" or ")}`,
     );
-  if (/\[[^\]]*\?/.test(texts[0]!))
+  if (!open && signatures[0]!.some(isOpen))
     throw new UsageError(`${label} has sizes that are not given, ${texts[0]}: say all of them with --input`);
   return signatures[0]!;
 }
@@ -155,6 +162,14 @@ function takesNothing(fn: AnyCompiled): boolean {
   } catch {
     return false;
   }
+}
+
+/** Whether a spec in an argument has a size that is no number. */
+function isOpen(arg: unknown): boolean {
+  if (typeof arg !== "object" || arg === null) return false;
+  if ("dtype" in arg && "shape" in arg)
+    return (arg.shape as readonly unknown[]).some((size) => typeof size !== "number");
+  return Object.values(arg).some(isOpen);
 }
 
 function inputText(arg: unknown): string {
@@ -211,6 +226,9 @@ function parseSpec(text: string, input: string, sinter: Library): unknown {
     sizes.trim() === ""
       ? []
       : sizes.split(",").map((size, i) => {
+          const name = size.trim();
+          if (name === "?") return null;
+          if (/^[A-Za-z_]\w*$/.test(name)) return name;
           if (!/^\s*\d+\s*$/.test(size) || !Number.isSafeInteger(Number(size)))
             throw new UsageError(
               `--input ${input}: size ${i} is ${JSON.stringify(size.trim())}: sizes are whole numbers, f32[1,784]`,

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { BundleError } from "../src/bundle/loader/errors.ts";
 import { load, type Program, type ResultTensor } from "../src/bundle/loader/index.ts";
+import { sized } from "../src/bundle/loader/sizes.ts";
 import { readManifest } from "../src/bundle/loader/vouch.ts";
 import { loadBundle } from "../src/bundle/open.ts";
 import { readSafetensors, SafetensorsError, writeSafetensors } from "../src/bundle/safetensors.ts";
@@ -269,7 +270,7 @@ describe("fuzz", () => {
         if (remove) delete parent[key];
         else parent[key] = value;
         const given = withManifest(files, manifest);
-        const program = await load(() => ({}), printedText, { files: given }).catch((error: unknown) => error);
+        const program = await load(() => ({}), printedText, sized, { files: given }).catch((error: unknown) => error);
         if (program instanceof BundleError) return;
         const { y } = (program as Program).run(
           [

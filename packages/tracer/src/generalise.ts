@@ -1,13 +1,32 @@
 /** Trees of arguments with symbolic sizes: those that a signature leaves open, and those that differ between two calls. */
 import type { Dim } from "@sinter/ir";
 import { symbol } from "./dims.ts";
-import type { Spec } from "./spec.ts";
+import { Spec } from "./spec.ts";
 import { pathName } from "./trace.ts";
-import type { Tree } from "./trees.ts";
+import { isPlainObject, type Tree } from "./trees.ts";
 
 /** What an axis is called whose size has no name. */
 function nameOf(path: string, names: readonly string[], axis: number): string {
   return `${pathName(path, names).replace(/[^A-Za-z0-9_]+/g, "_")}_${axis}`;
+}
+
+/** The same with names for the sizes of specs that have none, those that signatures give them. */
+export function namedSizes(
+  value: unknown,
+  names: readonly string[],
+  path = "args",
+  around: readonly unknown[] = [],
+): unknown {
+  if (value instanceof Spec) {
+    const shape = value.shape.map((size, axis) => size ?? nameOf(path, names, axis));
+    return value.shape.includes(null) ? new Spec(shape, value.dtype) : value;
+  }
+  // What contains itself is told where the arguments are read.
+  if (around.includes(value)) return value;
+  const inner = (item: unknown, step: string): unknown => namedSizes(item, names, path + step, [...around, value]);
+  if (Array.isArray(value)) return value.map((item, i) => inner(item, `[${i}]`));
+  if (!isPlainObject(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, inner(item, `.${key}`)]));
 }
 
 /** The arguments as a signature describes them. A size of 0 is none of the symbolic ones: such a tree stays as it is. */

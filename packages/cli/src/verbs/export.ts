@@ -66,7 +66,7 @@ function subject(loaded: LoadedModule, { input, name }: ExportFlags) {
   const { value } = found;
   const own = name ?? found.name.split(".").at(-1)!;
   if (isCompiled(value)) {
-    const { fn, args } = targetOf(loaded, input);
+    const { fn, args } = targetOf(loaded, input, { open: true });
     return { value: fn as object, options: { name: own, inputs: args } };
   }
   const holds = typeof value === "object" && value !== null && Object.values(value).some(isCompiled);

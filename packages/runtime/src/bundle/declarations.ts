@@ -1,7 +1,7 @@
 /** The `index.d.ts` of a bundle: the traced signatures as TypeScript types. */
 import type { DType } from "@sinter/ir/program";
 import { typeText } from "./loader/dtypes.ts";
-import type { FunctionEntry, Manifest, TensorEntry, TreeEntry } from "./manifest.ts";
+import type { FunctionEntry, Manifest, SizeEntry, TreeEntry } from "./manifest.ts";
 
 const arrays: Readonly<Record<DType, string>> = {
   f32: "Float32Array",
@@ -134,7 +134,12 @@ export function functionText({ name, params, result }: FunctionEntry): string {
 }
 
 function functionDoc(f: FunctionEntry): string {
-  const notes = [functionText(f), ...(f.check === undefined ? [] : ["Throws AssertionError where a check fails."])];
+  const sizes = f.sizes?.map(({ name, lo }) => `${name}: ${lo} or more`) ?? [];
+  const notes = [
+    functionText(f),
+    ...sizes,
+    ...(f.check === undefined ? [] : ["Throws AssertionError where a check fails."]),
+  ];
   return doc(notes, "  ");
 }
 
@@ -189,14 +194,24 @@ function staticType(tree: Extract<TreeEntry, { kind: "static" | "special" }>): s
   return typeof value === "string" ? text(value) : String(value);
 }
 
-function tuple(shape: TensorEntry["shape"]): string {
-  return `readonly [${shape.join(", ")}]`;
+/** A size that calls choose is any number. */
+function tuple(shape: readonly SizeEntry[]): string {
+  return `readonly [${shape.map((size) => (typeof size === "number" ? size : "number")).join(", ")}]`;
+}
+
+/** `batch`, `(batch + 1)`. */
+function sizeText(size: SizeEntry): string {
+  if (typeof size !== "object") return String(size);
+  const [op, a, b] = size;
+  return op === "min" || op === "max"
+    ? `${op}(${sizeText(a)}, ${sizeText(b)})`
+    : `(${sizeText(a)} ${op} ${sizeText(b)})`;
 }
 
 function treeText(tree: TreeEntry): string {
   switch (tree.kind) {
     case "tensor":
-      return typeText(tree);
+      return typeText({ dtype: tree.dtype, shape: tree.shape.map(sizeText) });
     case "static":
       return line(JSON.stringify(tree.value));
     case "special":

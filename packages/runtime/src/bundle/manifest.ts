@@ -50,9 +50,17 @@ export interface BuildFile extends FileEntry {
   readonly features: readonly string[];
 }
 
-export interface TensorEntry {
+/**
+ * A size: a number, the name of one of the function's sizes, or what an operation makes of two. `/` is the quotient rounded
+ * down, `%` what is left then.
+ */
+export type SizeEntry = number | string | readonly [op: SizeOp, a: SizeEntry, b: SizeEntry];
+export type SizeOp = "+" | "*" | "/" | "%" | "min" | "max";
+
+/** `Size`: number where all sizes are known. */
+export interface TensorEntry<Size = number> {
   readonly dtype: DType;
-  readonly shape: readonly number[];
+  readonly shape: readonly Size[];
 }
 
 export interface ConstantEntry extends TensorEntry {
@@ -65,15 +73,27 @@ export interface VariableEntry extends ConstantEntry {
   readonly trainable: boolean;
 }
 
-export interface FunctionEntry {
+/** A size that each call has anew. Arguments have it as the size of an axis, and all that have it must have the same. */
+export interface SymbolEntry {
   readonly name: string;
-  /** The module's export: called with the address of a table of pointers. */
+  /** The bounds, both included. */
+  readonly lo: number;
+  readonly hi: number;
+}
+
+export interface FunctionEntry<Size = SizeEntry> {
+  readonly name: string;
+  /** Where a program runs for arguments of several sizes. */
+  readonly sizes?: readonly SymbolEntry[];
+  /** Numbers of elements that its tensors have then: a call in which one is above 2^31 - 1 must not be made. */
+  readonly elements?: readonly Size[];
+  /** The module's export: called with the address of a table of pointers, and of sizes. */
   readonly entry: string;
   /** The parameters, in order. */
-  readonly params: readonly { readonly name: string; readonly tree: TreeEntry }[];
-  readonly result: TreeEntry;
-  /** The table of pointers, in order. */
-  readonly slots: readonly SlotEntry[];
+  readonly params: readonly { readonly name: string; readonly tree: TreeEntry<Size> }[];
+  readonly result: TreeEntry<Size>;
+  /** The table, in order. */
+  readonly slots: readonly SlotEntry<Size>[];
   /** By `index` of slots of kind const: the constant. */
   readonly constants: readonly number[];
   /** By `index` of slots of kind state: the variable. */
@@ -86,10 +106,10 @@ export interface FunctionEntry {
 
 /**
  * `arena`: working memory. `stateOut` may have the address of the state it replaces, or another one. `index` counts each
- * kind from 0, as it stands in the function's other fields.
+ * kind from 0, as it stands in the function's other fields. `sym`: no pointer, but the value of `sizes[index]`.
  */
-export interface SlotEntry extends TensorEntry {
-  readonly kind: "arena" | "const" | "arg" | "state" | "stateOut" | "result";
+export interface SlotEntry<Size = SizeEntry> extends TensorEntry<Size> {
+  readonly kind: "arena" | "const" | "arg" | "state" | "stateOut" | "result" | "sym";
   readonly index: number;
 }
 
@@ -108,18 +128,19 @@ export interface Source {
 }
 
 /** Arguments and results: arrays and objects with tensors, and values that were fixed when the function was traced. */
-export type TreeEntry =
+export type TreeEntry<Size = SizeEntry> =
   | {
       readonly kind: "tensor";
       readonly index: number;
       readonly dtype: DType;
-      readonly shape: readonly number[];
+      /** Of arguments: numbers and names of sizes. */
+      readonly shape: readonly Size[];
     }
   | { readonly kind: "static"; readonly value: string | number | boolean | null }
   /** What JSON cannot write. */
   | { readonly kind: "special"; readonly value: "undefined" | "-0" | "NaN" | "Infinity" | "-Infinity" }
-  | { readonly kind: "array"; readonly items: readonly TreeEntry[] }
-  | { readonly kind: "object"; readonly keys: readonly string[]; readonly items: readonly TreeEntry[] };
+  | { readonly kind: "array"; readonly items: readonly TreeEntry<Size>[] }
+  | { readonly kind: "object"; readonly keys: readonly string[]; readonly items: readonly TreeEntry<Size>[] };
 
 /**
  * What a program calls: "host"."N" gets the addresses of an i32 status, of the operands, and of the status to answer. It

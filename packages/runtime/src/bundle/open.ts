@@ -6,6 +6,7 @@ import { BundleError, messageOf } from "./loader/errors.ts";
 import { below, list, matching, optional, record, text } from "./loader/fields.ts";
 import { type Files, fromFiles, fromUrls, type Origin } from "./loader/files.ts";
 import { checkFile, type LoadOptions, load, type Program } from "./loader/index.ts";
+import { sized } from "./loader/sizes.ts";
 import { manifestFile, readManifest } from "./loader/vouch.ts";
 import type { Manifest } from "./manifest.ts";
 import { dataOf, readSafetensors } from "./safetensors.ts";
@@ -24,6 +25,7 @@ export async function loadBundle(
   return load(
     () => ({}),
     printedText,
+    sized,
     { ...options, ...(place instanceof URL ? { base: place } : { files: place }) },
     checkManifest,
   );

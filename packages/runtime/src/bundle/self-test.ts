@@ -1,8 +1,8 @@
 /** The recorded calls of a bundle, as a file and as what the manifest says of it. */
 import { probeFeatures } from "@sinter/codegen-wasm";
-import type { DType } from "@sinter/ir/program";
+import { type DType, dimValue } from "@sinter/ir/program";
 import { fusedIn } from "./loader/engine.ts";
-import type { FileEntry, Manifest, TreeEntry } from "./manifest.ts";
+import type { FileEntry, Manifest } from "./manifest.ts";
 import { type NamedTensor, writeSafetensors } from "./safetensors.ts";
 import type { BundleSpec, SpecTree } from "./spec.ts";
 
@@ -23,7 +23,8 @@ export function selfTestOf(
     if (f === undefined) throw new Error(`writeBundle: a call was recorded of ${call.function}, which is not exported`);
     const record = (kind: string, trees: readonly SpecTree[], data: (typeof call)["args"]): void =>
       eachTensor(trees, ({ index, dtype, shape }) => {
-        tensors.push({ name: `${n}.${kind}.${index}`, dtype, shape, data: data[index]! });
+        const sizes = shape.map((dim) => dimValue(dim, call.sizes ?? new Map()));
+        tensors.push({ name: `${n}.${kind}.${index}`, dtype, shape: sizes, data: data[index]! });
       });
     record(
       "arg",
@@ -47,10 +48,7 @@ export function selfTestOf(
   };
 }
 
-function eachTensor(
-  trees: readonly (SpecTree | TreeEntry)[],
-  visit: (tensor: Extract<SpecTree, { kind: "tensor" }>) => void,
-): void {
+function eachTensor(trees: readonly SpecTree[], visit: (tensor: Extract<SpecTree, { kind: "tensor" }>) => void): void {
   for (const tree of trees)
     if (tree.kind === "tensor") visit(tree);
     else if (tree.kind === "array" || tree.kind === "object") eachTensor(tree.items, visit);

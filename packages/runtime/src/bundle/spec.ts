@@ -2,7 +2,7 @@
  * What a bundle is written from: plain data that whoever traced the functions fills in. Everything is checked and copied
  * by `writeBundle`; nothing refers to a tracer.
  */
-import type { DType, Graph, TypedArray } from "@sinter/ir";
+import type { Dim, DType, Graph, TypedArray } from "@sinter/ir";
 import type { Source } from "./manifest.ts";
 
 export interface BundleSpec {
@@ -62,7 +62,8 @@ export type SpecTree =
       readonly kind: "tensor";
       readonly index: number;
       readonly dtype: DType;
-      readonly shape: readonly number[];
+      /** Symbolic sizes are those of the graph; the axes of arguments are numbers and symbols. */
+      readonly shape: readonly Dim[];
     }
   | { readonly kind: "static"; readonly value: string | number | boolean | null | undefined }
   | { readonly kind: "array"; readonly items: readonly SpecTree[] }
@@ -83,6 +84,8 @@ export interface VariableSpec extends ConstantSpec {
 export interface RecordedCall {
   /** Name of the function. */
   readonly function: string;
+  /** What its symbolic sizes were; undefined where there are none. */
+  readonly sizes?: ReadonlyMap<string, number>;
   /** By index of the tensor in the arguments. */
   readonly args: readonly TypedArray[];
   /** By index of the tensor in the result. */

@@ -3,13 +3,13 @@
  * same description gives the same bytes.
  */
 import { type EntryPoint, emitModule, slotsOf } from "@sinter/codegen-wasm";
-import { dtypeOfArray, printGraphWithData, sameData, sizedSlot, staticDim, type WasmFeatures } from "@sinter/ir";
+import { dtypeOfArray, printGraphWithData, sameData, sizedSlot, type WasmFeatures } from "@sinter/ir";
 import { lowerToLoops } from "../stages.ts";
 import { declarations } from "./declarations.ts";
 import { crc32 } from "./loader/crc32.ts";
 import { typeText } from "./loader/dtypes.ts";
 import { manifestEnd, manifestFile, moduleSection, vouched } from "./loader/vouch.ts";
-import { loaderSource, printSource, selfTestSource } from "./loader-source.ts";
+import { loaderSource, printSource, selfTestSource, sizesSource } from "./loader-source.ts";
 import {
   type BuildFile,
   type BuildName,
@@ -19,11 +19,13 @@ import {
   type FileEntry,
   type FunctionEntry,
   type Manifest,
+  type SizeEntry,
   type SlotEntry,
   type TreeEntry,
 } from "./manifest.ts";
 import { type NamedTensor, writeSafetensors } from "./safetensors.ts";
 import { selfTestOf } from "./self-test.ts";
+import { sizeEntry, symbolsOf } from "./sizes.ts";
 import type { BundleSpec, ConstantSpec, FunctionSpec, SpecTree } from "./spec.ts";
 
 export type Files = Map<string, Uint8Array>;
@@ -137,6 +139,7 @@ function checkSpec(spec: BundleSpec): void {
 function functionEntry(f: FunctionSpec, builds: readonly EntryPoint[], constants: ConstantSpec[]): FunctionEntry {
   const [{ loops, plan }] = builds as [EntryPoint];
   const own = [...f.constants];
+  const { sizes, elements } = symbolsOf(f);
   const code = loops.buffers.filter((b) => b.kind === "const" && b.data !== undefined).sort((a, b) => a.slot - b.slot);
   for (const { slot, dtype, data } of code) {
     const { shape } = sizedSlot(slotsOf(loops, plan).find((s) => s.kind === "const" && s.index === slot)!);
@@ -144,19 +147,20 @@ function functionEntry(f: FunctionSpec, builds: readonly EntryPoint[], constants
   }
   const tables = builds.map((build) =>
     slotsOf(build.loops, build.plan).map((slot): SlotEntry => {
-      const { kind, index, dtype, shape } = sizedSlot(slot);
-      if (kind === "sym") throw new Error(`${f.name} has the symbolic size ${slot.name}: bundles need known sizes`);
-      return { kind, index, dtype, shape };
+      const { kind, index, dtype, shape } = slot;
+      const own = kind === "sym" ? sizes!.findIndex(({ name }) => name === slot.name) : index;
+      return { kind, index: own, dtype, shape: shape.map(sizeEntry) };
     }),
   );
-  const arena = Math.max(...builds.map((build) => staticDim(build.plan.arenaBytes)));
+  const arena = builds.map((build) => sizeEntry(build.plan.arenaBytes)).reduce(larger);
   const [slots, ...others] = tables.map((table) =>
-    table.map((slot) => (slot.kind === "arena" ? { ...slot, shape: [Math.ceil(arena / 4)] } : slot)),
+    table.map((slot) => (slot.kind === "arena" ? { ...slot, shape: [wordsOf(arena)] } : slot)),
   ) as [SlotEntry[]];
   for (const other of others)
     if (JSON.stringify(other) !== JSON.stringify(slots)) throw new Error(`${f.name}: the builds' tables differ`);
   return {
     name: f.name,
+    ...(sizes === undefined ? {} : { sizes, elements: elements! }),
     entry: entryName(f.name),
     params: parametersOf(f),
     result: treeEntry(f.result),
@@ -166,6 +170,16 @@ function functionEntry(f: FunctionSpec, builds: readonly EntryPoint[], constants
     outs: f.outs,
     ...(f.check === undefined ? {} : { check: f.check }),
   };
+}
+
+function larger(a: SizeEntry, b: SizeEntry): SizeEntry {
+  if (typeof a === "number" && typeof b === "number") return Math.max(a, b);
+  return JSON.stringify(a) === JSON.stringify(b) ? a : ["max", a, b];
+}
+
+/** How many words so many bytes are, rounded up. */
+function wordsOf(bytes: SizeEntry): SizeEntry {
+  return typeof bytes === "number" ? Math.ceil(bytes / 4) : ["/", ["+", bytes, 3], 4];
 }
 
 /** Names that are distinct and identifiers, also where the source has patterns. */
@@ -193,7 +207,7 @@ function bytesOf({ data }: NamedTensor): Uint8Array {
 function treeEntry(tree: SpecTree): TreeEntry {
   switch (tree.kind) {
     case "tensor":
-      return { kind: "tensor", index: tree.index, dtype: tree.dtype, shape: tree.shape };
+      return { kind: "tensor", index: tree.index, dtype: tree.dtype, shape: tree.shape.map(sizeEntry) };
     case "static": {
       const { value } = tree;
       if (value === undefined || (typeof value === "number" && (!Number.isFinite(value) || Object.is(value, -0)))) {
@@ -246,10 +260,12 @@ export function manifestBytes(manifest: Omit<Manifest, "crc32">): Uint8Array {
 }
 
 /** The loader, with the places of the files written out as bundlers want them. */
-function loaderFile({ builds, calls, weights, selfTest, sinter }: Omit<Manifest, "crc32">): Uint8Array {
+function loaderFile({ builds, calls, functions, weights, selfTest, sinter }: Omit<Manifest, "crc32">): Uint8Array {
   const names = [manifestFile, ...[...builds, weights, selfTest].flatMap((entry) => entry?.file ?? [])];
   const urls = names.map((name) => `  "${name}": new URL("./${name}", import.meta.url),\n`).join("");
+  const print = calls.length > 0 ? printSource : "const SINTER_PRINT = {};\n";
+  const sizes = functions.some((f) => f.sizes !== undefined) ? sizesSource : "const SINTER_SIZES = {};\n";
   return new TextEncoder().encode(
-    `// Loads this bundle, which Sinter ${sinter.replace(/[^\w.-]/g, "")} wrote. See index.d.ts.\nconst SINTER_FILES = () => ({\n${urls}});\n${calls.length > 0 ? printSource : "const SINTER_PRINT = {};\n"}${loaderSource}`,
+    `// Loads this bundle, which Sinter ${sinter.replace(/[^\w.-]/g, "")} wrote. See index.d.ts.\nconst SINTER_FILES = () => ({\n${urls}});\n${print}${sizes}${loaderSource}`,
   );
 }

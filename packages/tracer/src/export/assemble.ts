@@ -2,7 +2,6 @@
 
 import { dataHash, sameData } from "@sinter/ir";
 import { type BundleSpec, type ConstantSpec, type FunctionSpec, type SpecTree, theMachine } from "@sinter/runtime";
-import { knownDims } from "../dims.ts";
 import { force } from "../eager.ts";
 import { isEagerMode } from "../eager-mode.ts";
 import { SinterError } from "../errors.ts";
@@ -142,7 +141,7 @@ function functionSpec(
 function plainTree(tree: Tree): SpecTree {
   switch (tree.kind) {
     case "tensor":
-      return { kind: "tensor", index: tree.index, dtype: tree.dtype, shape: knownDims("exportBundle", tree.shape) };
+      return { kind: "tensor", index: tree.index, dtype: tree.dtype, shape: tree.shape };
     case "static":
       return { kind: "static", value: tree.value as Extract<SpecTree, { kind: "static" }>["value"] };
     case "array":

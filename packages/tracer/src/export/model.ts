@@ -2,8 +2,9 @@
  * `saveModel`, `loadModel`: a bundle with the graphs of its functions beside it, from which the library makes compiled
  * functions again. `model.json` says where functions and variables stood in the model.
  */
-import { type BundleSource, openBundle, theMachine, writeBundle } from "@sinter/runtime";
-import { checkOptions, describeValue, SinterError } from "../errors.ts";
+import { type BundleSource, openBundle, type SpecTree, theMachine, writeBundle } from "@sinter/runtime";
+import { isStatic } from "../dims.ts";
+import { checkOptions, describeValue, ExportError, SinterError } from "../errors.ts";
 import { lazyFromData } from "../lazy.ts";
 import { Tensor } from "../tensor.ts";
 import { isPlainObject } from "../trees.ts";
@@ -74,10 +75,24 @@ function modelFiles<M extends object>(caller: string, model: M, options: SaveMod
     unused: true,
     selfTest: options.selfTest ?? true,
   });
+  const symbolic = spec.functions.filter(({ params }) => params.some(({ tree }) => isSymbolic(tree)));
+  if (symbolic.length > 0)
+    throw new ExportError(
+      caller,
+      symbolic.map(
+        ({ name }) =>
+          `${name}: has symbolic sizes, which a saved model cannot have: say the sizes with inputs, or take exportBundle`,
+      ),
+    );
   const files = writeBundle(spec);
   const fast = spec.functions.filter(({ fastMath }) => fastMath === true).map(({ name }) => name);
   files.set(modelFile, encodeModel({ tree, functions: Object.fromEntries(byPath), fastMath: fast }));
   return files;
+}
+
+function isSymbolic(tree: SpecTree): boolean {
+  if (tree.kind === "tensor") return !isStatic(tree.shape);
+  return tree.kind !== "static" && tree.items.some(isSymbolic);
 }
 
 function inputsByName(

@@ -2,22 +2,23 @@
  * The recorded calls of a bundle's self-test: each function is called as the compiled function it is, and afterwards every
  * variable has the value it had.
  */
-import { allocate, type TypedArray } from "@sinter/ir";
+import { allocate, dimValue, symsIn, type TypedArray } from "@sinter/ir";
 import { type RecordedCall, theMachine } from "@sinter/runtime";
+import { symbol } from "../dims.ts";
 import { force } from "../eager.ts";
 import { setPrintSink } from "../effects/run.ts";
 import type { VariableCell } from "../frame.ts";
 import { lazyFromData, readLazy } from "../lazy.ts";
 import type { TypedData } from "../nested.ts";
 import { restoring } from "../restoring.ts";
-import { Spec } from "../spec.ts";
+import { Spec, type SpecSize } from "../spec.ts";
 import { Tensor } from "../tensor.ts";
 import { hostDType, type Leaf, treeOf } from "../trees.ts";
 import { Draw, drawings } from "./draw.ts";
 import type { Problems, Subject } from "./subject.ts";
 
 /**
- * Calls each subject once, those that change variables twice, one after the other. A spec among the arguments is drawn
+ * Calls each subject once, those that change variables or have symbolic sizes twice, one after the other, with other sizes. A spec among the arguments is drawn
  * anew for each call. Nothing is printed. A call that fails is added to `problems`.
  */
 export function record(
@@ -26,13 +27,14 @@ export function record(
   problems: Problems,
 ): RecordedCall[] {
   const draw = new Draw(1);
+  const calls = ({ concrete, leaves }: Subject): number =>
+    leaves.some(isOpen) || concrete.wiring.states.some((state) => state.out >= 0 || state.from !== undefined) ? 2 : 1;
   const sink = setPrintSink(() => {});
   try {
     return restoring(variables, () =>
-      subjects.flatMap((subject) => {
-        const changes = subject.concrete.wiring.states.some((state) => state.out >= 0 || state.from !== undefined);
-        return Array.from({ length: changes ? 2 : 1 }, () => recordCall(subject, variables, draw, problems)).flat();
-      }),
+      subjects.flatMap((subject) =>
+        Array.from({ length: calls(subject) }, (_, n) => recordCall(subject, n, variables, draw, problems)).flat(),
+      ),
     );
   } finally {
     setPrintSink(sink);
@@ -41,6 +43,7 @@ export function record(
 
 function recordCall(
   { name, concrete, leaves }: Subject,
+  n: number,
   variables: readonly VariableCell[],
   draw: Draw,
   problems: Problems,
@@ -50,22 +53,25 @@ function recordCall(
   let refused = false;
   for (const drawing of drawn ? drawings : drawings.slice(0, 1)) {
     const made: Tensor[] = [];
+    const sizes = new Map<string, number>();
     try {
       const given = leaves.map((leaf): Tensor | TypedData => {
         if (!(leaf instanceof Spec)) return leaf as Tensor | TypedData;
-        const shape = leaf.shape as readonly number[];
+        const shape = leaf.shape.map((size) => sizeIn(size, n, sizes));
         const lazy = lazyFromData(theMachine().heap, leaf.dtype, shape, draw.elements(leaf.dtype, shape, drawing));
         made.push(new Tensor(lazy));
         return made.at(-1)!;
       });
       const args = given.map(contentsOf);
+      if (!concrete.accepts(given)) throw new Error("its recorded calls have sizes that it does not take");
       const returned: Leaf[] = [];
       treeOf(concrete.call(given, undefined), returned, "result");
       made.push(...(returned as Tensor[]));
       const after = new Map<number, TypedArray>();
       for (const { variable, out, from } of concrete.wiring.states)
         if (out >= 0 || from !== undefined) after.set(variables.indexOf(variable), contents(variable));
-      return [{ function: name, args, results: (returned as Tensor[]).map(contentsOf), after }];
+      const bound = sizes.size === 0 ? {} : { sizes };
+      return [{ function: name, ...bound, args, results: (returned as Tensor[]).map(contentsOf), after }];
     } catch (error) {
       failure = error;
       refused = concrete.wiring.checked?.checks.includes(error as Error) ?? false;
@@ -83,6 +89,22 @@ function recordCall(
       : why,
   );
   return [];
+}
+
+function isOpen(leaf: Leaf): boolean {
+  return leaf instanceof Spec && leaf.shape.some((size) => typeof size !== "number");
+}
+
+/** Sizes of recorded calls: of the n-th call, for the first symbol, the second, ... */
+const firstSizes = [3, 6];
+
+/** What a size is in the n-th call. */
+function sizeIn(size: SpecSize, n: number, sizes: Map<string, number>): number {
+  if (typeof size === "number") return size;
+  const dim = typeof size === "string" ? symbol(size) : size!;
+  for (const { name, lo, hi } of symsIn(dim).values())
+    if (!sizes.has(name)) sizes.set(name, Math.min(Math.max(firstSizes[n]! + sizes.size, lo), hi));
+  return dimValue(dim, sizes);
 }
 
 /** A copy of what a variable holds now. */

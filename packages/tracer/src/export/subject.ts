@@ -10,6 +10,7 @@ import type { Concrete } from "../concrete.ts";
 import { describeValue, ExportError, locText, SinterError } from "../errors.ts";
 import { VariableCell } from "../frame.ts";
 import { type TracedFunction, tracedFunction } from "../function.ts";
+import { namedSizes } from "../generalise.ts";
 import { Tensor } from "../tensor.ts";
 import { pathName } from "../trace.ts";
 import { checkGuard } from "../transformed.ts";
@@ -93,7 +94,7 @@ function subjectOf(
     problems.add(name, `is compiled for the backend "reference", which has no program to export: take "wasm"`, line);
     return undefined;
   }
-  const args = given === undefined ? knownArguments(name, traced, problems, line) : given;
+  const args = namedSizes(given ?? knownArguments(name, traced, problems, line), traced.names);
   if (args === undefined) return undefined;
   if (!Array.isArray(args)) {
     problems.add(name, `inputs must be an array with one entry for each argument, not ${describeValue(args)}`, line);
@@ -117,14 +118,15 @@ function subjectOf(
   return { name, traced, concrete, leaves };
 }
 
-/** The arguments of the function's only signature; nothing for a function without parameters. */
+/** The arguments of the declared signature, or of the only one that was traced; nothing for a function without parameters. */
 function knownArguments(
   name: string,
   traced: TracedFunction,
   problems: Problems,
   line: string | undefined,
 ): readonly unknown[] | undefined {
-  const signatures = traced.signatures();
+  const { signature } = traced.options;
+  const signatures = signature === undefined ? traced.signatures() : [signature];
   if (signatures.length === 1) return signatures[0];
   if (signatures.length === 0 && traced.names.length === 0) return [];
   const given = signatures.map((args) => `(${args.map((arg) => treeText(treeOf(arg, [], ""))).join(", ")})`);

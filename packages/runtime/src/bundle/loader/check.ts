@@ -2,14 +2,30 @@
  * Looks at every field of a manifest, and whether every index leads somewhere: for the library, which loads what others
  * wrote. The loader that comes with a bundle goes by the checksum that its module has of the manifest.
  */
-import type { FunctionEntry, Manifest, TensorEntry, TreeEntry } from "../manifest.ts";
+import type { FunctionEntry, Manifest, SizeEntry, TensorEntry, TreeEntry } from "../manifest.ts";
 import { memoryLimit, typeText } from "./dtypes.ts";
 import { BundleError, messageOf } from "./errors.ts";
-import { bad, below, both, type Check, flag, list, matching, oneOf, optional, record, tensor, text } from "./fields.ts";
+import {
+  bad,
+  below,
+  both,
+  type Check,
+  flag,
+  list,
+  matching,
+  oneOf,
+  optional,
+  record,
+  sizedTensor,
+  symbolicSize,
+  tensor,
+  text,
+} from "./fields.ts";
 import { keyOf, manifestFile } from "./vouch.ts";
 
 const identifier = matching(/^[A-Za-z_$][\w$]*$/, "an identifier");
 const index = below(memoryLimit);
+const bound = below(2 ** 31);
 const source = record({ kind: oneOf("arg", "const", "state", "stateOut", "result"), index });
 const build = oneOf("simd", "relaxed-simd");
 const part: Check = (value, path) => {
@@ -20,9 +36,15 @@ const file = record({
   bytes: index,
   crc32: matching(/^[\da-f]{8}$/, "eight hexadecimal digits"),
 });
+/** Where no size is that of a call, the tensor must fit in a memory. */
+const perhapsSized: Check = (value, path) => {
+  record({ shape: list(symbolicSize) })(value, path);
+  const { shape } = value as TensorEntry<SizeEntry>;
+  (shape.every((size) => typeof size === "number") ? tensor : sizedTensor)(value, path);
+};
 const stored = both(tensor, record({ name: text, address: optional(both(index, multiple)) }));
 const trees: Readonly<Record<string, Check>> = {
-  tensor: both(tensor, record({ index })),
+  tensor: both(perhapsSized, record({ index })),
   static: record({
     value: (value, path) => value === null || oneOf("string", "number", "boolean")(typeof value, path),
   }),
@@ -44,10 +66,17 @@ const shape = record({
   functions: list(
     record({
       name: identifier,
+      sizes: optional(list(record({ name: identifier, lo: bound, hi: bound }))),
+      elements: optional(list(symbolicSize)),
       entry: text,
       params: list(record({ name: identifier, tree })),
       result: tree,
-      slots: list(both(tensor, record({ kind: oneOf("arena", "const", "arg", "state", "stateOut", "result"), index }))),
+      slots: list(
+        both(
+          perhapsSized,
+          record({ kind: oneOf("arena", "const", "arg", "state", "stateOut", "result", "sym"), index }),
+        ),
+      ),
       constants: list(index),
       states: list(
         record({ variable: index, out: (value, path) => value === -1 || index(value, path), from: optional(source) }),
@@ -116,11 +145,13 @@ function distinct(items: readonly unknown[], path: string): void {
   if (new Set(items).size < items.length) bad(path, "distinct");
 }
 
+type Typed = TensorEntry<SizeEntry>;
+
 /** How the tensors of a function are connected. */
 class References {
   readonly #path: string;
   readonly #f: FunctionEntry;
-  readonly #types = new Map<string, TensorEntry>();
+  readonly #types = new Map<string, Typed>();
 
   constructor(f: FunctionEntry, path: string) {
     this.#f = f;
@@ -140,6 +171,7 @@ class References {
       params.map(({ tree }) => tree),
       `${path}.params`,
     );
+    this.#sizes(args);
     const before = states.map(({ variable }) => variables[variable]);
     const written = states.filter(({ out }) => out >= 0);
     distinct(
@@ -157,7 +189,7 @@ class References {
       this.#f.constants.map((at) => constants[at]),
     );
     this.#kind("state", before);
-    const news: (TensorEntry | undefined)[] = [];
+    const news: (Typed | undefined)[] = [];
     for (const [i, { out, from }] of states.entries()) {
       if (out >= 0) news[Math.min(out, states.length)] = before[i];
       if (from !== undefined) this.#fits(from, before[i], `states[${i}].from`);
@@ -171,14 +203,38 @@ class References {
       this.#fits({ kind: "result", index: check.result }, { dtype: "i32", shape: [] }, "check.result");
   }
 
+  /** Every size must be told by an argument, every name be that of a size. */
+  #sizes(args: readonly Typed[]): void {
+    const { sizes = [], slots, result, elements = [] } = this.#f;
+    const path = this.#path;
+    const names = sizes.map(({ name }) => name);
+    distinct(names, `${path}.sizes`);
+    for (const [i, { name, lo, hi }] of sizes.entries()) {
+      if (lo > hi) bad(`${path}.sizes[${i}].lo`, `${hi} at most`, lo);
+      if (!args.some(({ shape }) => shape.includes(name))) bad(`${path}.sizes[${i}]`, "the size of an argument", name);
+    }
+    for (const size of args.flatMap(({ shape }) => shape))
+      if (typeof size === "object") bad(`${path}.params`, "of sizes that are numbers or names", size);
+    const known = (size: SizeEntry): void => {
+      if (typeof size === "string" && !names.includes(size)) bad(path, "without names of other sizes", size);
+      if (typeof size === "object") [size[1], size[2]].forEach(known);
+    };
+    for (const { shape } of [...slots, ...args, ...leaves([result], `${path}.result`)]) shape.forEach(known);
+    elements.forEach(known);
+    for (const slot of slots.filter(({ kind }) => kind === "sym")) {
+      if (slot.index >= names.length) bad(`${path}.slots`, `with ${names.length} of kind sym at most`);
+      this.#fits(slot, { dtype: "u32", shape: [] }, `slots, sym ${slot.index}`);
+    }
+  }
+
   /** The slots of a kind must be these, one for each. */
-  #kind(kind: string, wanted: readonly (TensorEntry | undefined)[]): void {
+  #kind(kind: string, wanted: readonly (Typed | undefined)[]): void {
     const count = this.#f.slots.filter((slot) => slot.kind === kind).length;
     if (count !== wanted.length) bad(`${this.#path}.slots`, `with ${wanted.length} of kind ${kind}, not ${count}`);
     for (let i = 0; i < count; i++) this.#fits({ kind, index: i }, wanted[i], `slots, ${kind} ${i}`);
   }
 
-  #fits(at: { readonly kind: string; readonly index: number }, wanted: TensorEntry | undefined, field: string): void {
+  #fits(at: { readonly kind: string; readonly index: number }, wanted: Typed | undefined, field: string): void {
     const found = this.#types.get(keyOf(at));
     if (found === undefined || wanted === undefined || typeText(found) !== typeText(wanted))
       bad(`${this.#path}.${field}`, typeText(wanted), typeText(found));
@@ -186,8 +242,8 @@ class References {
 }
 
 /** The tensors of trees by their numbers, which must be 0, 1, ..., each once. */
-function leaves(roots: readonly TreeEntry[], path: string): TensorEntry[] {
-  const found: (TensorEntry & { readonly index: number })[] = [];
+function leaves(roots: readonly TreeEntry[], path: string): Typed[] {
+  const found: (Typed & { readonly index: number })[] = [];
   const visit = (at: TreeEntry): void => {
     if (at.kind === "tensor") found.push(at);
     if (at.kind === "object") {

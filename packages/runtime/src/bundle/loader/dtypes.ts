@@ -21,7 +21,7 @@ export function sizeOf(shape: readonly number[]): number {
 }
 
 /** `f32[128,784]`. */
-export function typeText(type: { readonly dtype: string; readonly shape: readonly number[] } | undefined): string {
+export function typeText(type: { readonly dtype: string; readonly shape: readonly unknown[] } | undefined): string {
   return type === undefined ? "missing" : `${type.dtype}[${type.shape.join()}]`;
 }
 

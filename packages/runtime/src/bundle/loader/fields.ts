@@ -57,11 +57,27 @@ export function both(...checks: readonly Check[]): Check {
   };
 }
 
+/** A size that need not be a number, or a part of one. Whether its names are those of sizes is not looked at. */
+const size: Check = (value, path) => {
+  if (!Array.isArray(value)) {
+    if (typeof value !== "string" && !Number.isSafeInteger(value))
+      bad(path, "a whole number or the name of a size", value);
+    return;
+  }
+  if (value.length !== 3) bad(path, "an operation and two sizes", value);
+  oneOf("+", "*", "/", "%", "min", "max")(value[0], `${path}[0]`);
+  size(value[1], `${path}[1]`);
+  size(value[2], `${path}[2]`);
+};
+export const symbolicSize: Check = (value, path) =>
+  (typeof value === "string" || Array.isArray(value) ? size : below(memoryLimit))(value, path);
+
+const dtype = oneOf(...Object.keys(elementBytes));
+/** dtype and shape of a tensor whose sizes may be those of a call. */
+export const sizedTensor: Check = record({ dtype, shape: list(symbolicSize) });
+
 /** dtype and shape of a tensor that a memory can hold. */
-export const tensor: Check = both(
-  record({ dtype: oneOf(...Object.keys(elementBytes)), shape: list(below(memoryLimit)) }),
-  (value, path) => {
-    const { dtype, shape } = value as { dtype: keyof typeof elementBytes; shape: number[] };
-    if (!(sizeOf(shape) * elementBytes[dtype] <= memoryLimit)) bad(`${path}.shape`, "small enough for a memory", shape);
-  },
-);
+export const tensor: Check = both(record({ dtype, shape: list(below(memoryLimit)) }), (value, path) => {
+  const { dtype, shape } = value as { dtype: keyof typeof elementBytes; shape: number[] };
+  if (!(sizeOf(shape) * elementBytes[dtype] <= memoryLimit)) bad(`${path}.shape`, "small enough for a memory", shape);
+});

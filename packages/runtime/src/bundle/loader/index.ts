@@ -10,6 +10,7 @@ import { BundleError, messageOf } from "./errors.ts";
 import { type Files, fromFiles, fromUrls, type Origin } from "./files.ts";
 import { type Parts, start, type Variable } from "./instance.ts";
 import type { SelfTestReport } from "./self-test.ts";
+import type { Sized } from "./sizes.ts";
 import { manifestFile, moduleSection, readManifest, vouched } from "./vouch.ts";
 
 export { AssertionError, BundleError } from "./errors.ts";
@@ -61,6 +62,7 @@ export type Text = (format: readonly string[], values: readonly HostValue[]) => 
 export async function load(
   urls: () => Readonly<Record<string, URL>>,
   text: Text | undefined,
+  sized: Sized | undefined,
   options: LoadOptions = {},
   check?: (manifest: Manifest) => void,
 ): Promise<Program> {
@@ -68,7 +70,7 @@ export async function load(
     const origin = originOf(urls, options);
     const manifest = readManifest(await origin.read(manifestFile));
     if (check !== undefined) check(manifest);
-    return await program(origin, manifest, text, options);
+    return await program(origin, manifest, text, sized, options);
   } catch (error) {
     // Nobody vouches for a manifest before its module is read: it may lack anything.
     throw error instanceof BundleError ? error : new BundleError(`${manifestFile}: ${messageOf(error)}`);
@@ -79,6 +81,7 @@ async function program(
   origin: Origin,
   manifest: Manifest,
   text: Text | undefined,
+  sized: Sized | undefined,
   options: LoadOptions,
 ): Promise<Program> {
   const build = choose(manifest.builds, options.build);
@@ -90,7 +93,7 @@ async function program(
     throw new BundleError(`${build.file}: was not written with this ${manifestFile}`);
   const log = options.log ?? console.log;
   const print: Parts["print"] = (format, values) => log(text!(format, values));
-  const instance = await start({ manifest, build, module, weights, print });
+  const instance = await start({ manifest, build, module, weights, print, sized });
   return {
     ...instance,
     name: manifest.name,
@@ -104,7 +107,7 @@ async function program(
       // A file of its own: few who run a program test it.
       const { selfTest } = await import("./self-test.ts").catch((error) => fail(`selftest.js: ${messageOf(error)}`));
       const bytes = await readChecked(origin, entry);
-      const fresh = await start({ manifest, build, module, weights: await readWeights(), print: () => {} });
+      const fresh = await start({ manifest, build, module, weights: await readWeights(), print: () => {}, sized });
       return selfTest({ manifest, build: build.build, instance: fresh, bytes, only: name, fail });
     },
   };

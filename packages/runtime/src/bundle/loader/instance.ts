@@ -1,9 +1,10 @@
 /** One instance of a bundle's module: lays out its memory, holds its variables, calls its functions. */
 import type { HostValue, TypedArray } from "@sinter/ir/program";
-import type { BuildFile, FunctionEntry, Manifest, SlotEntry, Source, TensorEntry } from "../manifest.ts";
+import type { BuildFile, Manifest, Source, TensorEntry } from "../manifest.ts";
 import { packTensors, readTensors, type StoredTensor } from "../safetensors.ts";
 import { elementBytes, memoryLimit, sizeOf, typeText, viewOf } from "./dtypes.ts";
 import { AssertionError, BundleError, messageOf } from "./errors.ts";
+import type { Bound, Call, Sized } from "./sizes.ts";
 import { build, elementsOf, flatten, type ResultTensor } from "./trees.ts";
 import { keyOf } from "./vouch.ts";
 
@@ -15,6 +16,8 @@ export interface Parts {
   readonly weights: Uint8Array | undefined;
   /** Takes what the program prints: texts, with values between them. */
   readonly print: (format: readonly string[], values: readonly HostValue[]) => void;
+  /** How functions with symbolic sizes are called: a bundle that has none has it not. */
+  readonly sized: Sized | undefined;
 }
 
 /** A variable of a program. */
@@ -39,8 +42,12 @@ const alignment = 64;
 const pageBytes = 65536;
 const status: TensorEntry = { dtype: "i32", shape: [] };
 
-export async function start({ manifest, module, weights, print, build: { file } }: Parts): Promise<Instance> {
+export async function start({ manifest, module, weights, print, sized, build: { file } }: Parts): Promise<Instance> {
   const { variables, constants } = manifest;
+  /** What runs now. */
+  let running = "";
+  /** Why nothing can run any more. */
+  let over = "";
   const fail = (why: string): never => {
     throw new BundleError(`${file}: ${why}`);
   };
@@ -73,37 +80,45 @@ export async function start({ manifest, module, weights, print, build: { file } 
   });
   /** By variable: where its value is, and where the next one goes if that is another place. */
   const now = homes.slice(0, variables.length);
-  const doubled = manifest.functions.map(doubledVariables);
+  const functions = manifest.functions as readonly Bound[];
+  const doubled = functions.map(doubledVariables);
   const next = variables.map((variable, i) => (doubled.some((each) => each.has(i)) ? place(bytesOf(variable)) : 0));
-  const tables = manifest.functions.map(({ slots }) => place(4 * slots.length));
+  const tables = functions.map(({ slots }) => place(4 * slots.length));
   // Arena, arguments and results are used by one call at a time.
   const shared = place(0);
-  let most = shared;
-  const callables = manifest.functions.map((f, i) => {
-    end = shared;
-    const places = f.slots.map((slot) => {
-      if (slot.kind === "const") return homes[variables.length + f.constants[slot.index]!]!;
-      return slot.kind === "state" || slot.kind === "stateOut" ? 0 : place(bytesOf(slot));
-    });
-    most = Math.max(most, end);
+  const callables = functions.map((f, i) => {
     if (typeof exports[f.entry] !== "function") fail(`exports no function ${f.entry}`);
-    return [f.name, callable(f, tables[i]!, places, doubled[i]!)] as const;
+    const layOut = (bound: Bound): Call => {
+      end = shared;
+      const places = bound.slots.map((slot) => {
+        if (slot.kind === "const") return homes[variables.length + f.constants[slot.index]!]!;
+        if (slot.kind === "sym") return bound.values![slot.index]!;
+        return slot.kind === "state" || slot.kind === "stateOut" ? 0 : place(bytesOf(slot));
+      });
+      reserve();
+      return callable(bound, tables[i]!, places, doubled[i]!);
+    };
+    return [f.name, f.sizes ? sized!(f, layOut, use, fail) : layOut(f)] as const;
   });
-  const pages = Math.ceil((most - buffer.byteLength) / pageBytes);
-  try {
-    if (pages > 0) (memory as WebAssembly.Memory).grow(most > memoryLimit ? memoryLimit : pages);
-  } catch {
-    fail(
-      `needs ${Math.ceil(most / 2 ** 20)} MiB of memory, ${most > memoryLimit ? "more than 4096" : "which are not there"}`,
-    );
-  }
-  buffer = (memory as WebAssembly.Memory).buffer as ArrayBuffer;
+  // Where only variables and constants need it.
+  end = shared;
+  reserve();
   if (weights !== undefined) restore(all, homes, weights, manifest.weights!.file);
 
-  /** What runs now. */
-  let running = "";
-  /** Why nothing can run any more. */
-  let over = "";
+  /** Lets the memory reach to `end`. */
+  function reserve(): void {
+    // Not a variable outside: what was disposed must not hold it.
+    const memory = exports["memory"] as WebAssembly.Memory;
+    const pages = Math.ceil((end - buffer.byteLength) / pageBytes);
+    try {
+      if (pages > 0) memory.grow(end > memoryLimit ? memoryLimit : pages);
+    } catch {
+      fail(
+        `needs ${Math.ceil(end / 2 ** 20)} MiB of memory, ${end > memoryLimit ? "more than 4096" : "which are not there"}`,
+      );
+    }
+    buffer = memory.buffer as ArrayBuffer;
+  }
 
   /** Throws where nothing may run. */
   function use(name: string): void {
@@ -142,11 +157,11 @@ export async function start({ manifest, module, weights, print, build: { file } 
       if (names.has(name)) new Uint8Array(buffer, to[i]).set(stored.get(name)!.bytes);
   }
 
-  function callable(f: FunctionEntry, table: number, places: readonly number[], twice: ReadonlySet<number>) {
+  function callable(f: Bound, table: number, places: readonly number[], twice: ReadonlySet<number>): Call {
     const { name, params, slots, states, outs, check } = f;
     const written = new Map(states.map((state) => [state.out, state.variable]));
     const positions = new Map(slots.map((slot, i) => [keyOf(slot), i]));
-    return (...args: readonly unknown[]): unknown => {
+    return (...args) => {
       if (args.length > params.length)
         throw new TypeError(`${name} takes ${params.length} arguments, but was given ${args.length}`);
       const leaves: TypedArray[] = [];
@@ -231,12 +246,12 @@ type Run = (table: number) => void;
 
 const disposed = "the program was disposed";
 
-function bytesOf({ dtype, shape }: TensorEntry | SlotEntry): number {
+function bytesOf({ dtype, shape }: TensorEntry): number {
   return sizeOf(shape) * elementBytes[dtype];
 }
 
 /** Variables whose old value must outlive a call, because a check may fail or because it leaves the program. */
-function doubledVariables({ states, outs, check }: FunctionEntry): Set<number> {
+function doubledVariables({ states, outs, check }: Bound): Set<number> {
   const leaving = [...outs, ...states.map(({ from }) => from)];
   return new Set(
     states.flatMap(({ variable, out }, i) =>

@@ -3,7 +3,7 @@
  * what is as small.
  */
 import type { DType, TypedArray } from "@sinter/ir/program";
-import type { BuildName, Manifest, SelfTestEntry, TensorEntry, TreeEntry } from "../manifest.ts";
+import type { BuildName, Manifest, SelfTestEntry, SizeEntry, TensorEntry, TreeEntry } from "../manifest.ts";
 import { readTensors, type StoredTensor } from "../safetensors.ts";
 import { arrays } from "./dtypes.ts";
 import { fusedIn } from "./engine.ts";
@@ -44,9 +44,11 @@ export function selfTest({ manifest, build, instance, bytes, only, fail }: SelfT
   } catch (error) {
     return fail((error as Error).message);
   }
-  const take = (name: string, { dtype, shape }: TensorEntry): StoredTensor => {
+  /** Sizes that are no numbers are those of the call. */
+  const take = (name: string, { dtype, shape }: TensorEntry<SizeEntry>): StoredTensor => {
     const found = tensors.get(name);
-    if (found?.dtype === dtype && String(found.shape) === String(shape)) return found;
+    const fits = (size: SizeEntry, axis: number): boolean => typeof size !== "number" || size === found!.shape[axis];
+    if (found?.dtype === dtype && found.shape.length === shape.length && shape.every(fits)) return found;
     return fail(`${file}: has no ${JSON.stringify(name)} of type ${dtype}[${shape.join()}]`);
   };
   // Where the bits of a file are, a typed array may not be; a copy is a value of its own.
@@ -61,8 +63,8 @@ export function selfTest({ manifest, build, instance, bytes, only, fail }: SelfT
     const { params, result } = manifest.functions.find((f) => f.name === name)!;
     const given = (tree: TreeEntry): unknown => {
       if (tree.kind === "tensor") {
-        const { dtype, shape } = tree;
-        const { bytes } = take(`${n}.arg.${tree.index}`, tree);
+        const { dtype } = tree;
+        const { bytes, shape } = take(`${n}.arg.${tree.index}`, tree);
         return { dtype, shape, data: new arrays[dtype](bytes.slice().buffer) };
       }
       if (tree.kind === "array") return tree.items.map(given);

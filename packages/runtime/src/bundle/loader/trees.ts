@@ -4,7 +4,7 @@ import type { TensorEntry, TreeEntry } from "../manifest.ts";
 import { arrays, sizeOf, typeText } from "./dtypes.ts";
 import { isObject } from "./json.ts";
 
-type TensorTree = Extract<TreeEntry, { kind: "tensor" }>;
+type TensorTree = Extract<TreeEntry<number>, { kind: "tensor" }>;
 
 /** A tensor that leaves a program. */
 export interface ResultTensor extends TensorEntry {
@@ -12,7 +12,7 @@ export interface ResultTensor extends TensorEntry {
 }
 
 /** Puts the elements of each tensor in `value` into `leaves`. Throws a TypeError that names the place, `at`. */
-export function flatten(tree: TreeEntry, value: unknown, at: string, leaves: TypedArray[]): void {
+export function flatten(tree: TreeEntry<number>, value: unknown, at: string, leaves: TypedArray[]): void {
   switch (tree.kind) {
     case "tensor":
       leaves[tree.index] = elementsOf(tree, value, at);
@@ -95,7 +95,7 @@ export function elementsOf(type: TensorEntry, value: unknown, at: string): Typed
   return out;
 }
 
-function wrong(at: string, wanted: string, value: unknown): never {
+export function wrong(at: string, wanted: string, value: unknown): never {
   throw new TypeError(`${at} must be ${wanted}, but is ${show(value)}`);
 }
 
@@ -112,7 +112,7 @@ function show(value: unknown): string {
 }
 
 /** The value a result tree stands for, with `leaf` for each tensor. */
-export function build(tree: TreeEntry, leaf: (tensor: TensorTree) => unknown): unknown {
+export function build(tree: TreeEntry<number>, leaf: (tensor: TensorTree) => unknown): unknown {
   switch (tree.kind) {
     case "tensor":
       return leaf(tree);
