@@ -10,6 +10,7 @@ import {
   bundleFiles,
   compile,
   cond,
+  type ExportError,
   exportBundle,
   fori,
   hostCall,
@@ -250,6 +251,17 @@ describe("functions with variables", () => {
     expect(await program.selfTest()).toMatchObject({ ok: true });
   });
 
+  test("aliases at any depth are there, by their paths; a class is not walked for them", async () => {
+    const f = compile((v: Tensor) => v.add(1), { signature: [spec([1])] });
+    class Holder {
+      readonly own = f;
+    }
+    const model = { nested: { a: f, deep: { b: f } }, a: f, holder: new Holder() };
+    const program = await loadBundle(bundleFiles(model));
+    expect(Object.keys(program.functions)).toEqual(["nested_a", "nested_deep_b", "a"]);
+    for (const run of Object.values(program.functions)) expect(run([1])).toMatchObject({ data: Float32Array.of(2) });
+  });
+
   test("names of variables are made unique, whatever the process counted before", () => {
     const named = (): Variable[] => [variable(1, { name: "w" }), variable(2, { name: "w" }), variable(3), variable(4)];
     const files = [named(), named()].map((all) => bundleFiles(compile(() => all.map((v) => v.add(1)))));
@@ -376,10 +388,7 @@ describe("what cannot be exported", () => {
     expect(lines.filter((line) => !/^\s+at line$/.test(line))).toMatchInlineSnapshot(`
       [
         "bundleFiles: 16 things cannot be exported",
-        "  inputs.other: there is no function of this name; there are plain, waits, a-b, statics, throws, empty, reference, many, unknown, lost, host, results",
-        "  plain: is a function that is not compiled: write compile(plain)",
-        "  waits: is an async function, which cannot be compiled: await before or after the call",
-        "  "a-b": is no identifier, which functions in a bundle are named by",
+        "  inputs.other: there is no function of this name; there are statics, throws, empty, reference, many, unknown, lost, host, results, plain, waits, a-b",
         "  statics: argument _f.list[0] is a function (sin), which a bundle cannot hold: let it be captured instead of passed",
         "  statics: argument _f.list[1] is Symbol(Symbol.iterator), which a bundle cannot hold: pass a string",
         "  statics: argument _f.list[2] is the bigint 1, which a bundle cannot hold: pass a number or a string",
@@ -392,9 +401,47 @@ describe("what cannot be exported", () => {
         "  lost: the variable gone, f32[1], has been disposed",
         "  host: calls twice with hostCall, which stays outside a bundle: pass what it gives as an argument",
         "  results: the result.b[0] is the bigint 10, which a bundle cannot hold: pass a number or a string",
+        "  plain: is a function that is not compiled: write compile(plain)",
+        "  waits: is an async function, which cannot be compiled: await before or after the call",
+        "  a-b: is a function that is not compiled: write compile(f)",
       ]
     `);
     expect(lines.filter((line) => /^\s+at line$/.test(line)).length).toBeGreaterThan(10);
+  });
+
+  test("what is no function or variable in plain objects, and names that are none or collide", () => {
+    const f = compile((v: Tensor) => v.add(1), { signature: [spec([1])] });
+    const g = compile((v: Tensor) => v.add(2), { signature: [spec([1])] });
+    const none = (v: Tensor): Tensor => v;
+    const functions = {
+      f,
+      w: variable(0),
+      k: 5,
+      gone: undefined,
+      sub: { rate: 0.1, none, empty: {} },
+      日本: g,
+      "a-b": f,
+      "a+b": g,
+      a_c: f,
+      "a.c": g,
+    };
+    let problems: readonly string[] = [];
+    try {
+      bundleFiles(functions);
+    } catch (error) {
+      ({ problems } = error as ExportError);
+    }
+    const rename =
+      "gives no name of its own for a function in a bundle, which has the letters a to z, digits, _ and $: rename it";
+    expect(problems).toEqual([
+      `"日本": ${rename}`,
+      `"a+b": ${rename}`,
+      `"a.c": ${rename}`,
+      "k: is 5, not a compiled function",
+      "gone: is undefined, not a compiled function",
+      "sub.rate: is 0.1, not a compiled function",
+      "sub.none: is a function that is not compiled: write compile(none)",
+    ]);
   });
 
   test("wrong options and targets", async () => {

@@ -5,6 +5,7 @@
 import { describeValue, SinterError } from "../errors.ts";
 import { tracedFunction } from "../function.ts";
 import { Tensor } from "../tensor.ts";
+import { isPlainObject } from "../trees.ts";
 import { Variable } from "../variable.ts";
 
 /** Where functions and variables stand in a model, without what else is in it. */
@@ -19,6 +20,10 @@ export interface Attributes {
   /** By the path that leads to each first. */
   readonly functions: ReadonlyMap<string, unknown>;
   readonly variables: ReadonlyMap<string, Variable>;
+  /** By further paths through plain objects only, where somebody wrote them down. */
+  readonly aliases: ReadonlyMap<string, unknown>;
+  /** What else such objects hold, by its path. */
+  readonly others: ReadonlyMap<string, unknown>;
 }
 
 /** Walks a model. A function or variable that is there twice has its first path in both places. */
@@ -29,6 +34,8 @@ export function attributesOf(caller: string, model: unknown): Attributes {
     );
   const functions = new Map<string, unknown>();
   const variables = new Map<string, Variable>();
+  const aliases = new Map<string, unknown>();
+  const others = new Map<string, unknown>();
   const paths = new Map<unknown, string>();
   const first = (value: unknown, path: string, note: () => void): string => {
     const known = paths.get(value);
@@ -37,32 +44,39 @@ export function attributesOf(caller: string, model: unknown): Attributes {
     note();
     return path;
   };
-  const visit = (value: unknown, path: string, around: readonly unknown[]): Attribute | undefined => {
+  /** `plain`: all objects around it are. */
+  const visit = (value: unknown, path: string, around: readonly unknown[], plain: boolean): Attribute | undefined => {
     if (value instanceof Variable)
       return { kind: "variable", path: first(value, path, () => variables.set(path, value)) };
-    if (tracedFunction(value) !== undefined)
+    if (tracedFunction(value) !== undefined) {
+      if (plain && paths.has(value)) aliases.set(path, value);
       return { kind: "function", path: first(value, path, () => functions.set(path, value)) };
+    }
     if (typeof value !== "object" || value === null || value instanceof Tensor || ArrayBuffer.isView(value))
       return undefined;
     if (around.includes(value)) return undefined;
     const inner = [...around, value];
     const below = (key: string): string => (path === "" ? key : `${path}.${key}`);
     if (Array.isArray(value)) {
-      const items = value.map((item, i) => visit(item, below(String(i)), inner) ?? null);
+      const items = value.map((item, i) => visit(item, below(String(i)), inner, false) ?? null);
       return items.some((item) => item !== null) ? { kind: "array", items } : undefined;
     }
+    const written = plain && isPlainObject(value);
     const found = Object.entries(value).flatMap(([key, item]) => {
-      const attribute = visit(item, below(key), inner);
+      const attribute = visit(item, below(key), inner, written);
+      if (attribute === undefined && written && !isPlainObject(item)) others.set(below(key), item);
       return attribute === undefined ? [] : [{ key, attribute }];
     });
     if (found.length === 0) return undefined;
     return { kind: "object", keys: found.map(({ key }) => key), items: found.map(({ attribute }) => attribute) };
   };
-  const tree = visit(model, "", []);
+  const tree = visit(model, "", [], true);
   return {
     tree: tree?.kind === "array" || tree?.kind === "object" ? tree : { kind: "object", keys: [], items: [] },
     functions,
     variables,
+    aliases,
+    others,
   };
 }
 

@@ -12,7 +12,7 @@ import { isPlainObject } from "../trees.ts";
 import { assemble } from "./assemble.ts";
 import { attributesOf } from "./attributes.ts";
 import { writeBundleFolder } from "./files.ts";
-import { identifier, isIdentifier, Names } from "./names.ts";
+import { identifier, isIdentifier } from "./names.ts";
 
 /** Any compiled function. */
 export type AnyCompiled = (...args: never[]) => unknown;
@@ -113,31 +113,15 @@ function checkTarget(caller: string, target: unknown = "wasm"): void {
 function parts<F extends object>(caller: string, f: F, { inputs, name }: BundleOptions<F>) {
   if (typeof f === "function") {
     const wanted = name ?? tracedFunction(f)?.name ?? "";
-    const own = wanted === "" || wanted === "anonymous" ? "run" : identifier(wanted);
+    const own = wanted === "anonymous" || isLost(wanted) ? "run" : identifier(wanted);
     const given = new Map<string, unknown>(inputs === undefined ? [] : [[own, inputs]]);
     return { functions: new Map<string, unknown>([[own, f]]), inputs: given, variables: noVariables, name: own };
   }
-  const { functions, variables } = attributesOf(caller, f);
-  const names = new Names();
-  const found = new Map<string, unknown>();
+  const { functions, variables, aliases, others } = attributesOf(caller, f);
+  const all = new Map([...functions, ...aliases]);
+  const byPath = namesOf([...all.keys()]);
   // What is there by mistake is better told than left out.
-  if (isPlainObject(f))
-    for (const [key, value] of Object.entries(f))
-      if (typeof value === "function" && tracedFunction(value) === undefined) found.set(names.take(key), value);
-  const byPath = new Map<string, string>();
-  for (const [path, value] of functions) {
-    const own = names.take(isIdentifier(path) ? path : identifier(path));
-    byPath.set(path, own);
-    found.set(own, value);
-  }
-  // A function that goes by two names is found once, at its first.
-  if (isPlainObject(f))
-    for (const [key, value] of Object.entries(f))
-      if (tracedFunction(value) !== undefined && !byPath.has(key)) {
-        const own = names.take(isIdentifier(key) ? key : identifier(key));
-        byPath.set(key, own);
-        found.set(own, value);
-      }
+  const found = new Map([...[...all].map(([path, value]) => [byPath.get(path)!, value] as const), ...others]);
   if (inputs !== undefined && !isPlainObject(inputs))
     throw new SinterError(
       `${caller}: inputs must be an object with the arguments of each function, { predict: [spec([32, 784])] }, not ${describeValue(inputs)}`,
@@ -146,6 +130,24 @@ function parts<F extends object>(caller: string, f: F, { inputs, name }: BundleO
     Object.entries(inputs ?? {}).map(([path, args]) => [byPath.get(path) ?? path, args as unknown]),
   );
   return { functions: found, inputs: given, variables, name: "bundle" };
+}
+
+/** Identifiers for paths. A path that has none, or only that of another, stays as it is, which is an error in a bundle. */
+function namesOf(paths: readonly string[]): ReadonlyMap<string, string> {
+  const taken = new Set(paths.filter(isIdentifier));
+  return new Map(
+    paths.map((path) => {
+      const own = identifier(path);
+      if (isIdentifier(path) || isLost(path) || taken.has(own)) return [path, path];
+      taken.add(own);
+      return [path, own];
+    }),
+  );
+}
+
+/** Whether nothing in a name can be part of an identifier. */
+function isLost(name: string): boolean {
+  return !/[\w$]/.test(name);
 }
 
 const noVariables: ReadonlyMap<string, VariableCell> = new Map();

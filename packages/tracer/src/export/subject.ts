@@ -64,13 +64,19 @@ export function subjectsOf(
         `there is no function of this name; there are ${[...functions.keys()].join(", ")}`,
       );
   return [...functions].flatMap(([name, value]) => {
-    if (!isIdentifier(name)) {
-      problems.add(JSON.stringify(name), "is no identifier, which functions in a bundle are named by");
+    const traced = tracedFunction(value);
+    if (traced === undefined) {
+      problems.add(name, whyNotCompiled(value));
       return [];
     }
-    const traced = tracedFunction(value);
-    if (traced === undefined) problems.add(name, whyNotCompiled(value));
-    const subject = traced === undefined ? undefined : subjectOf(name, traced, inputs.get(name), problems, made);
+    if (!isIdentifier(name)) {
+      problems.add(
+        JSON.stringify(name),
+        "gives no name of its own for a function in a bundle, which has the letters a to z, digits, _ and $: rename it",
+      );
+      return [];
+    }
+    const subject = subjectOf(name, traced, inputs.get(name), problems, made);
     return subject === undefined ? [] : [subject];
   });
 }
@@ -79,7 +85,7 @@ function whyNotCompiled(value: unknown): string {
   if (typeof value !== "function") return `is ${describeValue(value)}, not a compiled function`;
   const kind = Object.prototype.toString.call(value);
   if (kind.includes("Async")) return "is an async function, which cannot be compiled: await before or after the call";
-  return `is a function that is not compiled: write compile(${value.name || "f"})`;
+  return `is a function that is not compiled: write compile(${isIdentifier(value.name) ? value.name : "f"})`;
 }
 
 function subjectOf(
