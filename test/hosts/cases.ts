@@ -12,6 +12,7 @@ import {
   print,
   random,
   scan,
+  spec,
   Tensor,
   tensor,
   type Variable,
@@ -191,7 +192,28 @@ function printing(): Case {
   });
 }
 
+/** One program for batches of every size, the memory of which grows between calls. */
+function batches(): Case {
+  const weights = variable(numbers([5, 3], 2), { name: "weights" });
+  const [x, y] = [spec(["batch", 5]), spec(["batch", 3])];
+  const predict = compile((x: Tensor) => x.matmul(weights).softmax(-1), { signature: [x] });
+  const fit = (x: Tensor, y: Tensor): Tensor => {
+    const { value, grads } = gradients(() => x.matmul(weights).sub(y).square().mean(), [weights]);
+    weights.assignSub(grads[0]!.mul(0.1));
+    return value;
+  };
+  const step = compile(fit, { signature: [x, y] });
+  const train = (n: number): Made => ["step", numbers([n, 5], n), numbers([n, 3], n + 1)];
+  return made("batches", { predict, step }, {}, [
+    ["predict", numbers([1, 5], 4)],
+    train(7),
+    train(3000),
+    ["predict", numbers([64, 5], 4)],
+    train(2),
+  ]);
+}
+
 /** All cases, the largest last. */
 export function allCases(): readonly Case[] {
-  return [training(), control(), types(), printing(), embedded(), digits()];
+  return [training(), control(), types(), printing(), batches(), embedded(), digits()];
 }
