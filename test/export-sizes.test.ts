@@ -78,10 +78,11 @@ describe("sizes that come of others", () => {
     }),
     { name: "mix" },
   );
+  const inputs = [{ x: spec(["n", "m"]), y: spec(["m", 3]) }, [spec(["k"])]] as const;
+  const open = mix.lower(...(inputs as unknown as Parameters<typeof mix.lower>)).compile();
   let program: Program;
   let names: readonly string[] = [];
   beforeAll(async () => {
-    const inputs = [{ x: spec(["n", "m"]), y: spec(["m", 3]) }, [spec(["k"])]];
     const files = bundleFiles(mix, { inputs } as object);
     names = manifestOf(files).functions[0].params.map((param: { readonly name: string }) => param.name);
     program = await loadBundle(files);
@@ -97,7 +98,7 @@ describe("sizes that come of others", () => {
     ] as const) {
       const [x, y, z] = [normal(n, n, m), normal(m, m, 3), normal(k, k)] as const;
       const expected = Object.fromEntries(
-        Object.entries(mix({ x, y }, [z]) as Record<string, Tensor>).map(([key, value]) => [key, plain(value)]),
+        Object.entries(open({ x, y }, [z]) as Record<string, Tensor>).map(([key, value]) => [key, plain(value)]),
       );
       expect(program.run({ x: given(x), y: given(y) }, [given(z)])).toEqual(expected);
       // The length of y tells m, and so that of x n.

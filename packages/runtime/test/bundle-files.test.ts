@@ -9,10 +9,19 @@ import { readManifest } from "../src/bundle/loader/vouch.ts";
 import { loadBundle } from "../src/bundle/open.ts";
 import { readSafetensors, SafetensorsError, writeSafetensors } from "../src/bundle/safetensors.ts";
 import { writeBundle } from "../src/bundle/write.ts";
-import { exampleSpec, looseManifest, sign, withFile, withManifest, withSealedManifest } from "./support/bundles.ts";
+import {
+  exampleSpec,
+  looseManifest,
+  sign,
+  sizedSpec,
+  withFile,
+  withManifest,
+  withSealedManifest,
+} from "./support/bundles.ts";
 
 const full = process.env["SINTER_FULL"] === "1";
 const files = writeBundle(exampleSpec());
+const sizedFiles = writeBundle(sizedSpec());
 const embedded = writeBundle(exampleSpec({ weights: "embed" }));
 
 async function failure(given: ReadonlyMap<string, Uint8Array>, options = {}): Promise<string> {
@@ -159,6 +168,42 @@ describe("fields of the manifest", () => {
     expect(await failure(withSealedManifest(files, manifest))).toContain(message);
   });
 
+  const r = "functions.0";
+  const wrongSizes: readonly (readonly [path: string, value: unknown, message: string])[] = [
+    [`${r}.sizes`, undefined, 'functions[0] must be without names of other sizes, but is "n"'],
+    [`${r}.sizes`, 5, "functions[0].sizes must be a list"],
+    [`${r}.sizes.0.name`, "m", "functions[0].sizes must be distinct"],
+    [`${r}.sizes.0.name`, "k", "functions[0].sizes[0] must be the size of an argument"],
+    [`${r}.sizes.0.lo`, -1, "functions[0].sizes[0].lo must be a whole number below 2147483648"],
+    [`${r}.sizes.0.lo`, 0.5, "functions[0].sizes[0].lo must be a whole number"],
+    [`${r}.sizes.0.lo`, 2 ** 31, "functions[0].sizes[0].lo must be a whole number"],
+    [`${r}.sizes.0.hi`, 0, "functions[0].sizes[0].lo must be 0 at most"],
+    [`${r}.elements`, ["k"], 'functions[0] must be without names of other sizes, but is "k"'],
+    [`${r}.elements`, [["-", "n", 1]], "functions[0].elements[0][0] must be + or * or / or % or min or max"],
+    [`${r}.elements`, [["+", "n"]], "functions[0].elements[0] must be an operation and two sizes"],
+    [`${r}.elements`, [["+", "n", 0.5]], "functions[0].elements[0][2] must be a whole number or the name of a size"],
+    [`${r}.params.1.tree.shape.1`, ["+", "n", 0], "functions[0].params must be of sizes that are numbers or names"],
+    [`${r}.params.0.tree.shape.0`, "k", "functions[0]"],
+    [`${r}.params.0.tree.shape.1`, "n", "functions[0].slots, arg 0 must be f32[n,n]"],
+    [`${r}.result.items.0.shape.0`, ["*", 3, "n"], "functions[0].outs[0] must be f32[*,3,n]"],
+    [`${r}.slots.0.shape.0`, "k", 'functions[0] must be without names of other sizes, but is "k"'],
+    [`${r}.slots.0.shape.0`, ["/", 1, ["+", "n", ["*", -1, "n"]]], "which is Infinity"],
+    [`${r}.slots.0.shape.0`, ["*", -1, "n"], "which is -1"],
+    [`${r}.slots.0.shape.0`, ["*", 4294967295, "n"], "more than 4096"],
+    [`${r}.slots.5.index`, 7, "functions[0].slots must be with 2 of kind sym at most"],
+    [`${r}.slots.5.dtype`, "f32", "functions[0].slots, sym"],
+  ];
+  test.each(wrongSizes)("%s = %j", async (path, value, message) => {
+    const manifest = looseManifest(sizedFiles);
+    put(manifest as unknown as Loose, path, value);
+    expect(await failure(withSealedManifest(sizedFiles, manifest))).toContain(message);
+  });
+
+  test("a bundle whose loader knows no sizes", async () => {
+    const failing = load(() => ({}), undefined, undefined, { files: sizedFiles });
+    await expect(failing).rejects.toThrow(BundleError);
+  });
+
   test("a change that fits the types", async () => {
     const manifest = looseManifest(files);
     put(manifest as unknown as Loose, "functions.4.slots.0.shape", [0]);
@@ -242,11 +287,10 @@ describe("fuzz", () => {
   test("manifest, its checksum right: a BundleError, or a program that answers with its types", async () => {
     await fc.assert(
       fc.asyncProperty(
-        fc.boolean(),
+        fc.constantFrom(files, embedded, sizedFiles),
         fc.boolean(),
         fc.array(fc.tuple(fc.nat(), odd, fc.boolean()), { minLength: 1, maxLength: 2 }),
-        async (embed, sealed, changes) => {
-          const own = embed ? embedded : files;
+        async (own, sealed, changes) => {
           const manifest = looseManifest(own);
           for (const [at, value, remove] of changes) {
             const all = places(manifest);
@@ -319,6 +363,8 @@ async function loadsOrFails(given: ReadonlyMap<string, Uint8Array>): Promise<voi
     functions["guarded"]?.([1, 2, 3]);
     functions["predict"]?.(new Float32Array(6), { bias: [1, 2] });
     functions["step"]?.(2);
+    functions["rows"]?.([[1, 2]], Float32Array.of(1, 2, 3, 4));
+    functions["rows"]?.({ data: new Float32Array(4), shape: [4, 1] }, [[1, 2]]);
     program.saveState();
   } catch (error) {
     const known =

@@ -1,12 +1,12 @@
 // A bundle with a function of every kind, from graphs written by hand, and ways to change its files.
-import { type Graph, parseGraph } from "@sinter/ir";
+import { type Dim, type Graph, parseGraph, type Value } from "@sinter/ir";
 import { crc32 } from "../../src/bundle/loader/crc32.ts";
 import { vouched } from "../../src/bundle/loader/vouch.ts";
 import type { Manifest } from "../../src/bundle/manifest.ts";
 import type { BundleSpec, FunctionSpec, SpecTree } from "../../src/bundle/spec.ts";
 import { manifestBytes, withSection } from "../../src/bundle/write.ts";
 
-const leaf = (index: number, dtype: "f32" | "f64" | "i32" | "u32" | "bool", shape: readonly number[]): SpecTree => ({
+const leaf = (index: number, dtype: "f32" | "f64" | "i32" | "u32" | "bool", shape: readonly Dim[]): SpecTree => ({
   kind: "tensor",
   index,
   dtype,
@@ -131,6 +131,61 @@ const shown: FunctionSpec = {
   outs: [{ kind: "result", index: 0 }],
   check: { result: 1, messages: [] },
 };
+
+const rowsGraph = graph(`graph @rows(%x: f32[n,m], %w: f32[m,2]) where m in [1,2147483647], n in [1,2147483647] {
+  %0 = dot %x, %w {batch=[[],[]], contract=[[1],[0]]} : f32[n,2]
+  %1 = concat %x, %x {axis=0} : f32[2*n,m]
+  %2 = reduce %1 {op=add, axes=[1]} : f32[2*n]
+  return %2, %0
+}`);
+const treeOf = (value: Value, index: number): SpecTree =>
+  leaf(index, "f32", (value.type as { readonly shape: readonly Dim[] }).shape);
+
+/** A function of two symbolic sizes, with recorded calls: sums of the rows, twice, and a product. */
+export function sizedSpec(): BundleSpec {
+  const { variables: _, constants: __, ...rest } = exampleSpec();
+  return {
+    ...rest,
+    functions: [
+      {
+        name: "rows",
+        graph: rowsGraph,
+        params: rowsGraph.params.map(({ name, value }, i) => ({ name, tree: treeOf(value, i) })),
+        result: list(...rowsGraph.results.map(({ value }, i) => treeOf(value, i))),
+        constants: [],
+        states: [],
+        outs: [
+          { kind: "result", index: 0 },
+          { kind: "result", index: 1 },
+        ],
+      },
+    ],
+    variables: [],
+    constants: [],
+    recorded: [
+      {
+        function: "rows",
+        sizes: new Map([
+          ["n", 1],
+          ["m", 2],
+        ]),
+        args: [Float32Array.of(1, 2), Float32Array.of(1, 0, 0, 1)],
+        results: [Float32Array.of(3, 3), Float32Array.of(1, 2)],
+        after: new Map(),
+      },
+      {
+        function: "rows",
+        sizes: new Map([
+          ["n", 3],
+          ["m", 1],
+        ]),
+        args: [Float32Array.of(1, 2, 3), Float32Array.of(1, 2)],
+        results: [Float32Array.of(1, 2, 3, 1, 2, 3), Float32Array.of(1, 2, 2, 4, 3, 6)],
+        after: new Map(),
+      },
+    ],
+  };
+}
 
 function graph(text: string): Graph {
   return parseGraph(text);
