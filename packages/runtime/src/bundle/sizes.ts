@@ -1,5 +1,5 @@
 /** Symbolic sizes of a function, as the manifest writes them. */
-import { type Atom, type Dim, type Graph, type IndexExpr, type Sym, sizeOf, symsIn } from "@sinter/ir";
+import { type Atom, type Dim, type Graph, type IndexExpr, type Sym, sizeOf, symsIn, type Value } from "@sinter/ir";
 import type { SizeEntry, SizeOp, SymbolEntry } from "./manifest.ts";
 import type { FunctionSpec, SpecTree } from "./spec.ts";
 
@@ -69,14 +69,16 @@ function text(dim: Dim): string {
   return typeof dim === "number" ? String(dim) : dim.key;
 }
 
-/** Numbers of elements of what a graph computes, regions included, where they are symbolic. */
+/** Numbers of elements of what a graph takes and computes, regions included, where they are symbolic. */
 function countsIn(graph: Graph, found: Map<string, SizeEntry>): void {
+  const count = ({ type }: Value): void => {
+    if (type.kind !== "tensor") return;
+    const size = sizeOf(type.shape);
+    if (typeof size !== "number") found.set(size.key, sizeEntry(size));
+  };
+  for (const { value } of graph.params) count(value);
   for (const { results, regions } of graph.nodes) {
-    for (const { type } of results) {
-      if (type.kind !== "tensor") continue;
-      const size = sizeOf(type.shape);
-      if (typeof size !== "number") found.set(size.key, sizeEntry(size));
-    }
+    results.forEach(count);
     for (const region of regions) countsIn(region, found);
   }
 }
