@@ -43,6 +43,18 @@ test("prints a summary: signature, cost, kernels with their lines", () => {
   expect(out).toMatch(/ {2}0 {2}.*dot.* model\.ts:3/);
 });
 
+test("says what symbolic sizes were taken for, and which argument was not given", () => {
+  const graph = "graph @rows(%x: f32[n,2]) where n in [1,2147483647] {\n  %0 = exp %x : f32[n,2]\n  return %0\n}\n";
+  writeFileSync(join(folder, "rows.ir"), graph);
+  const { code, out, err } = inspect("--from-text", "rows.ir");
+  expect(err).toBe("");
+  expect(code).toBe(0);
+  expect(out).toContain("\nnumbers are for n = 256: the program takes other sizes too\n");
+  const missing = inspect("model.ts#scaled", "--input", "f32[3]");
+  expect(missing.code).toBe(1);
+  expect(missing.err).toContain("it was given 1 argument, and takes factor too");
+});
+
 test("takes types of arguments, prints a stage, and writes page and dump", () => {
   const inputs = ["--input", "f32[3]", "--input", "f32[]"];
   const { code, out, err } = inspect(

@@ -4,5 +4,5 @@ export { operationsIn } from "./graph/model.ts";
 export type { Sources } from "./page/excerpt.ts";
 export * as format from "./page/format.ts";
 export { type PageOptions, page } from "./page/page.ts";
-export { signatureText } from "./signature.ts";
+export { signatureText, sizesText } from "./signature.ts";
 export { readSources } from "./sources.ts";

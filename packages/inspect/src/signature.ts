@@ -14,3 +14,10 @@ export function signatureText({ name, signature, params, results }: Inspection):
   const next = results.length - outs.length;
   return `${name}(${given}) -> (${[...outs, ...(next > 0 ? [plural(next, "new value")] : [])].join(", ")})`;
 }
+
+/** What symbolic sizes were taken for in numbers that depend on them; undefined where there are none. */
+export function sizesText({ cost }: Pick<Inspection, "cost">): string | undefined {
+  if (cost.sizes === undefined) return undefined;
+  const sizes = Object.entries(cost.sizes).map(([name, size]) => `${name} = ${size}`);
+  return `numbers are for ${sizes.join(", ")}: the program takes other sizes too`;
+}

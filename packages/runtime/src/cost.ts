@@ -8,6 +8,7 @@ import {
   type LoopStep,
   type NestProgram,
   type Plan,
+  symIndex,
   typicalDim,
   visitSteps,
   type WasmProgram,
@@ -51,13 +52,15 @@ export interface Cost extends KernelWork {
   /** Arena, arguments, constants, states and results together. */
   readonly peakBytes: number;
   readonly codeBytes: number;
+  /** What symbolic sizes were taken for, by name; undefined where there are none. */
+  readonly sizes?: Readonly<Record<string, number>>;
   /** Each kernel that `kernels` and `scalarKernels` count, in the order of execution. */
   readonly byKernel: readonly KernelCost[];
 }
 
 const scalarElements = 64;
 
-export function costOf({ nests, loops, plan, program }: Made): Cost {
+export function costOf({ simplified, nests, loops, plan, program }: Made): Cost {
   const total = { flops: 0, bytesRead: 0, bytesWritten: 0 };
   const byKernel: KernelCost[] = [];
   const works = kernelWorks(nests, loops);
@@ -97,8 +100,13 @@ export function costOf({ nests, loops, plan, program }: Made): Cost {
     arenaBytes,
     peakBytes: arenaBytes + outside,
     codeBytes: program.bytes.length,
+    ...(simplified.syms.length === 0 ? {} : { sizes: typicalSizes(simplified) }),
     byKernel,
   };
+}
+
+function typicalSizes({ syms }: Graph): Readonly<Record<string, number>> {
+  return Object.fromEntries(syms.map((sym) => [sym.name, typicalDim(symIndex(sym))]));
 }
 
 /** What one run of each kernel does, by its number. */

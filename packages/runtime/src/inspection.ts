@@ -18,8 +18,8 @@ import {
   printGraph,
   printNestKernel,
   printNests,
-  staticDim,
   typeText,
+  typicalDim,
   type Value,
   visitNodes,
   workSteps,
@@ -147,8 +147,8 @@ function kernelPictures(made: Made, costs: Inspection["cost"]["byKernel"], wat: 
       buffers: [...new Set(kernel.buffers)].map((buffer) => ({ buffer, writes: kernel.writes.includes(buffer) })),
       scratch: kernel.scratch.map(({ pointer, bytes }, i) => ({
         name: pointer.name,
-        offset: staticDim(plan.scratch[index]![i]!),
-        bytes: staticDim(bytes),
+        offset: typicalDim(plan.scratch[index]![i]!),
+        bytes: typicalDim(bytes),
       })),
       nest: printNestKernel(step, whereIn(simplified)),
       loops: loopsOf[index]!,
@@ -178,7 +178,7 @@ function stepPictures(program: LoopProgram): { readonly steps: readonly StepPict
         return { kind: "if", number, index: step.index, branches: step.branches.map(all) };
       case "for": {
         const body = all(step.body);
-        return { kind: "for", number, end: next++, count: staticDim(step.count), body };
+        return { kind: "for", number, end: next++, count: typicalDim(step.count), body };
       }
       case "while": {
         const [test, body] = [all(step.test), all(step.body)];
@@ -208,7 +208,7 @@ function bufferPicture(
   switch (place.kind) {
     case "arena": {
       const { firstStep, lastStep } = place;
-      return { ...common, place: "arena", offset: staticDim(place.offset), firstStep, lastStep };
+      return { ...common, place: "arena", offset: typicalDim(place.offset), firstStep, lastStep };
     }
     case "slot":
       return { ...common, place: isOutside(buffer.kind) ? buffer.kind : "none", ...nowhere };

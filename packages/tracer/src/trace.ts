@@ -4,7 +4,7 @@ import { theMachine } from "@sinter/runtime";
 import { type Wiring, wire } from "./concrete.ts";
 import type { Checking } from "./debug/settings.ts";
 import { force } from "./eager.ts";
-import { describeValue, locText, SinterError, TraceError, userLocIn } from "./errors.ts";
+import { DTypeError, describeValue, locText, SinterError, TraceError, userLocIn } from "./errors.ts";
 import { currentFrame, inFrame, TraceFrame, VariableCell } from "./frame.ts";
 import { toRef } from "./kit.ts";
 import { type Lazy, type Ref, readLazy, type Traced } from "./lazy.ts";
@@ -63,11 +63,21 @@ export function traceFunction(
   return { wiring: wire({ frame, args, outs }), created, result };
 }
 
-/** Runs a trace; where it called a tensor's method on an argument that is no tensor, the error says why it is none. */
+/**
+ * Runs a trace; where it called a tensor's method on an argument that is no tensor, or handed on one that was not given,
+ * the error says why it is none.
+ */
 function hintingAtStatics<T>(name: string, tree: Tree, names: readonly string[], body: () => T): T {
   try {
     return body();
   } catch (error) {
+    if (error instanceof DTypeError && /, not undefined\n/.test(error.message)) {
+      const missing = missingHint(error.message, tree, names);
+      if (missing === undefined) throw error;
+      const told = new DTypeError(`${name}: ${error.message.split("\n")[0]}: ${missing}`, error.where);
+      told.cause = error;
+      throw told;
+    }
     const hint =
       error instanceof TypeError
         ? (staticHint(error.message, tree, names) ?? missingHint(error.message, tree, names))

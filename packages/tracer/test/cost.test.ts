@@ -52,6 +52,21 @@ describe("flops and bytes", () => {
     expect(shared).toMatchObject({ flops: 3000, bytesRead: 4000, bytesWritten: 8000 });
   });
 
+  test("symbolic sizes count as 256, which the cost says", () => {
+    const f = (x: Tensor, w: Tensor): Tensor => matmul(x, w).exp().sum(1).softmax();
+    const open = costOf(f as never, spec(["n", 64]), spec([64, 80]));
+    const known = costOf(f as never, spec([256, 64]), spec([64, 80]));
+    expect(open.sizes).toEqual({ n: 256 });
+    expect(known).not.toHaveProperty("sizes");
+    const { flops, bytesRead, bytesWritten } = known;
+    expect(open).toMatchObject({ flops, bytesRead, bytesWritten });
+    const inspection = compile(f, { autograph: false })
+      .lower(spec(["n", 64]) as never, spec([64, 80]) as never)
+      .inspect();
+    expect(inspection.cost).toMatchObject({ sizes: { n: 256 }, flops });
+    expect(inspection.buffers.map(({ shape }) => shape)).toContain("[n,64]");
+  });
+
   test("a broadcast operand is read once", () => {
     expect(costOf((x, b) => x!.add(b!), spec([50, 40]), spec([40]))).toMatchObject({
       flops: 2000,

@@ -1,6 +1,6 @@
 /** What was compiled, for the terminal. */
 import { basename } from "node:path";
-import { format, operationsIn, signatureText } from "@sinter/inspect";
+import { format, operationsIn, signatureText, sizesText } from "@sinter/inspect";
 import type { Inspection, KernelPicture } from "@sinter/runtime";
 import { table } from "../text.ts";
 
@@ -30,11 +30,13 @@ export function summaryText(inspection: Inspection): string {
     ]);
   const head = ["", "kernel", "loops", "work", "moved", "runs", "lines"];
   const more = kernels.length > mostKernels ? `  and ${kernels.length - mostKernels} more; --html shows all\n` : "";
+  const sizes = sizesText(inspection);
   const lines = [
     signatureText(inspection),
     `${inspection.target}${inspection.fastMath ? ", fast math" : ""}`,
     "",
     facts.join(", "),
+    ...(sizes === undefined ? [] : [sizes]),
     "",
     table([head, ...rows], [0, 3, 4, 5]),
   ];

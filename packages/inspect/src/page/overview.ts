@@ -1,6 +1,7 @@
 /** What was compiled, what became of it in numbers, and which kernels compute each line of the source. */
 import type { Loc } from "@sinter/ir";
 import type { Inspection } from "@sinter/runtime";
+import { sizesText } from "../signature.ts";
 import { paint } from "./excerpt.ts";
 import { bytes, flops, percent, plural, seconds } from "./format.ts";
 import { type Html, html } from "./html.ts";
@@ -19,8 +20,10 @@ export function overview(context: Context): Section {
     [bytes(cost.codeBytes), "of WebAssembly", "kernels"],
     [seconds(spent / 1000), "to compile", "passes"],
   ];
+  const sizes = sizesText(inspection);
   const body = html`
 <div class="tiles">${tiles.map(([value, what, to]) => html`<a class="tile" href="#${to}"><b>${value}</b><span>${what}</span></a>`)}</div>
+${sizes === undefined ? "" : html`<p class="lead">Symbolic sizes: ${sizes}.</p>`}
 ${sourceLines(context)}
 <h3>Parameters and results</h3>
 <p class="lead">What a call hands over, and what it gets back. A state is a variable: it comes in, and its new value goes out.</p>

@@ -2,6 +2,7 @@
 import { bytesOf } from "../dtype.ts";
 import { indexAxes } from "./classify.ts";
 import type { BufferId, Dim, IndexExpr, ScalarExpr } from "./expr.ts";
+import { typicalDim } from "./index-algebra.ts";
 import type { BufferDecl, Kernel, Nest, NestKernel } from "./nest.ts";
 import { indexData, scalarCost, visitScalar } from "./scalar-expr.ts";
 
@@ -16,7 +17,7 @@ export interface KernelWork {
   readonly bytesWritten: number;
 }
 
-/** Symbolic sizes count as their largest. */
+/** Symbolic sizes count as `typicalDim`. */
 export function workOfKernel(kernel: Kernel, buffers: readonly BufferDecl[]): KernelWork {
   if (kernel.kind === "library") {
     const bytes = (written: boolean): number =>
@@ -60,7 +61,7 @@ class Traffic {
 
   constructor({ outer, nests }: NestKernel, buffers: readonly BufferDecl[]) {
     this.buffers = buffers;
-    for (const axis of [...outer, ...nests.flatMap((n) => n.axes)]) this.extents.set(axis.id, largest(axis.extent));
+    for (const axis of [...outer, ...nests.flatMap((n) => n.axes)]) this.extents.set(axis.id, typicalDim(axis.extent));
     for (const nest of nests) this.nest(nest);
   }
 
@@ -105,13 +106,11 @@ class Traffic {
   }
 }
 
-const largest = (dim: Dim): number => (typeof dim === "number" ? dim : dim.hi);
-
 function pointsOf(axes: readonly { readonly extent: Dim }[]): number {
-  return axes.reduce((n, a) => n * largest(a.extent), 1);
+  return axes.reduce((n, a) => n * typicalDim(a.extent), 1);
 }
 
-/** Symbolic sizes count as their largest. */
+/** Symbolic sizes count as `typicalDim`. */
 export function bytesOfBuffer({ dtype, shape }: BufferDecl): number {
-  return shape.reduce<number>((n, d) => n * largest(d), bytesOf(dtype));
+  return shape.reduce<number>((n, d) => n * typicalDim(d), bytesOf(dtype));
 }
