@@ -35,7 +35,8 @@ export type Inputs<F> = F extends (...args: infer A) => unknown
 export interface BundleOptions<F> {
   /**
    * The arguments to export for, as specs or as they are; by name where several functions are exported. What a function
-   * with a signature, with a single trace or without parameters takes is known without.
+   * with a signature, with a single trace or without parameters takes is known without. Sizes of specs that are null or
+   * names are those of each call; equal names are equal sizes.
    */
   readonly inputs?: Inputs<F>;
   /** The only target that there is in this version. */

@@ -39,7 +39,7 @@ export interface LoadedVariables {
  * Saves an object, of a class or plain, with compiled functions and variables among its properties, also inside arrays and
  * further objects. The folder is a bundle, which runs without Sinter, with the graphs that `loadModel` makes functions of.
  * Variables are named by their paths: `layers.0.w`. Each function is saved for the only signature that it was traced for,
- * unless `inputs` say another. Throws ExportError, which lists all that cannot be saved, and writes nothing then.
+ * unless `inputs` say another; all its sizes must be known. Throws ExportError, which lists all that cannot be saved, and writes nothing then.
  */
 export async function saveModel<M extends object>(
   model: M,
