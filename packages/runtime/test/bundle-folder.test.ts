@@ -152,6 +152,8 @@ describe("loading", () => {
   test("by the library, from a path or a URL", async () => {
     expect((await loadBundle(folder)).name).toBe("example");
     expect((await loadBundle(`${pathToFileURL(folder)}/`)).name).toBe("example");
+    expect((await loadBundle(join(folder, "manifest.json"))).name).toBe("example");
+    expect((await loadBundle(pathToFileURL(join(folder, "manifest.json")))).name).toBe("example");
     await expect(loadBundle(join(root, "nowhere"))).rejects.toThrow(
       /^manifest.json: cannot be read from file:.*: ENOENT/,
     );

@@ -13,6 +13,7 @@ import type { Program, ResultTensor } from "../src/bundle/loader/index.ts";
 import { loaderSource } from "../src/bundle/loader-source.ts";
 import { loadBundle, openBundle } from "../src/bundle/open.ts";
 import { dataOf, readSafetensors, writeSafetensors } from "../src/bundle/safetensors.ts";
+import type { FunctionSpec } from "../src/bundle/spec.ts";
 import { writeBundle } from "../src/bundle/write.ts";
 import { exampleSpec, weights } from "./support/bundles.ts";
 
@@ -192,6 +193,43 @@ test("the log may not call the program; what it throws comes out, and the progra
   program.dispose();
   expect(call).toThrow("shown: the program was disposed");
   expect(() => program.variables["w"]!.read()).toThrow("w: the program was disposed");
+});
+
+test("disposing again does nothing, and what is no state is told", async () => {
+  const program = await loadBundle(files);
+  expect(() => program.loadState(undefined as unknown as Uint8Array)).toThrow(
+    new TypeError("loadState: bytes must be those of saveState"),
+  );
+  program.dispose();
+  program.dispose();
+  expect(() => program.loadState(new Uint8Array(8))).toThrow("the program was disposed");
+});
+
+test("tensors of the library are taken as arguments and values of variables", async () => {
+  const program = await loadBundle(files);
+  const like = (data: Float32Array, shape: readonly number[], dtype = "f32"): object => ({
+    shape,
+    dtype,
+    dataSync: () => data,
+  });
+  const given = program.run(like(x, [2, 3]), { bias: like(bias, [2]) });
+  expect(given).toEqual(program.run(x, { bias }));
+  program.variables["w"]!.write(like(x, [3, 2]));
+  expect(program.variables["w"]!.read()).toEqual(x);
+  expect(() => program.run(like(x, [3, 2]), { bias })).toThrow("predict: x must be f32[2,3], but is f32[3,2]");
+  expect(() => program.run(like(x, [2, 3], "f64"), { bias })).toThrow("predict: x must be f32[2,3], but is f64[2,3]");
+});
+
+test("a description whose positions lead nowhere is an error", () => {
+  const changed = (change: Partial<FunctionSpec>): (() => unknown) => {
+    const { functions, ...spec } = exampleSpec({ recorded: [] });
+    return () => writeBundle({ ...spec, functions: [{ ...functions[0]!, ...change }] });
+  };
+  expect(changed({ states: [{ variable: 9, out: -1 }] })).toThrow(
+    "functions[0].slots, state 0 must be missing, but is",
+  );
+  expect(changed({ constants: [7] })).toThrow("functions[0].slots, const 0 must be missing, but is");
+  expect(changed({ outs: [{ kind: "result", index: 0 }] })).toThrow("functions[0].outs must be a list of 2");
 });
 
 test("a program that was disposed holds no memory", async () => {

@@ -48,7 +48,7 @@ export interface Program {
   loadState(bytes: Uint8Array): void;
   /** Replays the calls that were recorded at the export, in memory of their own, and compares. */
   selfTest(name?: keyof Functions): Promise<SelfTestReport>;
-  /** Lets go of the memory. Using the program afterwards is an error. */
+  /** Lets go of the memory; again, it does nothing. Using the program afterwards is an error. */
   dispose(): void;
 }
 
@@ -79,10 +79,11 @@ export interface Result<D extends keyof Arrays, S extends readonly number[]> {
 /** Numbers, or lists of them, nested as deep as the shape has sizes. */
 export type Nested<T, S extends readonly unknown[]> = S extends readonly [unknown, ...infer R] ? readonly Nested<T, R>[] : T;
 
-/** A tensor that goes in: all its elements in row-major order, the same with its shape, or nested lists. */
+/** A tensor that goes in: all its elements in row-major order, the same with its shape, a tensor of Sinter, or nested lists. */
 export type Input<D extends keyof Arrays, A, S extends readonly number[]> =
   | A
   | { readonly data: A; readonly shape?: readonly number[]; readonly dtype?: D }
+  | { readonly shape: readonly number[]; readonly dtype: string; dataSync(): ArrayBufferView }
   | Nested<D extends "bool" ? boolean | 0 | 1 : number, S>;
 
 export interface Variable<D extends keyof Arrays, S extends readonly number[]> {

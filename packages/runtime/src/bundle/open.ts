@@ -11,7 +11,7 @@ import { manifestFile, readManifest } from "./loader/vouch.ts";
 import type { Manifest } from "./manifest.ts";
 import { dataOf, readSafetensors } from "./safetensors.ts";
 
-/** A folder (its path or its URL), or the files of a bundle. */
+/** A folder (its path or its URL, also that of the manifest in it), or the files of a bundle. */
 export type BundleSource = string | URL | Files;
 
 /**
@@ -114,7 +114,9 @@ function checkGraphs({ graphs }: Manifest): void {
 /** The folder's URL with a slash behind it, or the files. */
 async function placeOf(from: BundleSource): Promise<URL | Files> {
   if (typeof from !== "string" && !(from instanceof URL)) return from;
-  const text = String(from).replace(/\/?$/, "/");
+  const text = String(from)
+    .replace(/(^|[\\/])manifest\.json$/, "$1.")
+    .replace(/\/?$/, "/");
   if (from instanceof URL || /^[a-z][a-z\d+.-]+:/i.test(text)) return new URL(text);
   const page = globalThis.location?.href;
   if (page !== undefined) return new URL(text, page);

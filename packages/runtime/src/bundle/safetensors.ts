@@ -4,7 +4,7 @@
  */
 import type { DType, TypedArray } from "@sinter/ir/program";
 import { elementBytes, sizeOf, typeText, viewOf } from "./loader/dtypes.ts";
-import { isCount, isObject, parseJson } from "./loader/json.ts";
+import { isCount, isObject, parseJson, quoted } from "./loader/json.ts";
 
 /** What the reference implementation takes at most. */
 const maximumHeader = 100_000_000;
@@ -52,7 +52,7 @@ export function readSafetensors(bytes: Uint8Array, file = "safetensors"): Safete
   const tensors = readTensors(bytes, file, (entry, fail) => {
     const texts = isObject(entry) ? entry : fail(`${metadataKey} is no object`);
     for (const [key, value] of Object.entries(texts))
-      metadata.set(key, typeof value === "string" ? value : fail(`${metadataKey}: ${JSON.stringify(key)} is no text`));
+      metadata.set(key, typeof value === "string" ? value : fail(`${metadataKey}: ${quoted(key)} is no text`));
   });
   return { tensors, metadata };
 }
@@ -79,13 +79,13 @@ export function readTensors(
   const tensors: [number, string, StoredTensor][] = [];
   for (const [name, entry] of Object.entries(header)) {
     if (name === metadataKey) readMetadata?.(entry, fail);
-    else tensors.push(readEntry(name, entry, data, (why) => fail(`tensor ${JSON.stringify(name)}: ${why}`)));
+    else tensors.push(readEntry(name, entry, data, (why) => fail(`tensor ${quoted(name)}: ${why}`)));
   }
   // Empty tensors stand before others that begin where they do.
   tensors.sort(([a, , x], [b, , y]) => a - b || x.bytes.length - y.bytes.length);
   let end = 0;
   for (const [begin, name, tensor] of tensors) {
-    if (begin !== end) fail(`tensor ${JSON.stringify(name)} begins at ${begin}, but the one before ends at ${end}`);
+    if (begin !== end) fail(`tensor ${quoted(name)} begins at ${begin}, but the one before ends at ${end}`);
     end += tensor.bytes.length;
   }
   if (end !== data.length) fail(`the tensors end at ${end}, the file has ${data.length} bytes of elements`);
@@ -166,9 +166,7 @@ export function packTensors(tensors: readonly NamedTensor[], entries: string[] =
   let end = 0;
   for (const { name, dtype, shape, data } of sorted) {
     const offsets = [end, (end += data.byteLength)];
-    entries.push(
-      `${JSON.stringify(name)}:${JSON.stringify({ dtype: dtypeNames[dtype], shape, data_offsets: offsets })}`,
-    );
+    entries.push(`${quoted(name)}:${quoted({ dtype: dtypeNames[dtype], shape, data_offsets: offsets })}`);
   }
   const header = new TextEncoder().encode(`{${entries.join()}}`);
   const start = 8 + Math.ceil(header.length / 8) * 8;

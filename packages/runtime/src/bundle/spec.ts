@@ -1,6 +1,6 @@
 /**
- * What a bundle is written from: plain data that whoever traced the functions fills in. Everything is checked and copied
- * by `writeBundle`; nothing refers to a tracer.
+ * What a bundle is written from: plain data that whoever traced the functions fills in. Everything is copied by
+ * `writeBundle`, which checks that the manifest it makes is one that loads; nothing refers to a tracer.
  */
 import type { Dim, DType, Graph, TypedArray } from "@sinter/ir";
 import type { Source } from "./manifest.ts";

@@ -6,6 +6,7 @@ import { type EntryPoint, emitModule, slotsOf } from "@sinter/codegen-wasm";
 import { dtypeOfArray, printGraphWithData, sameData, sizedSlot, type WasmFeatures } from "@sinter/ir";
 import { lowerToLoops } from "../stages.ts";
 import { declarations } from "./declarations.ts";
+import { checkManifest } from "./loader/check.ts";
 import { crc32 } from "./loader/crc32.ts";
 import { typeText } from "./loader/dtypes.ts";
 import { manifestEnd, manifestFile, moduleSection, vouched } from "./loader/vouch.ts";
@@ -38,7 +39,7 @@ const targets: readonly { readonly build: BuildName; readonly file: string; read
 const weightsFile = "weights.safetensors";
 const identifier = /^[A-Za-z_$][\w$]*$/;
 
-/** The files of a bundle by their path. Throws an Error where the description does not fit together. */
+/** The files of a bundle by their path. Throws an Error where the description does not fit together, of which the manifest tells. */
 export function writeBundle(spec: BundleSpec): Files {
   checkSpec(spec);
   const constants = [...spec.constants];
@@ -97,6 +98,8 @@ export function writeBundle(spec: BundleSpec): Files {
     return { build, features, ...add(file, withSection(modules[i]!.bytes, vouched(program))) };
   });
   const manifest = { ...program, builds };
+  // Positions in the description that lead nowhere, and types that differ, are wrong here too.
+  checkManifest({ ...manifest, crc32: "" });
   files.set(manifestFile, manifestBytes(manifest));
   files.set("index.js", loaderFile(manifest));
   files.set("selftest.js", new TextEncoder().encode(selfTestSource));

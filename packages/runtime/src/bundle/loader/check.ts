@@ -23,94 +23,98 @@ import {
 } from "./fields.ts";
 import { keyOf, manifestFile } from "./vouch.ts";
 
-const identifier = matching(/^[A-Za-z_$][\w$]*$/, "an identifier");
-const index = below(memoryLimit);
-const bound = below(2 ** 31);
-const source = record({ kind: oneOf("arg", "const", "state", "stateOut", "result"), index });
-const build = oneOf("simd", "relaxed-simd");
-const part: Check = (value, path) => {
-  if (!((value as number) >= 0 && (value as number) <= 1)) bad(path, "from 0 to 1", value);
-};
-const file = record({
-  file: matching(/^\w[\w.-]*$/, "a file in the same folder"),
-  bytes: index,
-  crc32: matching(/^[\da-f]{8}$/, "eight hexadecimal digits"),
-});
-/** Where no size is that of a call, the tensor must fit in a memory. */
-const perhapsSized: Check = (value, path) => {
-  record({ shape: list(symbolicSize) })(value, path);
-  const { shape } = value as TensorEntry<SizeEntry>;
-  (shape.every((size) => typeof size === "number") ? tensor : sizedTensor)(value, path);
-};
-const stored = both(tensor, record({ name: text, address: optional(both(index, multiple)) }));
-const trees: Readonly<Record<string, Check>> = {
-  tensor: both(perhapsSized, record({ index })),
-  static: record({
-    value: (value, path) => value === null || oneOf("string", "number", "boolean")(typeof value, path),
-  }),
-  special: record({ value: oneOf("undefined", "-0", "NaN", "Infinity", "-Infinity") }),
-  array: record({ items: list(tree) }),
-  object: record({ keys: list(text), items: list(tree) }),
-};
-
-const shape = record({
-  format: oneOf("sinter-bundle"),
-  abi: (value, path) => {
-    if (value !== 1) bad(path, "1, the version that this loader knows", value);
-  },
-  name: text,
-  builds: list(both(file, record({ build, features: list(text) }))),
-  weights: optional(file),
-  variables: list(both(stored, record({ trainable: flag }))),
-  constants: list(stored),
-  functions: list(
-    record({
-      name: identifier,
-      sizes: optional(list(record({ name: identifier, lo: bound, hi: bound }))),
-      elements: optional(list(symbolicSize)),
-      entry: text,
-      params: list(record({ name: identifier, tree })),
-      result: tree,
-      slots: list(
-        both(
-          perhapsSized,
-          record({ kind: oneOf("arena", "const", "arg", "state", "stateOut", "result", "sym"), index }),
-        ),
-      ),
-      constants: list(index),
-      states: list(
-        record({ variable: index, out: (value, path) => value === -1 || index(value, path), from: optional(source) }),
-      ),
-      outs: list(source),
-      check: optional(record({ result: index, messages: list(text) })),
+/** Made when somebody loads a bundle, so that bundlers can leave it away. */
+function manifestCheck(): Check {
+  const identifier = matching(/^[A-Za-z_$][\w$]*$/, "an identifier");
+  const index = below(memoryLimit);
+  const bound = below(2 ** 31);
+  const source = record({ kind: oneOf("arg", "const", "state", "stateOut", "result"), index });
+  const build = oneOf("simd", "relaxed-simd");
+  const part: Check = (value, path) => {
+    if (!((value as number) >= 0 && (value as number) <= 1)) bad(path, "from 0 to 1", value);
+  };
+  const file = record({
+    file: matching(/^\w[\w.-]*$/, "a file in the same folder"),
+    bytes: index,
+    crc32: matching(/^[\da-f]{8}$/, "eight hexadecimal digits"),
+  });
+  /** Where no size is that of a call, the tensor must fit in a memory. */
+  const perhapsSized: Check = (value, path) => {
+    record({ shape: list(symbolicSize) })(value, path);
+    const { shape } = value as TensorEntry<SizeEntry>;
+    (shape.every((size) => typeof size === "number") ? tensor : sizedTensor)(value, path);
+  };
+  const stored = both(tensor, record({ name: text, address: optional(both(index, multiple)) }));
+  const trees: Readonly<Record<string, Check>> = {
+    tensor: both(perhapsSized, record({ index })),
+    static: record({
+      value: (value, path) => value === null || oneOf("string", "number", "boolean")(typeof value, path),
     }),
-  ),
-  calls: list(record({ kind: oneOf("print"), format: list(text), operands: list(tensor) })),
-  selfTest: optional(
-    both(
-      file,
+    special: record({ value: oneOf("undefined", "-0", "NaN", "Infinity", "-Infinity") }),
+    array: record({ items: list(tree) }),
+    object: record({ keys: list(text), items: list(tree) }),
+  };
+
+  const manifest = record({
+    format: oneOf("sinter-bundle"),
+    abi: (value, path) => {
+      if (value !== 1) bad(path, "1, the version that this loader knows", value);
+    },
+    name: text,
+    builds: list(both(file, record({ build, features: list(text) }))),
+    weights: optional(file),
+    variables: list(both(stored, record({ trainable: flag }))),
+    constants: list(stored),
+    functions: list(
       record({
-        calls: list(record({ function: text })),
-        recorded: record({ build, fused: flag }),
-        tolerance: record({ f32: part, f64: part, i32: part, u32: part, bool: part }),
+        name: identifier,
+        sizes: optional(list(record({ name: identifier, lo: bound, hi: bound }))),
+        elements: optional(list(symbolicSize)),
+        entry: text,
+        params: list(record({ name: identifier, tree })),
+        result: tree,
+        slots: list(
+          both(
+            perhapsSized,
+            record({ kind: oneOf("arena", "const", "arg", "state", "stateOut", "result", "sym"), index }),
+          ),
+        ),
+        constants: list(index),
+        states: list(
+          record({ variable: index, out: (value, path) => value === -1 || index(value, path), from: optional(source) }),
+        ),
+        outs: list(source),
+        check: optional(record({ result: index, messages: list(text) })),
       }),
     ),
-  ),
-});
+    calls: list(record({ kind: oneOf("print"), format: list(text), operands: list(tensor) })),
+    selfTest: optional(
+      both(
+        file,
+        record({
+          calls: list(record({ function: text })),
+          recorded: record({ build, fused: flag }),
+          tolerance: record({ f32: part, f64: part, i32: part, u32: part, bool: part }),
+        }),
+      ),
+    ),
+  });
 
-function multiple(value: unknown, path: string): void {
-  if ((value as number) % 64 !== 0) bad(path, "a multiple of 64", value);
-}
+  function multiple(value: unknown, path: string): void {
+    if ((value as number) % 64 !== 0) bad(path, "a multiple of 64", value);
+  }
 
-function tree(value: unknown, path: string): void {
-  record({ kind: oneOf(...Object.keys(trees)) })(value, path);
-  trees[(value as TreeEntry).kind]!(value, path);
+  function tree(value: unknown, path: string): void {
+    record({ kind: oneOf(...Object.keys(trees)) })(value, path);
+    trees[(value as TreeEntry).kind]!(value, path);
+  }
+  return manifest;
 }
 
 /** Throws a `BundleError` for whatever a loader could not rely on. */
 export function checkManifest(manifest: Manifest): void {
   try {
-    shape(manifest, "");
+    manifestCheck()(manifest, "");
     checkReferences(manifest);
   } catch (error) {
     // Nesting without end is a RangeError here.

@@ -19,8 +19,8 @@ const when =
     if (!test(value)) bad(path, wanted, value);
   };
 
-export const text: Check = when((value) => typeof value === "string", "a text");
-export const flag: Check = when((value) => typeof value === "boolean", "true or false");
+export const text: Check = /* @__PURE__ */ when((value) => typeof value === "string", "a text");
+export const flag: Check = /* @__PURE__ */ when((value) => typeof value === "boolean", "true or false");
 export function matching(pattern: RegExp, wanted: string): Check {
   return when((value) => typeof value === "string" && pattern.test(value), wanted);
 }
@@ -72,12 +72,16 @@ const size: Check = (value, path) => {
 export const symbolicSize: Check = (value, path) =>
   (typeof value === "string" || Array.isArray(value) ? size : below(memoryLimit))(value, path);
 
-const dtype = oneOf(...Object.keys(elementBytes));
+const knownDType: Check = (value, path) => oneOf(...Object.keys(elementBytes))(value, path);
 /** dtype and shape of a tensor whose sizes may be those of a call. */
-export const sizedTensor: Check = record({ dtype, shape: list(symbolicSize) });
+export const sizedTensor: Check = /* @__PURE__ */ record({
+  dtype: knownDType,
+  shape: /* @__PURE__ */ list(symbolicSize),
+});
 
 /** dtype and shape of a tensor that a memory can hold. */
-export const tensor: Check = both(record({ dtype, shape: list(below(memoryLimit)) }), (value, path) => {
+export const tensor: Check = (value, path) => {
+  record({ dtype: knownDType, shape: list(below(memoryLimit)) })(value, path);
   const { dtype, shape } = value as { dtype: keyof typeof elementBytes; shape: number[] };
   if (!(sizeOf(shape) * elementBytes[dtype] <= memoryLimit)) bad(`${path}.shape`, "small enough for a memory", shape);
-});
+};

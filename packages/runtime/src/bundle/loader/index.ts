@@ -48,7 +48,7 @@ export interface Program {
    * are in the bundle, and compares. The program's own variables are not touched.
    */
   selfTest(name?: string): Promise<SelfTestReport>;
-  /** Lets go of the memory. Using the program afterwards is an error. */
+  /** Lets go of the memory; again, it does nothing. Using the program afterwards is an error. */
   dispose(): void;
 }
 

@@ -4,6 +4,7 @@ import type { BuildFile, Manifest, Source, TensorEntry } from "../manifest.ts";
 import { packTensors, readTensors, type StoredTensor } from "../safetensors.ts";
 import { elementBytes, memoryLimit, sizeOf, typeText, viewOf } from "./dtypes.ts";
 import { AssertionError, BundleError, messageOf } from "./errors.ts";
+import { quoted } from "./json.ts";
 import type { Bound, Call, Sized } from "./sizes.ts";
 import { build, elementsOf, flatten, type ResultTensor } from "./trees.ts";
 import { keyOf } from "./vouch.ts";
@@ -76,7 +77,7 @@ export async function start({ manifest, module, weights, print, sized, build: { 
   const homes = all.map((tensor) => {
     const { name, address } = tensor;
     if (address === undefined) return place(bytesOf(tensor));
-    return address + bytesOf(tensor) <= heapBase ? address : fail(`has no data for ${JSON.stringify(name)}`);
+    return address + bytesOf(tensor) <= heapBase ? address : fail(`has no data for ${quoted(name)}`);
   });
   /** By variable: where its value is, and where the next one goes if that is another place. */
   const now = homes.slice(0, variables.length);
@@ -147,12 +148,11 @@ export async function start({ manifest, module, weights, print, sized, build: { 
     for (const entry of entries) {
       if (entry.address !== undefined && entries === all) continue;
       const [found, wanted] = [typeText(stored.get(entry.name)), typeText(entry)];
-      if (found !== wanted)
-        throw new BundleError(`${from}: ${JSON.stringify(entry.name)} must be ${wanted}, but is ${found}`);
+      if (found !== wanted) throw new BundleError(`${from}: ${quoted(entry.name)} must be ${wanted}, but is ${found}`);
       names.add(entry.name);
     }
     for (const name of stored.keys())
-      if (!names.has(name)) throw new BundleError(`${from}: nothing is called ${JSON.stringify(name)}`);
+      if (!names.has(name)) throw new BundleError(`${from}: nothing is called ${quoted(name)}`);
     for (const [i, { name }] of entries.entries())
       if (names.has(name)) new Uint8Array(buffer, to[i]).set(stored.get(name)!.bytes);
   }
@@ -227,13 +227,14 @@ export async function start({ manifest, module, weights, print, sized, build: { 
     variables: Object.fromEntries(cells.map((cell) => [cell.name, cell])),
     saveState: () => packTensors(cells.map((cell) => ({ ...cell, data: cell.read() }))),
     loadState(bytes) {
+      if (!ArrayBuffer.isView(bytes)) throw new TypeError("loadState: bytes must be those of saveState");
       // New values for all variables end what had stopped.
       if (over === disposed || running !== "") use("loadState");
       restore(variables, now, bytes, "state");
       over = "";
     },
     dispose() {
-      use("dispose");
+      if (running !== "") use("dispose");
       over = disposed;
       // Both hold the memory.
       exports = {};

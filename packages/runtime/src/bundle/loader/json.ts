@@ -4,7 +4,7 @@
 export function parseJson(text: string): unknown {
   const value: unknown = JSON.parse(text);
   const twice = duplicateKey(text);
-  if (twice !== undefined) throw new SyntaxError(`${JSON.stringify(twice)} stands twice in one object`);
+  if (twice !== undefined) throw new SyntaxError(`${quoted(twice)} stands twice in one object`);
   return value;
 }
 
@@ -30,9 +30,14 @@ function duplicateKey(text: string): string | undefined {
   return undefined;
 }
 
-/** Whether a value is an object with keys. */
+/** Whether a value is an object with keys: neither a list nor a view of bytes. */
 export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+  return typeof value === "object" && value !== null && !Array.isArray(value) && !ArrayBuffer.isView(value);
+}
+
+/** A text in quotes, as messages show it. */
+export function quoted(value: unknown): string {
+  return JSON.stringify(value);
 }
 
 /** Whether a value is a whole number from 0 on that a double holds exactly. */

@@ -2,13 +2,17 @@
 import type { TypedArray } from "@sinter/ir/program";
 import type { TensorEntry, TreeEntry } from "../manifest.ts";
 import { arrays, sizeOf, typeText } from "./dtypes.ts";
-import { isObject } from "./json.ts";
+import { isObject, quoted } from "./json.ts";
 
 type TensorTree = Extract<TreeEntry<number>, { kind: "tensor" }>;
 
 /** A tensor that leaves a program. */
 export interface ResultTensor extends TensorEntry {
   readonly data: TypedArray;
+}
+
+interface LibraryTensor {
+  dataSync(): TypedArray;
 }
 
 /** Puts the elements of each tensor in `value` into `leaves`. Throws a TypeError that names the place, `at`. */
@@ -35,8 +39,7 @@ export function flatten(tree: TreeEntry<number>, value: unknown, at: string, lea
     default: {
       const { keys, items } = tree;
       if (value === undefined && !hasTensor(tree)) return;
-      const given =
-        isObject(value) && !ArrayBuffer.isView(value) ? value : wrong(at, `an object with ${keys.join(", ")}`, value);
+      const given = isObject(value) ? value : wrong(at, `an object with ${keys.join(", ")}`, value);
       for (const key of Object.keys(given))
         if (!keys.includes(key)) throw new TypeError(`${at} has ${show(key)}, but takes only ${keys.join(", ")}`);
       for (const [i, item] of items.entries()) {
@@ -52,14 +55,15 @@ function hasTensor(tree: TreeEntry): boolean {
   return tree.kind === "tensor" || ("items" in tree && tree.items.some(hasTensor));
 }
 
-/** What is given for a tensor, as elements: a typed array as it is, { data, shape }, or numbers in nested arrays. */
+/** What is given for a tensor, as elements: a typed array as it is, { data, shape }, a tensor of the library, or numbers in nested arrays. */
 export function elementsOf(type: TensorEntry, value: unknown, at: string): TypedArray {
   const { dtype, shape } = type;
-  if (isObject(value) && !ArrayBuffer.isView(value)) {
-    const { data, shape: own, dtype: kind } = value;
+  if (isObject(value)) {
+    // Tensors of the library have no data, but give it.
+    const { data = (value as Partial<LibraryTensor>).dataSync?.(), shape: own, dtype: kind } = value;
     if (!ArrayBuffer.isView(data)) wrong(at, typeText(type), value);
     if ((own !== undefined && String(own) !== String(shape)) || (kind !== undefined && kind !== dtype))
-      throw new TypeError(`${at} must be ${typeText(type)}, but is ${kind ?? dtype}[${own ?? "?"}]`);
+      mismatch(at, typeText(type), `is ${kind ?? dtype}[${own ?? "?"}]`);
     return elementsOf(type, data, at);
   }
   const size = sizeOf(shape);
@@ -68,10 +72,7 @@ export function elementsOf(type: TensorEntry, value: unknown, at: string): Typed
     if (kindOf(value) !== arrays[dtype].name) wrong(at, `${typeText(type)} in a ${arrays[dtype].name}`, value);
     const data = value as TypedArray;
     const more = data.length - size;
-    if (more !== 0)
-      throw new TypeError(
-        `${at} must be ${typeText(type)}, but has ${Math.abs(more)} elements ${more < 0 ? "less" : "more"}`,
-      );
+    if (more !== 0) mismatch(at, typeText(type), `has ${Math.abs(more)} elements ${more < 0 ? "less" : "more"}`);
     if (dtype === "bool" && data.some((bit) => bit > 1)) throw new TypeError(`${at} must hold 0 and 1 only`);
     return data;
   }
@@ -85,8 +86,7 @@ export function elementsOf(type: TensorEntry, value: unknown, at: string): Typed
     }
     out[next] = part as number;
     const kept = typeof part === "boolean" ? dtype === "bool" : typeof part === "number";
-    const exact =
-      dtype === "f32" || dtype === "f64" || (out[next] === Number(part) && (dtype !== "bool" || out[next]! < 2));
+    const exact = dtype[0] === "f" || (out[next] === Number(part) && (dtype !== "bool" || out[next]! < 2));
     if (!kept || !exact) wrong(place, dtype, part);
     next++;
   };
@@ -96,7 +96,11 @@ export function elementsOf(type: TensorEntry, value: unknown, at: string): Typed
 }
 
 export function wrong(at: string, wanted: string, value: unknown): never {
-  throw new TypeError(`${at} must be ${wanted}, but is ${show(value)}`);
+  mismatch(at, wanted, `is ${show(value)}`);
+}
+
+function mismatch(at: string, wanted: string, found: string): never {
+  throw new TypeError(`${at} must be ${wanted}, but ${found}`);
 }
 
 function kindOf(value: unknown): string {
@@ -104,7 +108,7 @@ function kindOf(value: unknown): string {
 }
 
 function show(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(value);
+  if (typeof value === "string") return quoted(value);
   if (Array.isArray(value)) return `an array of ${value.length}`;
   if (ArrayBuffer.isView(value)) return `a ${kindOf(value)}`;
   if (isObject(value)) return `an object with ${Object.keys(value).join(", ") || "nothing"}`;

@@ -2,7 +2,7 @@
 import { bundleAbi, type Manifest, type Source } from "../manifest.ts";
 import { crc32 } from "./crc32.ts";
 import { BundleError, messageOf } from "./errors.ts";
-import { parseJson } from "./json.ts";
+import { parseJson, quoted } from "./json.ts";
 
 export const manifestFile = "manifest.json";
 /** How the file ends: the checksum's eight digits take the place of the x. */
@@ -19,7 +19,7 @@ export function readManifest(bytes: Uint8Array): Manifest {
     const manifest = parseJson(new TextDecoder("utf-8", { fatal: true }).decode(bytes)) as Manifest;
     const { abi } = manifest;
     if (abi !== bundleAbi)
-      throw new Error(`abi must be ${bundleAbi}, the version that this loader knows, but is ${JSON.stringify(abi)}`);
+      throw new Error(`abi must be ${bundleAbi}, the version that this loader knows, but is ${quoted(abi)}`);
     return manifest;
   } catch (error) {
     throw new BundleError(`${manifestFile}: ${messageOf(error)}`);
