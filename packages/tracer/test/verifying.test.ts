@@ -337,6 +337,14 @@ describe("explain", () => {
     );
   });
 
+  test("compares with calls of as many arguments", () => {
+    const f = s.compile((x: s.Tensor, o?: { readonly k: s.TensorLike }) => x.mul(o?.k ?? 1), { name: "f" });
+    f(t([1]));
+    f(t([1]), { k: 2 });
+    f(t([1]), { k: t(3) });
+    expect(f.explain()).toContain("differs from trace 2: argument o.k was 2, is f32[]");
+  });
+
   test("tells of arguments that were left out", () => {
     const f = s.compile((x: s.Tensor, y: s.Tensor) => y.add(x), { name: "f" }) as unknown as s.CompiledFunction<
       [s.Tensor],
