@@ -15,7 +15,7 @@ export function relu${i}(x: Tensor, slope: number): Tensor {
   return scaled.neg().exp().sub(1);
 }
 
-export function halve${i}(x: Tensor, limit: number): { readonly x: Tensor; readonly rounds: number } {
+export function halve${i}(x: Tensor, limit: number): { readonly x: Tensor; readonly rounds: number | Tensor } {
   let rounds = 0;
   let error = x.abs().max();
   while (error.gt(1e-3)) {
