@@ -13,22 +13,30 @@ const documents = [
   ...(existsSync(docs) ? readdirSync(docs) : []).filter((name) => name.endsWith(".md")).map((name) => `docs/${name}`),
 ];
 
+/** Between the outputs of programs that run in one process. */
+const separator = "\u0001";
+
 /**
- * Runs `code` as a file of the repository, so that `import "sinter"` finds the sources, and returns what it printed. A
- * first line `// node --import sinter/register ...` is followed.
+ * Runs programs one after the other as files of the repository, so that `import "sinter"` finds the sources, and returns
+ * what each printed. In one process: the source transform takes seconds to start.
  */
-function runInRepository(code: string): string {
+function runInRepository(programs: readonly string[], options: readonly string[]): string[] {
   const parent = join(root, ".tmp");
   mkdirSync(parent, { recursive: true });
   const folder = mkdtempSync(join(parent, "example-"));
   try {
-    const file = join(folder, "example.ts");
-    writeFileSync(file, code);
-    return execFileSync(process.execPath, [...nodeOptions(code), file], {
+    const names = programs.map((code, i) => {
+      writeFileSync(join(folder, `example${i}.ts`), code);
+      return `./example${i}.ts`;
+    });
+    const main = join(folder, "main.mjs");
+    writeFileSync(main, names.map((name) => `await import("${name}");\nconsole.log("${separator}");\n`).join(""));
+    const printed = execFileSync(process.execPath, [...options, main], {
       cwd: folder,
       encoding: "utf8",
       timeout: 60_000,
     });
+    return printed.split(`${separator}\n`).slice(0, programs.length);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -47,9 +55,21 @@ describe("finding examples", () => {
 });
 
 for (const document of documents) {
-  for (const example of docExamples(readFileSync(join(root, document), "utf8"))) {
-    test(`${document}:${example.line} prints what it says`, () => {
-      expect(normalizeOutput(runInRepository(example.code))).toBe(normalizeOutput(example.output));
+  const examples = docExamples(readFileSync(join(root, document), "utf8"));
+  // Those with options, such as the transform, share a process; each of the others has its own.
+  const together = new Map<string, typeof examples>();
+  for (const example of examples) {
+    const options = nodeOptions(example.code).join(" ");
+    const key = options === "" ? String(example.line) : options;
+    together.set(key, [...(together.get(key) ?? []), example]);
+  }
+  for (const group of together.values()) {
+    const lines = group.map(({ line }) => line).join(", ");
+    test(`${document}:${lines} prints what it says`, { timeout: 60_000 }, () => {
+      const codes = group.map(({ code }) => code);
+      expect(runInRepository(codes, nodeOptions(codes[0]!)).map(normalizeOutput)).toEqual(
+        group.map(({ output }) => normalizeOutput(output)),
+      );
     });
   }
 }
