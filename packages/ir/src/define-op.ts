@@ -186,6 +186,31 @@ export interface IndexBound {
 /** The `bounds` of ops that read and write at no position out of data. */
 export const noBounds = (): readonly IndexBound[] => [];
 
+/** Which elements of an operand are used, where only some of the result are. */
+export type DemandRule<A extends Attrs> =
+  /** All of each operand, or it cannot be told. */
+  | { readonly kind: "all" }
+  /** An element of the result is made of the same elements of the operands. */
+  | { readonly kind: "same" }
+  /**
+   * Elements of the result are elements of operands. `used` turns a mask of the result (bool, of its shape or of rank 0)
+   * into one of the operand's; operands in `whole` decide which elements are taken, and count as all used.
+   */
+  | {
+      readonly kind: "pick";
+      readonly whole: readonly number[];
+      used(b: Emitter, mask: Value, ctx: DemandContext<A>, operand: number): Value;
+    };
+export interface DemandContext<A extends Attrs> {
+  readonly operands: readonly Value[];
+  readonly attrs: A;
+}
+
+/** The `demand` of ops whose result elements depend on more than their own places. */
+export const demandsAll = { kind: "all" } as const;
+/** The `demand` of ops that work element by element. */
+export const demandsSame = { kind: "same" } as const;
+
 /** One random instance of the op, for the fuzzers. Operands are described by type and by the range of their values. */
 export interface SampledOp<A extends Attrs> {
   readonly operands: readonly SampledOperand[];
@@ -244,6 +269,8 @@ export interface OpDef<A extends Attrs = Attrs> {
   readonly ulp: number;
   /** Its operands that are positions out of data, which debug builds check. `noBounds` where there are none. */
   bounds(ctx: NestContext<A>): readonly IndexBound[];
+  /** By which debug builds know that what `where` leaves out counts for nothing. */
+  readonly demand: DemandRule<A>;
   sample(rng: Rng): SampledOp<A>;
 }
 /** What `eval` has besides values: how to run the regions of an op, and who answers its calls. */

@@ -1,5 +1,5 @@
 /** The op that joins tensors along an axis: in a nest, one guarded read for each part. */
-import { defineOp, noBounds, type OpDef } from "../define-op.ts";
+import { defineOp, demandsAll, noBounds, type OpDef } from "../define-op.ts";
 import { concat, otherAxes, range, shapeOf, sliceAxis } from "../emit.ts";
 import { type TensorType, tensorType } from "../graph.ts";
 import type { Dim } from "../nest/expr.ts";
@@ -102,6 +102,7 @@ export const concatOp: OpDef = defineOp<ConcatAttrs>({
   },
   ulp: 0,
   bounds: noBounds,
+  demand: demandsAll,
   sample(rng) {
     const dtype = anyDType(rng);
     const shape = rng.shape(1, 4);

@@ -5,6 +5,7 @@
 import {
   type ControlForm,
   defineOp,
+  demandsAll,
   type EvalRegions,
   type HostTensor,
   type NestRule,
@@ -90,6 +91,7 @@ function regionFields<A extends Attrs>(op: ControlForm) {
     nest,
     ulp: 0,
     bounds: noBounds,
+    demand: demandsAll,
     sample: (): SampledOp<A> => {
       throw new Error(`${op} has regions: the graph fuzzer makes them`);
     },

@@ -1,5 +1,5 @@
 /** Ops that make elements out of nothing: const, iota. Random ones are in random.ts. */
-import { defineOp, noBounds, type OpDef } from "../define-op.ts";
+import { defineOp, demandsAll, noBounds, type OpDef } from "../define-op.ts";
 import { allocate, type DType, dtypeOfArray, roundTo, type TypedArray } from "../dtype.ts";
 import { tensorType } from "../graph.ts";
 import type { Dim, IndexExpr, ScalarExpr } from "../nest/expr.ts";
@@ -39,6 +39,7 @@ const constOp = defineOp<ConstAttrs>({
   },
   ulp: 0,
   bounds: noBounds,
+  demand: demandsAll,
   sample(rng) {
     const [dtype, shape] = [anyDType(rng), rng.shape(0, 2)];
     const data = allocate(dtype, staticDim(sizeOf(shape)));
@@ -88,6 +89,7 @@ const iotaOp = defineOp<IotaAttrs>({
   nest: { kind: "map", value: ({ attrs }, index) => scalarCast(scalarIndex(index[attrs.axis]!), attrs.dtype) },
   ulp: 0,
   bounds: noBounds,
+  demand: demandsAll,
   sample(rng) {
     const shape = rng.shape(1, 4);
     return { operands: [], attrs: { dtype: numericDType(rng), shape, axis: rng.int(0, shape.length - 1) } };
@@ -119,6 +121,7 @@ const dimOp = defineOp<DimAttrs>({
   batch: (b, { attrs, size }) => [repeatBatch(b, b.emit("dim", [], attrs), size)],
   nest: { kind: "map", value: ({ attrs }) => scalarIndex(toIndex(attrs.size[0]!)) },
   bounds: noBounds,
+  demand: demandsAll,
   ulp: 0,
   sample: (rng) => ({ operands: [], attrs: { size: [rng.int(0, 100)] } }),
 });

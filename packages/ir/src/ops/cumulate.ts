@@ -1,5 +1,5 @@
 /** Running folds along an axis: cumulative sums, products, maxima and minima. */
-import { type DerivativeContext, defineOp, type Emitter, noBounds, type OpDef } from "../define-op.ts";
+import { type DerivativeContext, defineOp, demandsAll, type Emitter, noBounds, type OpDef } from "../define-op.ts";
 import { isFloat, roundTo } from "../dtype.ts";
 import {
   add,
@@ -162,6 +162,7 @@ const cumulateOp = defineOp<CumulateAttrs>({
   },
   ulp: 1,
   bounds: noBounds,
+  demand: demandsAll,
   sample(rng) {
     const op = rng.pick<CumulateOp>(["add", "mul", "max", "min"]);
     const dtype = numericDType(rng);

@@ -1,5 +1,5 @@
 /** The contraction: every matrix product, batched product and einsum of two operands is one `dot` and movement. */
-import { type DerivativeContext, defineOp, type Emitter, noBounds, type OpDef } from "../define-op.ts";
+import { type DerivativeContext, defineOp, demandsAll, type Emitter, noBounds, type OpDef } from "../define-op.ts";
 import { isFloat, roundTo } from "../dtype.ts";
 import { type DotDims, dot, moveAxis, otherAxes, range, rankOf, transpose } from "../emit.ts";
 import { type TensorType, tensorType, type Value } from "../graph.ts";
@@ -165,6 +165,7 @@ const dotOp = defineOp<DotAttrs>({
   },
   ulp: 2,
   bounds: noBounds,
+  demand: demandsAll,
   sample(rng) {
     const dtype = numericDType(rng);
     const sizes = (max: number): number[] => range(rng.int(0, max)).map(() => rng.pick([1, 2, 3, 5, 7, 9, 17]));

@@ -1,5 +1,5 @@
 /** A window whose place comes out of data: dynamicSlice reads it, dynamicUpdateSlice replaces it. Starts clamp so that it fits. */
-import { type BatchContext, defineOp, type Emitter, type IndexBound, type OpDef } from "../define-op.ts";
+import { type BatchContext, defineOp, demandsAll, type Emitter, type IndexBound, type OpDef } from "../define-op.ts";
 import {
   add,
   broadcastTo,
@@ -159,6 +159,7 @@ const dynamicSliceOp = defineOp<DynamicSliceAttrs>({
   },
   ulp: 0,
   bounds: ({ attrs, operands: [x] }) => windowBounds(x!, attrs.sizes, 1),
+  demand: demandsAll,
   sample(rng) {
     const shape = rng.shape(0, 4);
     const starts = shape.map((size) => plain("i32", [], { lo: -2, hi: size + 1 }));
@@ -229,6 +230,7 @@ const dynamicUpdateSliceOp = defineOp<NoAttrs>({
   },
   ulp: 0,
   bounds: ({ operands: [x, update] }) => windowBounds(x!, update!.shape, 2),
+  demand: demandsAll,
   sample(rng) {
     const [dtype, shape] = [anyDType(rng), rng.shape(0, 4)];
     const starts = shape.map((size) => plain("i32", [], { lo: -2, hi: size + 1 }));

@@ -2,7 +2,7 @@
  * Ops that act when the program runs: print, hostCall. Each takes the status of the program first and gives it back, which
  * is what keeps them, and checks between them, in order; where the status is not 0 they do nothing.
  */
-import { defineOp, type NestRule, noBounds, type OpDef, type SampledOp } from "../define-op.ts";
+import { defineOp, demandsAll, type NestRule, noBounds, type OpDef, type SampledOp } from "../define-op.ts";
 import { isDType } from "../dtype.ts";
 import { type Attrs, type TensorType, tensorType } from "../graph.ts";
 import { answerCall, type HostCall, type HostType } from "../host-call.ts";
@@ -49,6 +49,7 @@ function effectFields<A extends Attrs>(
     nest,
     ulp: 0,
     bounds: noBounds,
+    demand: demandsAll,
   } as const;
 }
 

@@ -2,7 +2,7 @@
  * `elementLoop`: each element of a shape runs a loop of its own, to its own end. Its regions are graphs on single
  * elements, made of scalar ops; so to fusion it is a map like any elementwise op, whose value is a loop in the payload.
  */
-import { defineOp, type HostTensor, type NestContext, noBounds, type SampledOp } from "../define-op.ts";
+import { defineOp, demandsAll, type HostTensor, type NestContext, noBounds, type SampledOp } from "../define-op.ts";
 import { sameShape } from "../emit.ts";
 import { type Graph, type OperandGroup, type TensorType, tensorType } from "../graph.ts";
 import type { Dim, ScalarExpr } from "../nest/expr.ts";
@@ -140,6 +140,7 @@ export const elementLoopOp = defineOp<ElementLoopAttrs>({
   },
   ulp: 0,
   bounds: noBounds,
+  demand: demandsAll,
   sample: (): SampledOp<ElementLoopAttrs> => {
     throw new Error(`${name} has regions: the fuzzer of element loops makes them`);
   },

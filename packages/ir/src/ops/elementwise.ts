@@ -4,7 +4,9 @@
  */
 import {
   type BatchContext,
+  type DemandRule,
   defineOp,
+  demandsSame,
   type Emitter,
   noBounds,
   type OpDef,
@@ -13,7 +15,7 @@ import {
   type SampledOperand,
 } from "../define-op.ts";
 import { bytesOf, type DType, dtypes, isFloat, isInteger } from "../dtype.ts";
-import { broadcastTo, cast, dtypeOf, sameShape, scalarAlgebra } from "../emit.ts";
+import { and, broadcastTo, cast, dtypeOf, not, sameShape, scalarAlgebra } from "../emit.ts";
 import { type Attrs, type TensorType, tensorType, typeOf, type Value } from "../graph.ts";
 import { bitcastValue, castValue, scalarApply, scalarBitcast, scalarCast } from "../nest/scalar-expr.ts";
 import { evalScalar, type ScalarOp, type ScalarOpName, scalarOpNames, scalarOps } from "../scalar-ops.ts";
@@ -44,6 +46,16 @@ function alignBatch<A extends Attrs>(b: Emitter, ctx: BatchContext<A>): Value[] 
     return ctx.batched[i] && inner.length > 0 ? broadcastTo(b, x, [ctx.size, ...inner], [0]) : x;
   });
 }
+
+/** Either side counts where the condition takes it. */
+const selectDemand: DemandRule<Attrs> = {
+  kind: "pick",
+  whole: [0],
+  used(b, mask, { operands: [condition] }, operand) {
+    const taken = operand === 1 ? condition! : not(b, condition!);
+    return and(b, mask, taken);
+  },
+};
 
 function defineElementwise(name: ScalarOpName): OpDef {
   const row = scalarOps[name];
@@ -94,6 +106,7 @@ function defineElementwise(name: ScalarOpName): OpDef {
     },
     ulp: row.ulp,
     bounds: noBounds,
+    demand: name === "select" ? selectDemand : demandsSame,
     sample: (rng) => sampleRow(rng, name),
   });
 }
@@ -155,6 +168,7 @@ const castOp = defineOp<CastAttrs>({
   nest: { kind: "map", value: ({ attrs }, index, read) => scalarCast(read(0, index), attrs.dtype) },
   ulp: 0,
   bounds: noBounds,
+  demand: demandsSame,
   sample(rng) {
     const from = anyDType(rng);
     const range = isFloat(from) ? { lo: -1e3, hi: 1e3 } : {};
@@ -182,6 +196,7 @@ const bitcastOp = defineOp<CastAttrs>({
   nest: { kind: "map", value: ({ attrs }, index, read) => scalarBitcast(read(0, index), attrs.dtype) },
   ulp: 0,
   bounds: noBounds,
+  demand: demandsSame,
   sample(rng) {
     const four: readonly DType[] = ["f32", "i32", "u32"];
     return { operands: [plain(rng.pick(four), rng.shape(0, 4))], attrs: { dtype: rng.pick(four) } };

@@ -2,6 +2,7 @@
 import {
   type BatchContext,
   defineOp,
+  demandsAll,
   type Emitter,
   type IndexBound,
   type OpDef,
@@ -134,6 +135,7 @@ const gatherOp = defineOp<GatherAttrs>({
   },
   ulp: 0,
   bounds: ({ attrs, operands: [x] }) => indexBounds(x!, attrs.axes, 1),
+  demand: demandsAll,
   sample(rng) {
     const { shape, axes, indices } = sampleIndices(rng);
     return { operands: [plain(anyDType(rng), shape), ...indices], attrs: { axes } };

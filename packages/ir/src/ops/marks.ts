@@ -1,5 +1,5 @@
 /** Ops that pass values through and only tell the passes something: stopGradient, barrier. */
-import { defineOp, noBounds, type OpDef } from "../define-op.ts";
+import { defineOp, demandsAll, demandsSame, noBounds, type OpDef } from "../define-op.ts";
 import { fail, tensors, withBatch } from "./rules.ts";
 import { anyDType, plain } from "./sampling.ts";
 
@@ -20,6 +20,7 @@ const stopGradientOp = defineOp<NoAttrs>({
   nest: { kind: "map", value: (_, index, read) => read(0, index) },
   ulp: 0,
   bounds: noBounds,
+  demand: demandsSame,
   sample: (rng) => ({ operands: [plain(anyDType(rng), rng.shape(0, 4))], attrs: {} }),
 });
 
@@ -45,6 +46,7 @@ const barrierOp = defineOp<NoAttrs>({
   nest: { kind: "map", fence: true, value: (_, index, read, result) => read(result, index) },
   ulp: 0,
   bounds: noBounds,
+  demand: demandsAll,
   sample: (rng) => ({
     operands: Array.from({ length: rng.int(1, 3) }, () => plain(anyDType(rng), rng.shape(0, 3))),
     attrs: {},

@@ -1,10 +1,12 @@
 /** Ops that only move elements by an index map: broadcast, reshape, transpose, reverse. Those that cut or join are in windows.ts. */
-import { defineOp, type FoldRule, noBounds, type OpDef } from "../define-op.ts";
+import { type DemandRule, defineOp, demandsAll, type FoldRule, noBounds, type OpDef } from "../define-op.ts";
 import {
   broadcastTo,
   expandScalar,
   otherAxes,
   range,
+  rankOf,
+  reduce,
   reduceSum,
   reshape,
   reverse,
@@ -55,6 +57,15 @@ export function uniformFold<A extends Record<never, never>>(
     },
   };
 }
+
+const broadcastDemand: DemandRule<BroadcastAttrs> = {
+  kind: "pick",
+  whole: [],
+  used(b, mask, { attrs: { dims } }) {
+    const rest = rankOf(mask) === 0 ? [] : otherAxes(rankOf(mask), dims);
+    return rest.length === 0 ? mask : reduce(b, "or", mask, rest);
+  },
+};
 
 const broadcastOp = defineOp<BroadcastAttrs>({
   name: "broadcast",
@@ -125,6 +136,7 @@ const broadcastOp = defineOp<BroadcastAttrs>({
   },
   ulp: 0,
   bounds: noBounds,
+  demand: broadcastDemand,
   sample(rng) {
     const shape = rng.shape(0, 4);
     const dims = someAxes(rng, shape.length);
@@ -191,6 +203,12 @@ export function reshapeIndex(index: readonly IndexExpr[], to: readonly Dim[], fr
   return out;
 }
 
+const reshapeDemand: DemandRule<ReshapeAttrs> = {
+  kind: "pick",
+  whole: [],
+  used: (b, mask, { operands: [x] }) => (rankOf(mask) === 0 ? mask : reshape(b, mask, shapeOf(x!))),
+};
+
 const reshapeOp = defineOp<ReshapeAttrs>({
   name: "reshape",
   doc: "The same elements in row-major order under another shape.",
@@ -231,6 +249,7 @@ const reshapeOp = defineOp<ReshapeAttrs>({
   },
   ulp: 0,
   bounds: noBounds,
+  demand: reshapeDemand,
   sample(rng) {
     const shape = rng.shape(0, 4);
     const count = shape.reduce((n, size) => n * size, 1);
@@ -310,6 +329,7 @@ const transposeOp = defineOp<TransposeAttrs>({
   },
   ulp: 0,
   bounds: noBounds,
+  demand: demandsAll,
   sample(rng) {
     const shape = rng.shape(0, 4);
     return { operands: [plain(anyDType(rng), shape)], attrs: { perm: shuffled(rng, range(shape.length)) } };
@@ -376,6 +396,7 @@ const reverseOp = defineOp<ReverseAttrs>({
   },
   ulp: 0,
   bounds: noBounds,
+  demand: demandsAll,
   sample(rng) {
     const shape = rng.shape(0, 4);
     return { operands: [plain(anyDType(rng), shape)], attrs: { axes: someAxes(rng, shape.length) } };

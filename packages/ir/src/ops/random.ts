@@ -3,7 +3,7 @@
  * (its default): element i of a shape is the cipher of the 64-bit counter i. No element depends on how many there are or
  * on which kernel makes it.
  */
-import { defineOp, noBounds, type OpDef } from "../define-op.ts";
+import { defineOp, demandsAll, noBounds, type OpDef } from "../define-op.ts";
 import { sameShape } from "../emit.ts";
 import { type TensorType, tensorType } from "../graph.ts";
 import type { Dim, ScalarExpr } from "../nest/expr.ts";
@@ -74,6 +74,7 @@ const randomBitsOp = defineOp<RandomBitsAttrs>({
   },
   ulp: 0,
   bounds: noBounds,
+  demand: demandsAll,
   sample: (rng) => ({
     operands: [plain("u32", [...rng.pick<number[]>([[], [], [3]]), 2], fullRange)],
     attrs: { shape: rng.shape(0, 3) },
@@ -128,6 +129,7 @@ const threefryOp = defineOp<NoAttrs>({
   },
   ulp: 0,
   bounds: noBounds,
+  demand: demandsAll,
   sample(rng) {
     const lead = rng.pick<number[]>([[], [], [3]]);
     return {

@@ -2,6 +2,7 @@
 import {
   type DerivativeContext,
   defineOp,
+  demandsAll,
   type Emitter,
   type HostTensor,
   type MaybeValue,
@@ -211,6 +212,7 @@ const reduceOp = defineOp<ReduceAttrs>({
   },
   ulp: 1,
   bounds: noBounds,
+  demand: demandsAll,
   sample(rng) {
     const op = rng.pick<ReduceOp>(["add", "add", "mul", "max", "min", "and", "or"]);
     const dtype = op === "and" || op === "or" ? rng.pick<DType>(["bool", "i32", "u32"]) : numericDType(rng);
@@ -271,6 +273,7 @@ const argReduceOp = defineOp<ArgReduceAttrs>({
   },
   ulp: 0,
   bounds: noBounds,
+  demand: demandsAll,
   sample(rng) {
     const dtype = numericDType(rng);
     const shape = rng.shape(1, 4);

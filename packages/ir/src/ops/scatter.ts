@@ -1,5 +1,12 @@
 /** Writing at positions that come out of data: the inverse of gather, with a rule for what meets at one place. */
-import { type DerivativeContext, defineOp, type Emitter, type MaybeValue, type OpDef } from "../define-op.ts";
+import {
+  type DerivativeContext,
+  defineOp,
+  demandsAll,
+  type Emitter,
+  type MaybeValue,
+  type OpDef,
+} from "../define-op.ts";
 import { isFloat, roundTo } from "../dtype.ts";
 import {
   broadcastTo,
@@ -208,6 +215,7 @@ const scatterOp = defineOp<ScatterAttrs>({
   },
   ulp: 1,
   bounds: ({ attrs, operands: [base] }) => indexBounds(base!, attrs.axes, 2),
+  demand: demandsAll,
   sample(rng) {
     const combine = rng.pick<ScatterCombine>(["set", "add", "mul", "max", "min"]);
     const dtype = combine === "set" ? anyDType(rng) : numericDType(rng);

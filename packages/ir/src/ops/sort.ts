@@ -1,5 +1,5 @@
 /** Ordering along an axis: sorted values, and the positions they come from. Stable, NaN last in either direction. */
-import { defineOp, type Emitter, noBounds, type OpDef, type Rng, type SampledOp } from "../define-op.ts";
+import { defineOp, demandsAll, type Emitter, noBounds, type OpDef, type Rng, type SampledOp } from "../define-op.ts";
 import { isFloat } from "../dtype.ts";
 import { argSort, gather, iota, range, rankOf, scatter, shapeOf, zerosLike } from "../emit.ts";
 import { tensorType, type Value } from "../graph.ts";
@@ -88,6 +88,7 @@ const sortOp = defineOp<SortAttrs>({
   },
   ulp: 0,
   bounds: noBounds,
+  demand: demandsAll,
   sample,
 });
 
@@ -121,6 +122,7 @@ const argSortOp = defineOp<SortAttrs>({
   },
   ulp: 0,
   bounds: noBounds,
+  demand: demandsAll,
   sample,
 });
 

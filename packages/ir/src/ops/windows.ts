@@ -1,5 +1,5 @@
 /** Movement ops that cut out, surround or join: slice and pad. Index maps with guards, never kernels by themselves. */
-import { defineOp, noBounds, type OpDef } from "../define-op.ts";
+import { defineOp, demandsAll, noBounds, type OpDef } from "../define-op.ts";
 import {
   dtypeOf,
   expandScalar,
@@ -189,6 +189,7 @@ const sliceOp = defineOp<SliceAttrs>({
   },
   ulp: 0,
   bounds: noBounds,
+  demand: demandsAll,
   sample(rng) {
     const shape = rng.shape(0, 4);
     const start = shape.map((size) => rng.int(0, size));
@@ -345,6 +346,7 @@ const padOp = defineOp<PadAttrs>({
   },
   ulp: 0,
   bounds: noBounds,
+  demand: demandsAll,
   sample(rng) {
     const dtype = anyDType(rng);
     const shape = rng.shape(0, 4);

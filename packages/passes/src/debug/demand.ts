@@ -2,7 +2,7 @@
  * Which elements of a value anybody uses: what `where` leaves out on every way on counts for nothing, so that the far
  * side of a guard, `where(x > 0, log(x), 0)`, is no mistake.
  */
-import { type Builder, emit, type Graph, isScalarOp, type Node, type Value } from "@sinter/ir";
+import { type Builder, emit, type Graph, getOp, type Node, type Value } from "@sinter/ir";
 import { reduceAll } from "./sites.ts";
 
 /** All elements, or those where a bool value of the value's shape holds. */
@@ -50,8 +50,11 @@ export class Demands {
   }
 
   private takesAll({ node, operand }: Use): boolean {
-    if (node.op === "select") return operand === 0;
-    return !passesOn(node) || this.isWhole(node.results[0]!);
+    const { demand } = getOp(node.op);
+    if (demand.kind === "all") return true;
+    // Where no operand decides what is taken, everything is.
+    if (demand.kind === "same" || demand.whole.length === 0) return this.isWhole(node.results[0]!);
+    return demand.whole.includes(operand);
   }
 
   /** The elements that are used. Only once every node of the graph has been copied. */
@@ -68,25 +71,13 @@ export class Demands {
 
   private through({ node, operand }: Use, value: Value): Value {
     const { b } = this;
-    const result = node.results[0]!;
-    const demand = this.of(result);
-    let mask = demand === "all" ? b.scalar("bool", 1) : demand;
-    if (node.op === "select") {
-      const condition = this.read(node.operands[0]!);
-      mask = emit.and(b, mask, operand === 1 ? condition : emit.not(b, condition));
-    }
+    const demand = this.of(node.results[0]!);
+    const mask = demand === "all" ? b.scalar("bool", 1) : demand;
+    const rule = getOp(node.op).demand;
+    const operands = node.operands.map(this.read);
+    const used = rule.kind === "pick" ? rule.used(b, mask, { operands, attrs: node.attrs }, operand) : mask;
     const shape = emit.shapeOf(value);
-    if (emit.rankOf(mask) === 0) return emit.expandScalar(b, mask, shape);
-    if (node.op === "reshape") return emit.reshape(b, mask, shape);
-    if (node.op === "broadcast") {
-      const rest = emit.otherAxes(emit.rankOf(mask), node.attrs["dims"] as readonly number[]);
-      return rest.length === 0 ? mask : emit.reduce(b, "or", mask, rest);
-    }
-    return shape.length === 0 ? reduceAll(b, "or", mask) : mask;
+    if (emit.rankOf(used) === 0) return emit.expandScalar(b, used, shape);
+    return shape.length === 0 ? reduceAll(b, "or", used) : used;
   }
-}
-
-/** Whether what is not used of the result is not used of the operands. */
-function passesOn(node: Node): boolean {
-  return isScalarOp(node.op) || node.op === "broadcast" || node.op === "reshape";
 }

@@ -56,8 +56,8 @@ function boundsOf(node: Node): readonly IndexBound[] {
 
 /** Whether a result can be worse than every operand: not of constants, nor where elements only move. */
 function canMake(node: Node): boolean {
-  const { derivative, nest, effect, cost } = getOp(node.op);
-  if (effect || node.operands.length === 0 || node.op === "select") return false;
+  const { derivative, nest, effect, cost, demand } = getOp(node.op);
+  if (effect || node.operands.length === 0 || demand.kind === "pick") return false;
   if (isScalarOp(node.op)) return true;
   const [operands, results] = [node.operands.map(typeOf), node.results.map(typeOf)];
   const free = derivative.kind === "linear" || cost({ attrs: node.attrs, operands, results }) === 0;
