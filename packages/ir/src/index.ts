@@ -15,6 +15,7 @@ export * as loop from "./loop/build.ts";
 export * from "./loop/eval.ts";
 export type * from "./loop/loop.ts";
 export * from "./loop/machine-ops.ts";
+export { mathBuilder } from "./loop/math.ts";
 export * from "./loop/parse.ts";
 export * from "./loop/print.ts";
 export * from "./loop/syms.ts";

@@ -10,6 +10,7 @@ import {
   loopOperands,
   type MathBuilder,
   type MathName,
+  mathBuilder,
   mathF32,
   mathF64,
 } from "@sinter/ir";
@@ -17,7 +18,7 @@ import type { Code, OpCode } from "../asm.ts";
 import { depthOf } from "./address.ts";
 import { emitBitcast, emitCast } from "./casts.ts";
 import { type FuncContext, isPair, registerType } from "./context.ts";
-import { mathBuilder } from "./math.ts";
+
 import { emitGather, emitLoad, emitSplatLoad, isWordScalar } from "./memory.ts";
 import { applyForm, formOf, type Row, rows } from "./simd.ts";
 

@@ -4,6 +4,7 @@
  * Goto and van de Geijn (Anatomy of High-Performance Matrix Multiplication, 2008) without blocking of k: the register
  * tile stays put over all of k, so partial sums never go to memory.
  */
+
 import type {
   Axis,
   BufferDecl,
@@ -30,17 +31,22 @@ import {
   toDim,
   typicalDim,
 } from "@sinter/ir";
-import { aliasablePairs } from "./alias.ts";
-import { strideOf } from "./flat.ts";
+import {
+  aliasablePairs,
+  ceilDiv,
+  emitStores,
+  type KernelBuffers,
+  KernelFunc,
+  kernelBuffers,
+  Levels,
+  minRows,
+  Payload,
+  type Product,
+  strideOf,
+  vectorLanes,
+} from "@sinter/ir/schedule";
 import { scheduleNests } from "./kernel.ts";
-import { type KernelBuffers, KernelFunc, kernelBuffers } from "./kernel-func.ts";
-import { vectorLanes } from "./lanes.ts";
-import { Levels } from "./levels.ts";
-import { emitStores } from "./nests.ts";
 import { type Panels, panelsOf, placesOf, stepOf } from "./panels.ts";
-import { Payload } from "./payload.ts";
-import { minRows, type Product } from "./product.ts";
-import { ceilDiv } from "./sizes.ts";
 
 /** Rows of the register tile: with two vectors of columns, twelve accumulators, so that three registers are left. */
 const tileRows = 6;

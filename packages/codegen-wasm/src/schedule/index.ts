@@ -1,8 +1,9 @@
 /** NestProgram to LoopProgram: picks a schedule for each kernel by its structure. */
+
 import type { HostCall, LoopKernel, LoopProgram, LoopStep, NestProgram, NestStep, WasmFeatures } from "@sinter/ir";
+import { productOf } from "@sinter/ir/schedule";
 import { scheduleProduct } from "./gemm.ts";
 import { scheduleNests } from "./kernel.ts";
-import { productOf } from "./product.ts";
 
 export interface ScheduleOptions {
   /** Naive scalar loops for everything: the oracle that the other schedules are tested against. */

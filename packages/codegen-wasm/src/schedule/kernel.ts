@@ -2,15 +2,30 @@
  * A kernel of nests as functions: the entry takes the kernel's buffers, splits the outermost loop into chunks (each one
  * call, since engines replace code only between calls) and leaves the loops to nests.ts.
  */
+
 import type { Axis, BufferDecl, LoopExpr, LoopKernel, LoopPointer, NestKernel, ScratchDecl } from "@sinter/ir";
 import { bytesOf, flopsOf, loop, scaleIndex, sizeOf, toDim, typicalDim } from "@sinter/ir";
-import { currentValues, foldIn, isPair, type Running, startRunning } from "./accumulate.ts";
-import { aliasablePairs } from "./alias.ts";
-import { isScalarRow, type KernelBuffers, KernelFunc, kernelBuffers, overwrites } from "./kernel-func.ts";
-import { Levels } from "./levels.ts";
-import { emitNest, finishScalar, type KernelScope } from "./nests.ts";
-import { type PreparedNest, type PrepareOptions, prepareNest } from "./prepare.ts";
-import { ceilDiv } from "./sizes.ts";
+import {
+  aliasablePairs,
+  ceilDiv,
+  currentValues,
+  emitNest,
+  finishScalar,
+  foldIn,
+  isPair,
+  isScalarRow,
+  type KernelBuffers,
+  KernelFunc,
+  type KernelScope,
+  kernelBuffers,
+  Levels,
+  overwrites,
+  type PreparedNest,
+  type PrepareOptions,
+  prepareNest,
+  type Running,
+  startRunning,
+} from "@sinter/ir/schedule";
 
 /** Work of one chunk, in multiplications: some tens of microseconds, so that a call costs nothing beside it. */
 const usualChunkWork = 1 << 16;

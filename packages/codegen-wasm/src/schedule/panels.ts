@@ -1,7 +1,8 @@
 /** The columns of a packed product in panels: full ones, and what is left. */
+
 import type { Dim, IndexExpr } from "@sinter/ir";
 import { divIndex, isMultiple, modIndex, scaleIndex, toDim } from "@sinter/ir";
-import { type Place, vectorLanes } from "./lanes.ts";
+import { type Place, vectorLanes } from "@sinter/ir/schedule";
 
 /** A run of columns of equal width: all the full panels, or the last one. */
 export interface Panels {

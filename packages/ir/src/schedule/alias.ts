@@ -1,6 +1,6 @@
 /** Which buffers of a kernel may share memory: every element is read before the same element is written. */
-import type { BufferDecl, BufferId, IndexExpr, Nest, NestKernel, ScalarExpr } from "@sinter/ir";
-import { sameIndex, sizeOf, subIndex, visitScalar } from "@sinter/ir";
+import type { BufferDecl, BufferId, IndexExpr, Nest, NestKernel, ScalarExpr } from "../index.ts";
+import { sameIndex, sizeOf, subIndex, visitScalar } from "../index.ts";
 import { flattenNest, nestScalars } from "./flat.ts";
 
 interface Access {

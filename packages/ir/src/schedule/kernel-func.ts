@@ -9,8 +9,8 @@ import type {
   Nest,
   NestKernel,
   ScalarExpr,
-} from "@sinter/ir";
-import { loop, sizeOf, visitScalar } from "@sinter/ir";
+} from "../index.ts";
+import { loop, sizeOf, visitScalar } from "../index.ts";
 import { nestScalars } from "./flat.ts";
 import type { KernelMemory } from "./payload.ts";
 import { type SymValues, sizeExpr, symsOfKernel } from "./sizes.ts";

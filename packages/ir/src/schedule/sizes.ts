@@ -1,6 +1,6 @@
 /** Symbolic sizes in kernels: which ones a kernel needs, and their values as loop expressions. */
-import type { BufferDecl, BufferId, Dim, IndexExpr, LoopExpr, NestKernel, Range, Sym } from "@sinter/ir";
-import { addIndex, divIndex, loop, ownIndices, symsIn, toDim, visitAtoms, visitScalar } from "@sinter/ir";
+import type { BufferDecl, BufferId, Dim, IndexExpr, LoopExpr, NestKernel, Range, Sym } from "../index.ts";
+import { addIndex, divIndex, loop, ownIndices, symsIn, toDim, visitAtoms, visitScalar } from "../index.ts";
 import { nestScalars } from "./flat.ts";
 
 /** The values of symbolic sizes, by name. */

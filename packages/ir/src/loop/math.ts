@@ -1,5 +1,8 @@
 /** The math library's builder over Loop IR: expands exp, sin, ... into machine operations of any number of lanes. */
-import { type LoopExpr, loop, type MathBuilder, type ScalarType } from "@sinter/ir";
+import type { ScalarType } from "../dtype.ts";
+import type { MathBuilder } from "../math/builder.ts";
+import * as loop from "./build.ts";
+import type { LoopExpr } from "./loop.ts";
 
 type E = LoopExpr;
 const builders = new Map<number, MathBuilder<E>>();

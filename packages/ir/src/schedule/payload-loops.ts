@@ -3,8 +3,8 @@
  * which still are, and only results are kept where a lane is done. Several vectors share one loop, so that the chains of
  * dependent operations, which are all that a small body is, overlap.
  */
-import type { Axis, LoopExpr, LoopVar, ScalarExpr } from "@sinter/ir";
-import { isFloat, loop, openLoops, scalarChildren, visitScalar } from "@sinter/ir";
+import type { Axis, LoopExpr, LoopVar, ScalarExpr } from "../index.ts";
+import { isFloat, loop, openLoops, scalarChildren, visitScalar } from "../index.ts";
 import { nodeMentions } from "./flat.ts";
 import { type Place, vectorLanes } from "./lanes.ts";
 import type { Levels } from "./levels.ts";

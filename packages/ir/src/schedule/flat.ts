@@ -2,7 +2,7 @@
  * Rewrites of a nest before it becomes loops: positions become element offsets, axes that always move together merge,
  * and axes split where a guard changes its mind. No memory, no lanes.
  */
-import type { Atom, Axis, BufferDecl, Dim, IndexExpr, Nest, Range, ScalarExpr, Store } from "@sinter/ir";
+import type { Atom, Axis, BufferDecl, Dim, IndexExpr, Nest, Range, ScalarExpr, Store } from "../index.ts";
 import {
   addIndex,
   axis,
@@ -21,7 +21,7 @@ import {
   typicalDim,
   visitAtoms,
   visitScalar,
-} from "@sinter/ir";
+} from "../index.ts";
 
 type AxisMap = ReadonlyMap<number, IndexExpr>;
 const noAxes: AxisMap = new Map();

@@ -1,6 +1,6 @@
 /** One prepared nest as loops: maps, reductions along or across the lanes, and sequential nests. */
-import type { Accumulator, Axis, LoopExpr, Nest, ScalarExpr, Store } from "@sinter/ir";
-import { combineIdentity, isMultiple, loop, scalarCost, typicalDim } from "@sinter/ir";
+import type { Accumulator, Axis, LoopExpr, Nest, ScalarExpr, Store } from "../index.ts";
+import { combineIdentity, isMultiple, loop, scalarCost, typicalDim } from "../index.ts";
 import {
   combineValues,
   currentValues,

@@ -2,7 +2,7 @@
  * The loops that are open while a kernel is being built. A value is bound in the outermost loop that fixes all it
  * depends on, once, and found again there: this is loop-invariant code motion at construction.
  */
-import { type Axis, type Dim, type LoopExpr, loop } from "@sinter/ir";
+import { type Axis, type Dim, type LoopExpr, loop } from "../index.ts";
 import { type SymValues, sizeExpr } from "./sizes.ts";
 
 interface Level {

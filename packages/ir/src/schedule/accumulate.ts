@@ -1,6 +1,6 @@
 /** How accumulators start, fold in a value, and fold together: on any number of lanes, pairs (argMax) included. */
-import type { Accumulator, Combine, LoopExpr, LoopOp, LoopVar } from "@sinter/ir";
-import { combineIdentity, isFloat, loop } from "@sinter/ir";
+import type { Accumulator, Combine, LoopExpr, LoopOp, LoopVar } from "../index.ts";
+import { combineIdentity, isFloat, loop } from "../index.ts";
 
 /** The running value of an accumulator. */
 export interface Running {

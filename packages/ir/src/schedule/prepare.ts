@@ -1,6 +1,6 @@
 /** Decides how one nest will run: which axis goes along the lanes, the order of the loops, how far to unroll. */
-import type { Axis, BufferDecl, IndexExpr, Nest, ScalarExpr } from "@sinter/ir";
-import { scalarCost, scalarSize, typicalDim, visitScalar } from "@sinter/ir";
+import type { Axis, BufferDecl, IndexExpr, Nest, ScalarExpr } from "../index.ts";
+import { scalarCost, scalarSize, typicalDim, visitScalar } from "../index.ts";
 import { collapseAxes, flattenNest, nestScalars, type Piece, splitAtGuards, strideOf } from "./flat.ts";
 import { vectorLanes } from "./lanes.ts";
 

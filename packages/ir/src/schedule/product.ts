@@ -1,6 +1,6 @@
 /** Recognises kernels that are matrix products: which axis is rows, which columns, which is summed over. No loops. */
-import type { Axis, BufferDecl, Contraction, Nest, NestKernel, ScalarExpr } from "@sinter/ir";
-import { contractionOf, typicalDim } from "@sinter/ir";
+import type { Axis, BufferDecl, Contraction, Nest, NestKernel, ScalarExpr } from "../index.ts";
+import { contractionOf, typicalDim } from "../index.ts";
 import { collapseAxes, flattenNest, mergeAxes, strideOf } from "./flat.ts";
 import { vectorLanes } from "./lanes.ts";
 

@@ -14,8 +14,8 @@ import type {
   LoopVar,
   Range,
   ScalarExpr,
-} from "@sinter/ir";
-import { indexConst, loop, openLoops, ownIndices, scalarChildren, symIndex, toIndex, visitScalar } from "@sinter/ir";
+} from "../index.ts";
+import { indexConst, loop, openLoops, ownIndices, scalarChildren, symIndex, toIndex, visitScalar } from "../index.ts";
 import { mentions, nodeMentions, strideOf } from "./flat.ts";
 import { firstPlace, type Place, vectorLanes } from "./lanes.ts";
 import type { Levels } from "./levels.ts";
