@@ -8,7 +8,7 @@ import type { DType, TypedArray } from "./dtype.ts";
 import type { HostCall } from "./host-call.ts";
 import type { LoopKernel, LoopStep } from "./loop/loop.ts";
 import type { Dim } from "./nest/expr.ts";
-import type { BufferDecl } from "./nest/nest.ts";
+import type { BufferDecl, SliceOf } from "./nest/nest.ts";
 
 export { dimValue } from "./dim.ts";
 export type { DType, TypedArray } from "./dtype.ts";
@@ -106,3 +106,98 @@ export interface WasmProgram {
 export interface WasmFeatures {
   readonly relaxedSimd: boolean;
 }
+
+/** What the device that runs the program can do; part of the compile key, and of what a bundle asks for. */
+export interface WebgpuFeatures {
+  readonly f16: boolean;
+  readonly subgroups: boolean;
+  readonly limits: WebgpuLimits;
+}
+/** Names and units of the WebGPU specification. */
+export interface WebgpuLimits {
+  readonly maxStorageBuffersPerShaderStage: number;
+  readonly maxStorageBufferBindingSize: number;
+  readonly maxBufferSize: number;
+  readonly maxComputeWorkgroupStorageSize: number;
+  readonly maxComputeInvocationsPerWorkgroup: number;
+  readonly maxComputeWorkgroupSizeX: number;
+  readonly maxComputeWorkgroupsPerDimension: number;
+  readonly minStorageBufferOffsetAlignment: number;
+}
+
+/**
+ * A finished program of WGSL dispatches. Elements take four bytes on the device, bool included (0 or 1). Memory that a
+ * binding covers is a multiple of 16 bytes long. Binding 0 of a shader is its `Params` (uniform, with a dynamic offset)
+ * where it has some, then come, from 1 on, the `gate` where it has one, and its buffers.
+ */
+export interface WebgpuProgram {
+  readonly kind: "webgpu";
+  readonly name: string;
+  readonly shaders: readonly Shader[];
+  readonly steps: readonly DeviceStep[];
+  /** As for wasm: the arena, the buffers that come in and go out, the symbolic sizes. Bytes are those on the device. */
+  readonly slots: readonly Slot[];
+  readonly arenaBytes: Dim;
+  readonly buffers: readonly DeviceBuffer[];
+  readonly kernels: number;
+  readonly calls: readonly HostCall[];
+  readonly constants: readonly { readonly slot: number; readonly data: TypedArray }[];
+}
+
+/** One pipeline. `buffers` says how each of its buffers is declared, in the order of their bindings. */
+export interface Shader {
+  readonly label: string;
+  readonly code: string;
+  readonly buffers: readonly ("read" | "read_write")[];
+  readonly params: boolean;
+  readonly gated: boolean;
+}
+
+/** A buffer that steps name, by its number in the program that was compiled. */
+export interface DeviceBuffer {
+  readonly id: number;
+  readonly place: Place;
+  readonly slice?: SliceOf;
+  /** Elements of it, and of one element of the axis that a slice is taken along. */
+  readonly elements: Dim;
+  readonly dtype: DType;
+}
+
+/** A range of memory that a dispatch binds: the whole of a buffer, or scratch in the arena. */
+export type DeviceRange =
+  | { readonly kind: "buffer"; readonly buffer: number }
+  | { readonly kind: "scratch"; readonly offset: Dim; readonly bytes: Dim };
+
+/** A 32-bit word of `Params`: where a slice begins in elements of its buffer, the round of a loop, a size. */
+export type ParamWord =
+  | { readonly kind: "start"; readonly buffer: number }
+  | { readonly kind: "round"; readonly counter: number }
+  | { readonly kind: "sym"; readonly name: string };
+
+export type DeviceStep =
+  | {
+      readonly kind: "dispatch";
+      readonly shader: number;
+      readonly ranges: readonly DeviceRange[];
+      readonly params: readonly ParamWord[];
+      /** Workgroups; folded into two dimensions where they are more than one may have. */
+      readonly groups: Dim;
+      /** Position of its kernel in the scheduled program. */
+      readonly kernel: number;
+    }
+  | {
+      readonly kind: "host";
+      readonly call: number;
+      readonly operands: readonly number[];
+      readonly results: readonly number[];
+    }
+  | { readonly kind: "copy"; readonly from: number; readonly to: number }
+  | { readonly kind: "swap"; readonly a: number; readonly b: number }
+  | { readonly kind: "if"; readonly index: number; readonly branches: readonly (readonly DeviceStep[])[] }
+  | { readonly kind: "for"; readonly count: Dim; readonly counter: number; readonly body: readonly DeviceStep[] }
+  | {
+      readonly kind: "while";
+      readonly test: readonly DeviceStep[];
+      readonly predicate: number;
+      readonly body: readonly DeviceStep[];
+    };

@@ -71,7 +71,8 @@ function emitStmt(c: FuncContext, s: LoopStmt, callee: Callee): void {
       emitPar(c, s, callee);
       return;
     case "barrier":
-      return;
+    case "groupFold":
+      throw new Error(`${s.kind} runs on GPUs only`);
     default:
       s satisfies never;
   }

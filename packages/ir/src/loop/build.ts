@@ -3,7 +3,7 @@
  * statements. Meant to be imported as one name: `import { loop } from "@sinter/ir"`, then `loop.add(i, loop.i32(4))`.
  */
 import type { ScalarType } from "../dtype.ts";
-import type { AddressSpace, LoopExpr, LoopFunc, LoopPointer, LoopStmt, LoopType, LoopVar } from "./loop.ts";
+import type { AddressSpace, LocalArray, LoopExpr, LoopFunc, LoopPointer, LoopStmt, LoopType, LoopVar } from "./loop.ts";
 import { constValue, isNonNegative, markNonNegative, type, use } from "./make.ts";
 
 export * from "./make.ts";
@@ -17,6 +17,7 @@ export class FuncBuilder {
   readonly name: string;
   private readonly pointers: LoopPointer[] = [];
   private readonly params: LoopVar[] = [];
+  private readonly locals: LocalArray[] = [];
   private readonly body: LoopStmt[] = [];
   private open: LoopStmt[] = this.body;
   /** The statement lists that are open, outermost first; the last is `open`. */
@@ -29,8 +30,15 @@ export class FuncBuilder {
 
   /** Declares a pointer parameter; they come in the order of declaration. */
   pointer(name: string, element: ScalarType, space: AddressSpace = "heap"): LoopPointer {
-    const pointer: LoopPointer = { id: this.pointers.length, name, element, space };
+    const pointer: LoopPointer = { id: this.pointers.length + this.locals.length, name, element, space };
     this.pointers.push(pointer);
+    return pointer;
+  }
+
+  /** Declares memory of the group or of each thread. GPUs only. */
+  array(name: string, element: ScalarType, elements: number, space: "workgroup" | "private"): LoopPointer {
+    const pointer: LoopPointer = { id: this.pointers.length + this.locals.length, name, element, space };
+    this.locals.push({ pointer, elements });
     return pointer;
   }
 
@@ -143,6 +151,17 @@ export class FuncBuilder {
     this.open.push({ kind: "par", chunks, func: typeof func === "string" ? func : func.name, pointers, args });
   }
 
+  barrier(): void {
+    this.open.push({ kind: "barrier" });
+  }
+
+  /** The fold of a value over all threads of the group, in each of them. GPUs only. */
+  groupFold(name: string, op: string, value: LoopExpr): LoopExpr {
+    const variable = this.variable(name, value.type, false);
+    this.open.push({ kind: "groupFold", variable, op, value });
+    return use(variable);
+  }
+
   /** Runs `body` with a fresh open list and returns what it pushed. */
   collect(body: () => void): readonly LoopStmt[] {
     const outer = this.open;
@@ -159,6 +178,7 @@ export class FuncBuilder {
   }
 
   finish(): LoopFunc {
-    return { name: this.name, pointers: this.pointers, params: this.params, body: this.body };
+    const { name, pointers, params, locals, body } = this;
+    return { name, pointers, params, ...(locals.length > 0 ? { locals } : {}), body };
   }
 }

@@ -125,7 +125,8 @@ class Frame {
         return;
       }
       case "barrier":
-        return;
+      case "groupFold":
+        throw new Error(`${s.kind} runs on GPUs only`);
       default:
         s satisfies never;
     }

@@ -100,7 +100,13 @@ export type LoopStmt =
       readonly pointers: readonly LoopPointer[];
       readonly args: readonly LoopExpr[];
     }
-  | { readonly kind: "barrier" };
+  /** Every thread of the group comes here before one goes on, and sees what the others wrote before. GPUs only. */
+  | { readonly kind: "barrier" }
+  /**
+   * `variable` becomes the fold (`add`, `mul`, `max`, `min`, `and`, `or`) of one-lane `value` over all threads of the group,
+   * the same in each of them and in the same order every time. All threads come here. GPUs only.
+   */
+  | { readonly kind: "groupFold"; readonly variable: LoopVar; readonly op: string; readonly value: LoopExpr };
 
 /** Scratch memory of a kernel, planned in the arena like any buffer. */
 export interface ScratchDecl {
@@ -108,11 +114,27 @@ export interface ScratchDecl {
   readonly bytes: Dim;
 }
 
+/** Memory of a function itself: of its group (`workgroup`, shared by the threads) or of each thread (`private`). */
+export interface LocalArray {
+  readonly pointer: LoopPointer;
+  readonly elements: number;
+}
+
+/** `func` runs for each of `threads` threads of each of `groups` groups: a dispatch on a GPU. */
+export interface Grid {
+  /** Its first two parameters are the number of the group and that of the thread in its group. */
+  readonly func: string;
+  readonly groups: Dim;
+  readonly threads: number;
+}
+
 export interface LoopFunc {
   readonly name: string;
   readonly pointers: readonly LoopPointer[];
   /** One-lane integer parameters. */
   readonly params: readonly LoopVar[];
+  /** GPUs only. Their pointers are numbered with those that are parameters. */
+  readonly locals?: readonly LocalArray[];
   readonly body: readonly LoopStmt[];
 }
 
@@ -121,6 +143,11 @@ export interface LoopKernel {
   readonly name: string;
   /** The functions of this kernel; the first is its entry. */
   readonly funcs: readonly LoopFunc[];
+  /**
+   * Where it runs on a GPU: what runs one after the other, each seeing what those before wrote. The functions named here
+   * take all pointers of the kernel, then group, thread, and the symbolic sizes.
+   */
+  readonly grids?: readonly Grid[];
   /** Buffer ids (of the NestProgram) bound to the entry's pointers, then scratch. */
   readonly buffers: readonly number[];
   readonly scratch: readonly ScratchDecl[];

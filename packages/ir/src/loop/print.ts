@@ -16,6 +16,8 @@ export function printLoopFunc(func: LoopFunc, options: PrintLoopOptions = {}): s
   const printer = new Printer(options);
   const pointers = func.pointers.map((p) => `${printer.pointer(p)}: *${p.element} ${p.space}`);
   const params = func.params.map((v) => `${printer.variable(v)}: ${describeType(v.type)}`);
+  for (const { pointer, elements } of func.locals ?? [])
+    printer.lines.push(`  ${pointer.space} ${printer.pointer(pointer)}: ${pointer.element} * ${elements}`);
   printer.statements(func.body, "  ");
   const name = options.anonymous ? "" : ` ${func.name}`;
   return `func${name}(${[...pointers, ...params].join(", ")}) {\n${printer.lines.join("\n")}\n}\n`;
@@ -86,6 +88,8 @@ export function loopExprsOf(s: LoopStmt): readonly LoopExpr[] {
       return [s.chunks, ...s.args];
     case "barrier":
       return [];
+    case "groupFold":
+      return [s.value];
     default:
       return s satisfies never;
   }
@@ -180,6 +184,9 @@ class Printer {
         break;
       case "barrier":
         put("barrier");
+        break;
+      case "groupFold":
+        put(`let ${this.variable(s.variable)} = groupFold.${s.op} ${this.expr(s.value)}`);
         break;
       default:
         s satisfies never;

@@ -17,8 +17,14 @@ export function verifyLoopKernel(kernel: LoopKernel): void {
   const bound = kernel.buffers.length + kernel.scratch.length;
   if (entry.pointers.length !== bound)
     throw new Error(`kernel ${kernel.name}: entry takes ${entry.pointers.length} pointers, ${bound} are bound`);
-  if (entry.params.length !== (kernel.syms?.length ?? 0))
+  const syms = kernel.syms?.length ?? 0;
+  if (kernel.grids === undefined && entry.params.length !== syms)
     throw new Error(`kernel ${kernel.name}: the entry's integer parameters are not its symbolic sizes`);
+  for (const grid of kernel.grids ?? []) {
+    const func = kernel.funcs.find((f) => f.name === grid.func);
+    if (func?.pointers.length !== bound || func.params.length !== 2 + syms)
+      throw new Error(`kernel ${kernel.name}: ${grid.func} does not take what a grid hands to it`);
+  }
 }
 
 /** Checks one function; calls are checked against `funcs` where given. */
@@ -46,7 +52,7 @@ class Verifier {
   }
 
   run(): void {
-    for (const p of this.func.pointers) {
+    for (const p of [...this.func.pointers, ...(this.func.locals ?? []).map((local) => local.pointer)]) {
       if (this.pointers.has(p.id)) this.fail(`two pointers numbered ${p.id}`);
       this.pointers.set(p.id, p);
     }
@@ -130,6 +136,11 @@ class Verifier {
         this.invocation(s.func, s.pointers, s.args, 1);
         return;
       case "barrier":
+        return;
+      case "groupFold":
+        if (s.value.type.lanes !== 1) this.fail("a fold over a group takes one lane");
+        this.typed(s.value, s.variable.type, `value of ${s.variable.name}`);
+        this.bind(s.variable);
         return;
       default:
         s satisfies never;
