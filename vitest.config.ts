@@ -2,9 +2,13 @@
 // test/autograph and examples/control is written in ordinary control flow, and goes through the source transform.
 import sinter from "sinter/vite";
 import { defineConfig } from "vitest/config";
+import { useSwiftShader } from "./test/support/swiftshader.ts";
 
 const full = process.env["SINTER_FULL"] === "1";
 const jsonFile = process.env["SINTER_TEST_JSON"];
+
+// The test processes inherit this one's variables.
+useSwiftShader();
 
 export default defineConfig({
   plugins: [sinter({ include: ["test/autograph", "examples/control"] })],
