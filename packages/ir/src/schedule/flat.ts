@@ -24,10 +24,10 @@ import {
 } from "../index.ts";
 
 type AxisMap = ReadonlyMap<number, IndexExpr>;
-const noAxes: AxisMap = new Map();
+export const noAxes: AxisMap = new Map();
 
 /** Applies a substitution of axes (and of leaves) to all expressions of a nest; the axes themselves are given anew. */
-function rewriteNest(
+export function rewriteNest(
   nest: Nest,
   axes: readonly Axis[],
   map: AxisMap,
