@@ -31,22 +31,103 @@ export function evalLoopFunc(
   );
 }
 
-/** Runs a kernel on its buffers, in the order of `kernel.buffers`; scratch is made here. */
+/**
+ * Runs a kernel on its buffers, in the order of `kernel.buffers`; scratch is made here. A kernel with grids runs group
+ * after group, the last first, so that a schedule that depends on their order shows itself.
+ */
 export function evalLoopKernel(
   kernel: LoopKernel,
   buffers: readonly TypedArray[],
   sizes: ReadonlyMap<string, number> = new Map(),
 ): void {
   const scratch = kernel.scratch.map(({ pointer, bytes }): Region => {
-    const length = dimValue(bytes, sizes) / bytesOf(pointer.element);
+    const length = dimValue(bytes, sizes) / (kernel.grids === undefined ? bytesOf(pointer.element) : deviceBytes);
     return { array: newArray(pointer.element, length), written: new Uint8Array(length) };
   });
-  call(
-    kernel.funcs,
-    kernel.funcs[0]!,
-    [...buffers.map((array) => ({ array })), ...scratch],
-    (kernel.syms ?? []).map((sym) => sizes.get(sym)!),
-  );
+  const syms = (kernel.syms ?? []).map((sym) => sizes.get(sym)!);
+  if (kernel.grids === undefined) {
+    call(kernel.funcs, kernel.funcs[0]!, [...buffers.map((array) => ({ array })), ...scratch], syms);
+    return;
+  }
+  const padded = new Map(buffers.map((array) => [array, paddedCopy(array)]));
+  const regions = [...buffers.map((array) => ({ array: padded.get(array)! })), ...scratch];
+  for (const { func: name, groups, threads } of kernel.grids) {
+    const func = kernel.funcs.find((f) => f.name === name)!;
+    for (let group = dimValue(groups, sizes) - 1; group >= 0; group--) {
+      const frames = Array.from({ length: threads }, (_, thread) =>
+        enter(kernel.funcs, func, regions, [group, thread, ...syms]),
+      );
+      for (const { pointer, elements } of func.locals ?? []) {
+        const shared = newArray(pointer.element, elements);
+        for (const frame of frames)
+          frame.memory.set(pointer.id, {
+            array: pointer.space === "private" ? newArray(pointer.element, elements) : shared,
+          });
+      }
+      runTogether(frames, func.body);
+    }
+  }
+  for (const [array, copy] of padded) array.set(copy.subarray(0, array.length) as never);
+}
+
+/** Bytes of an element on a GPU, whatever its dtype. */
+const deviceBytes = 4;
+
+/** Memory on a GPU ends with a whole vector, of which a last one may touch all lanes. */
+function paddedCopy(array: TypedArray): TypedArray {
+  const copy = new (array.constructor as new (length: number) => TypedArray)(Math.ceil(array.length / 4) * 4);
+  copy.set(array as never);
+  return copy;
+}
+
+/** Threads of a group, all of which come to every statement in which they meet. */
+function runTogether(frames: readonly Frame[], list: readonly LoopStmt[]): void {
+  for (const s of list) {
+    if (!meets(s)) {
+      for (const frame of [...frames].reverse()) frame.run([s]);
+      continue;
+    }
+    const uniform = (e: LoopExpr): number => {
+      const [first, ...others] = frames.map((f) => f.once(e));
+      if (others.some((v) => v !== first)) throw new Error(`threads part before a barrier: ${printLoopExpr(e)}`);
+      return first!;
+    };
+    switch (s.kind) {
+      case "groupFold":
+        foldTogether(frames, s);
+        break;
+      case "for": {
+        const to = uniform(s.to);
+        for (let i = uniform(s.from); i < to; i += s.step) {
+          for (const frame of frames) frame.values.set(s.variable.id, [i]);
+          runTogether(frames, s.body);
+        }
+        break;
+      }
+      case "while":
+        while (uniform(s.test)) runTogether(frames, s.body);
+        break;
+      case "if":
+        runTogether(frames, uniform(s.test) ? s.then : s.else);
+        break;
+      default:
+        break;
+    }
+  }
+}
+
+function foldTogether(frames: readonly Frame[], s: LoopStmt & { kind: "groupFold" }): void {
+  const { scalar } = s.variable.type;
+  const values = frames.map((f) => f.once(s.value));
+  const folded = values.reduce((a, b) => Number(evalLoopOp(s.op, [scalar, scalar], scalar, [a, b])));
+  for (const frame of frames) frame.values.set(s.variable.id, [folded]);
+}
+
+/** Whether threads meet in a statement. */
+function meets(s: LoopStmt): boolean {
+  if (s.kind === "barrier" || s.kind === "groupFold") return true;
+  if (s.kind === "for" || s.kind === "while") return s.body.some(meets);
+  return s.kind === "if" && (s.then.some(meets) || s.else.some(meets));
 }
 
 function newArray(element: ScalarType, length: number): TypedArray | BigInt64Array {
@@ -54,10 +135,20 @@ function newArray(element: ScalarType, length: number): TypedArray | BigInt64Arr
 }
 
 function call(funcs: readonly LoopFunc[], func: LoopFunc, regions: readonly Region[], params: readonly number[]): void {
+  enter(funcs, func, regions, params).run(func.body);
+}
+
+/** A call whose body has not run yet. */
+function enter(
+  funcs: readonly LoopFunc[],
+  func: LoopFunc,
+  regions: readonly Region[],
+  params: readonly number[],
+): Frame {
   const frame = new Frame(funcs, func);
   for (const [i, p] of func.pointers.entries()) frame.memory.set(p.id, regions[i]!);
   for (const [i, v] of func.params.entries()) frame.values.set(v.id, [params[i]!]);
-  frame.run(func.body);
+  return frame;
 }
 
 class Frame {
@@ -82,6 +173,11 @@ class Frame {
       this.known = new Map();
       this.statement(s);
     }
+  }
+
+  /** The value of a one-lane expression at this moment. */
+  once(e: LoopExpr): number {
+    return Number(this.fresh(e)[0]);
   }
 
   private integer(e: LoopExpr): number {
