@@ -11,7 +11,7 @@ import {
   typeOf,
   typeText,
 } from "@sinter/ir";
-import { randomTensor, seededRng, type Tolerance } from "./random.ts";
+import { randomTensor, seededRng, type Tolerance, withoutF64 } from "./random.ts";
 
 export interface OpCase {
   readonly graph: Graph;
@@ -29,14 +29,16 @@ export interface CaseOptions {
   readonly maxElements?: number;
   /** Also a case of every combination of dtypes that the sampler draws. Default: yes. */
   readonly allDTypes?: boolean;
+  /** Also cases of f64. Default: yes. */
+  readonly f64?: boolean;
 }
 
 /** Samplers draw from -4 to 4, so a term of a dot is below this. */
 const largestProduct = 16;
 const smallSizes = [1, 3, 5, 7, 17, 33, 64, 257];
 
-function rngOfSizes(seed: number, { sizes = smallSizes, maxElements = 2000 }: CaseOptions): Rng {
-  const rng = seededRng(seed);
+function rngOfSizes(seed: number, { sizes = smallSizes, maxElements = 2000, f64 = true }: CaseOptions): Rng {
+  const rng = f64 ? seededRng(seed) : withoutF64(seededRng(seed));
   return {
     ...rng,
     shape: (minRank, maxRank) => {

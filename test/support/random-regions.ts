@@ -21,16 +21,20 @@ const f32 = (...shape: number[]): TensorType => tensorType("f32", shape);
 const i32 = (...shape: number[]): TensorType => tensorType("i32", shape);
 const bool: TensorType = tensorType("bool", []);
 /** Few types, so that values of one type are many. */
-const types: readonly TensorType[] = [f32(), i32(), bool, f32(5), f32(5), f32(3, 4), tensorType("f64", [3]), i32(5)];
+const fourBytes: readonly TensorType[] = [f32(), i32(), bool, f32(5), f32(5), f32(3, 4), i32(5)];
+const allTypes: readonly TensorType[] = fourBytes.toSpliced(6, 0, tensorType("f64", [3]));
 
 export interface RandomRegionOptions {
   /** Statements of each block. */
   readonly size: number;
   /** Regions inside each other. */
   readonly depth: number;
+  /** Whether some values are of f64. Default: yes. */
+  readonly f64?: boolean;
 }
 
-export function randomRegions(rng: Rng, { size, depth }: RandomRegionOptions): GraphCase {
+export function randomRegions(rng: Rng, { size, depth, f64 = true }: RandomRegionOptions): GraphCase {
+  const types = f64 ? allTypes : fourBytes;
   const b = new Builder("regions", { raw: rng.bool() });
   const args = types.map((type) =>
     randomTensor(rng, { type, lo: type.dtype === "bool" ? 0 : -3, hi: type.dtype === "bool" ? 1 : 3 }),
@@ -42,7 +46,7 @@ export function randomRegions(rng: Rng, { size, depth }: RandomRegionOptions): G
     if (kind === "state") states.set(i, value);
     return value;
   });
-  const block = new Block(rng, b, pool, depth);
+  const block = new Block(rng, b, pool, depth, types);
   for (let i = 0; i < size; i++) block.statement(size);
   const results = block.some(rng.int(1, 4)).map((value): GraphResult => ({ kind: "out", value }));
   for (const [param, old] of states)
@@ -55,13 +59,15 @@ class Block {
   private readonly b: Builder;
   private readonly pool: Value[];
   private readonly depth: number;
+  private readonly types: readonly TensorType[];
   private readonly madeByRegions = new Set<Value>();
 
-  constructor(rng: Rng, b: Builder, pool: readonly Value[], depth: number) {
+  constructor(rng: Rng, b: Builder, pool: readonly Value[], depth: number, types: readonly TensorType[]) {
     this.rng = rng;
     this.b = b;
     this.pool = [...pool];
     this.depth = depth;
+    this.types = types;
   }
 
   statement(size: number): void {
@@ -69,7 +75,7 @@ class Block {
       const results = this.region(size);
       for (const value of results) this.madeByRegions.add(value);
       this.pool.push(...results);
-    } else this.pool.push(this.make(this.rng.pick(types)));
+    } else this.pool.push(this.make(this.rng.pick(this.types)));
   }
 
   some(count: number): Value[] {
@@ -244,7 +250,7 @@ class Block {
   ): Graph {
     const b = new Builder(name, { raw: this.rng.bool() });
     const params = given.map((type, i) => b.param("arg", type, `p${i}`));
-    const block = new Block(this.rng, b, params, this.depth - 1);
+    const block = new Block(this.rng, b, params, this.depth - 1, this.types);
     if (params.length === 0) block.pool.push(block.constant(f32()));
     return b.finish(make(block, params).map((value) => ({ kind: "out", value })));
   }

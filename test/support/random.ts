@@ -54,6 +54,11 @@ export function seededRng(seed: number): Rng {
   };
 }
 
+/** Draws no f64, for what has none. */
+export function withoutF64(rng: Rng): Rng {
+  return { ...rng, pick: <T>(items: readonly T[]): T => rng.pick(items.filter((item) => item !== "f64")) };
+}
+
 /** Contents for an operand as a sampler describes it. */
 export function randomTensor(rng: Rng, operand: SampledOperand): HostTensor {
   const { dtype } = operand.type;

@@ -11,21 +11,43 @@ import type { GraphCase } from "./random-graph.ts";
 
 /** A smaller case that still fails: fewer results, nodes replaced by parameters with the values they had. */
 export function shrinkCase(one: GraphCase, fails: (candidate: GraphCase) => boolean): GraphCase {
+  const search = shrinking(one);
+  let step = search.next();
+  while (step.done !== true) step = search.next(fails(step.value));
+  return step.value;
+}
+
+/** As `shrinkCase`, where it takes time to tell whether a case fails. */
+export async function shrinkCaseLater(
+  one: GraphCase,
+  fails: (candidate: GraphCase) => Promise<boolean>,
+): Promise<GraphCase> {
+  const search = shrinking(one);
+  let step = search.next();
+  while (step.done !== true) step = search.next(await fails(step.value));
+  return step.value;
+}
+
+/** Gives candidates, is told of each whether it fails, and returns the last that did. */
+function* shrinking(one: GraphCase): Generator<GraphCase, GraphCase, boolean> {
   let current = one;
   let budget = 200;
-  const attempt = (make: () => GraphCase): boolean => {
-    if (budget-- <= 0) return false;
-    const candidate = make();
-    if (!fails(candidate)) return false;
+  for (const result of one.graph.results) {
+    if (budget-- <= 0) break;
+    const candidate = cut(one, new Set(), [result]);
+    if (!(yield candidate)) continue;
     current = candidate;
-    return true;
-  };
-  for (const result of one.graph.results) if (attempt(() => cut(one, new Set(), [result]))) break;
+    break;
+  }
   for (let changed = true; changed && budget > 0; ) {
     changed = false;
     for (let i = current.graph.nodes.length - 1; i >= 0; i--) {
       const node = current.graph.nodes[i];
-      if (node !== undefined && attempt(() => cut(current, new Set([node]), current.graph.results))) changed = true;
+      if (node === undefined || budget-- <= 0) continue;
+      const candidate = cut(current, new Set([node]), current.graph.results);
+      if (!(yield candidate)) continue;
+      current = candidate;
+      changed = true;
     }
   }
   return current;
