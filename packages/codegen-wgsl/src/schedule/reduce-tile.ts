@@ -1,0 +1,186 @@
+/** The loops of a reduction: what each thread accumulates, and how the threads of a result fold it. */
+import type { LoopExpr, ScalarExpr } from "@sinter/ir";
+import { loop, visitScalar } from "@sinter/ir";
+import {
+  currentValues,
+  emitStores,
+  finishScalar,
+  firstPlace,
+  foldIn,
+  foldLanes,
+  nestScalars,
+  Payload,
+  type Running,
+  startRunning,
+  vectorLanes,
+} from "@sinter/ir/schedule";
+import { foldGroup, foldTree } from "./group-fold.ts";
+import type { Reduction } from "./reduction.ts";
+import type { Stage } from "./stage.ts";
+
+type Values = readonly (readonly LoopExpr[])[];
+
+/** The results: of all terms, or of the slices in scratch, which `folding` threads fold for each result. */
+export function emitTotals(stage: Stage, r: Reduction, folding?: number): void {
+  if (folding === undefined) {
+    const tile = tileOf(stage, r, stage.group);
+    tile.inside(() => {
+      const totals = foldTile(stage, r, tile, termsOf(stage, r, tile, loop.i32(0), stage.levels.size(r.terms)));
+      tile.once(() => finishScalar({ scope: scopeOf(stage), nest: r.nest }, totals));
+    });
+    return;
+  }
+  const { func, thread, group } = stage;
+  const running = r.nest.accumulators.map((acc, a) => startRunning(func, acc, `acc${a}`, 1));
+  const base = func.let("base", loop.mul(group, loop.i32(r.slices)));
+  func.for("slice", thread, loop.i32(r.slices), folding, (slice) => {
+    const at = func.let("at", loop.add(base, slice));
+    foldSlots(r, (acc, a, slots) => {
+      const values = slots.map((s) => func.let("partial", loop.load(stage.scratch[s]!, at)));
+      foldIn(func, acc, running[a]!, values);
+    });
+  });
+  const wanted = wantedOf(r);
+  const totals = r.nest.accumulators.map((acc, a) => foldGroup(func, acc, currentValues(running[a]!), wanted[a]!));
+  const store = (): void =>
+    stage.when(loop.eq(thread, loop.i32(0)), () => finishScalar({ scope: scopeOf(stage), nest: r.nest }, totals));
+  if (r.par) stage.levels.inside(r.par, group, store);
+  else store();
+}
+
+/** The first grid of two: each slice of terms folded into scratch, the slices of a result side by side. */
+export function emitSlices(stage: Stage, r: Reduction): void {
+  const { func, levels, group } = stage;
+  const slices = loop.i32(r.slices);
+  const slice = func.let("slice", loop.floorMod(group, slices));
+  const tile = tileOf(stage, r, func.let("tile", loop.floorDiv(group, slices)));
+  const from = func.let("from", loop.mul(slice, levels.size(r.sliceTerms)));
+  const to = func.let("to", loop.min(loop.add(from, levels.size(r.sliceTerms)), levels.size(r.terms)));
+  tile.inside(() => {
+    const totals = foldTile(stage, r, tile, termsOf(stage, r, tile, from, to));
+    tile.once(() => {
+      const at = func.let("at", loop.add(loop.mul(tile.point, slices), slice));
+      foldSlots(r, (_, a, slots) => {
+        slots.forEach((s, c) => void func.store(stage.scratch[s]!, at, totals[a]![c]!));
+      });
+    });
+  });
+}
+
+/** Calls `visit` with each accumulator and the numbers of the scratch that holds its components. */
+function foldSlots(
+  r: Reduction,
+  visit: (acc: Reduction["nest"]["accumulators"][number], index: number, slots: readonly number[]) => void,
+): void {
+  let next = 0;
+  r.nest.accumulators.forEach((acc, a) => {
+    const slots = acc.values.map(() => next++);
+    visit(acc, a, slots);
+  });
+}
+
+/** The components of each accumulator that somebody reads. */
+function wantedOf(r: Reduction): ReadonlySet<number>[] {
+  return wantedComponents(r.nest.accumulators.length, nestScalars({ ...r.nest, accumulators: [] }));
+}
+
+export function wantedComponents(accumulators: number, roots: readonly ScalarExpr[]): Set<number>[] {
+  const wanted = Array.from({ length: accumulators }, () => new Set<number>());
+  const seen = new Set<ScalarExpr>();
+  for (const root of roots)
+    visitScalar(root, (node) => node.kind === "acc" && void wanted[node.accumulator]!.add(node.component), seen);
+  return wanted;
+}
+
+const scopeOf = (stage: Stage) => ({ levels: stage.levels, memory: stage.memory, rowLevel: 0 });
+
+interface Tile {
+  /** Which thread of its result this one is. */
+  readonly lane: LoopExpr;
+  /** Its result among those of the group. */
+  readonly result: LoopExpr;
+  readonly point: LoopExpr;
+  /** Whether there is such a point; undefined where there always is. */
+  readonly valid: LoopExpr | undefined;
+  /** Runs `body` with the axis of results at this point. */
+  readonly inside: (body: () => void) => void;
+  /** Runs `then` in one thread of each result. */
+  readonly once: (then: () => void) => void;
+}
+
+function tileOf(stage: Stage, r: Reduction, group: LoopExpr): Tile {
+  const { func, levels, thread } = stage;
+  const { results, lanes } = r;
+  const [high, low] = r.along ? [results, lanes] : [lanes, results];
+  const upper = high === 1 ? loop.i32(0) : func.let("upper", loop.floorDiv(thread, loop.i32(low)));
+  const lower = high === 1 ? thread : low === 1 ? loop.i32(0) : func.let("lower", loop.floorMod(thread, loop.i32(low)));
+  const [result, lane] = r.along ? [upper, lower] : [lower, upper];
+  const first = loop.mul(group, loop.i32(results));
+  const point = func.let("point", loop.add(first, result));
+  const exact = typeof r.points === "number" && r.points % results === 0;
+  const valid = exact ? undefined : func.let("valid", loop.lt(point, levels.size(r.points)));
+  const tests = [...(valid ? [valid] : []), ...(lanes > 1 ? [loop.eq(lane, loop.i32(0))] : [])];
+  return {
+    lane,
+    result,
+    point,
+    valid,
+    inside: (body) => (r.par ? levels.inside(r.par, point, body) : body()),
+    once: (then) => (tests.length === 0 ? then() : stage.when(tests.reduce(loop.and), then)),
+  };
+}
+
+/** What this thread accumulates of the terms from..to: every so many of them. */
+function termsOf(stage: Stage, r: Reduction, tile: Tile, from: LoopExpr, to: LoopExpr): Values {
+  const { func, levels, memory } = stage;
+  const { nest, red } = r;
+  const vector = r.vector ? red : undefined;
+  const width = vector ? vectorLanes : 1;
+  const roots = nestScalars({ ...nest, stores: nest.stores.filter((s) => s.when === "body") });
+  const payload = new Payload(levels, memory, roots, vector, 0);
+  const running = nest.accumulators.map((acc, a) => startRunning(func, acc, `acc${a}`, width));
+  const body = (): void => accumulate(stage, r, payload, running);
+  const start = func.let("start", loop.add(from, loop.mul(tile.lane, loop.i32(width))));
+  // Threads without a result have no terms; they come to every barrier all the same.
+  const end = tile.valid ? func.let("end", loop.select(tile.valid, to, loop.i32(0))) : to;
+  if (red) levels.loop(red, start, end, r.lanes * width, body);
+  else if (tile.valid) stage.when(tile.valid, body);
+  else body();
+  return nest.accumulators.map((acc, a) => foldLanes(func, acc, running[a]!).map((value) => func.let("mine", value)));
+}
+
+function accumulate(stage: Stage, r: Reduction, payload: Payload, running: readonly Running[]): void {
+  const { nest } = r;
+  const bodies = nest.stores.filter((s) => s.when === "body");
+  payload.runLoops([...nest.accumulators.flatMap((a) => a.values), ...bodies.map((s) => s.value)], [firstPlace]);
+  nest.accumulators.forEach((acc, a) => {
+    foldIn(
+      stage.func,
+      acc,
+      running[a]!,
+      acc.values.map((v) => payload.wide(v, firstPlace)),
+    );
+  });
+  emitStores({ scope: scopeOf(stage), nest, payload, vector: undefined }, bodies, firstPlace);
+}
+
+/** The values of all threads of each result, folded. */
+function foldTile(stage: Stage, r: Reduction, tile: Tile, values: Values): Values {
+  const { func } = stage;
+  const { accumulators } = r.nest;
+  if (r.lanes === 1) return values;
+  if (r.results === 1) {
+    const wanted = r.slices > 1 ? accumulators.map((acc) => new Set(acc.values.keys())) : wantedOf(r);
+    return accumulators.map((acc, a) => foldGroup(func, acc, values[a]!, wanted[a]!));
+  }
+  return foldTree(func, accumulators, values, {
+    lane: tile.lane,
+    lanes: r.lanes,
+    // Neighbouring threads have neighbouring slots, so that banks of memory do not collide.
+    slot: (lane) =>
+      r.along
+        ? loop.add(loop.mul(tile.result, loop.i32(r.lanes)), lane)
+        : loop.add(loop.mul(lane, loop.i32(r.results)), tile.result),
+    slots: r.lanes * r.results,
+  });
+}
