@@ -1,0 +1,310 @@
+/**
+ * Matrix products, and all that has their form (convolutions and their gradients), as tiles of results. Where there are
+ * few tiles and a long sum, several groups share one tile: each sums a part, and a second grid folds the parts in order.
+ */
+import type { BufferDecl, LoopExpr, LoopFunc, LoopKernel, LoopPointer, NestKernel, WebgpuFeatures } from "@sinter/ir";
+import { flopsOf, isMultiple, loop, mulIndex, scalarCost, scaleIndex, sizeOf, toDim, typicalDim } from "@sinter/ir";
+import {
+  aliasablePairs,
+  ceilDiv,
+  emitStores,
+  firstPlace,
+  type KernelBuffers,
+  KernelFunc,
+  kernelBuffers,
+  Levels,
+  Payload,
+  type Product,
+  productOf,
+  storeScalars,
+  vectorLanes,
+} from "@sinter/ir/schedule";
+import {
+  type Block,
+  batchOf,
+  digits,
+  type GroupPlace,
+  groupBytes,
+  groupPlace,
+  groupsOf,
+  insideAll,
+  type Tile,
+  threadsOf,
+  tileSums,
+} from "./tiles.ts";
+
+/** Groups that keep a large GPU busy; with fewer, a long sum is divided among several. */
+const enoughGroups = 64;
+/** Summed positions that are worth a group of their own. */
+const shortestPart = 128;
+/** Bytes of partial sums at most: they are written and read once more. */
+const mostPartials = 1 << 26;
+/** Threads of a group that folds partial sums. */
+const foldThreads = 64;
+
+/** The kernel as a tiled product; undefined where it is none, or so small that tiles would mostly lie beyond its edges. */
+export function productKernel(
+  kernel: NestKernel,
+  decls: readonly BufferDecl[],
+  features: WebgpuFeatures,
+): LoopKernel | undefined {
+  const p = productOf(kernel, decls);
+  if (p === undefined) return undefined;
+  const [m, n] = [typicalDim(p.m.extent), typicalDim(p.n.extent)];
+  if (m * n < 64) return undefined;
+  const plan = planOf(kernel, p, decls, features);
+  const { tile, parts, used } = plan;
+  const shape = `tiles ${tile.rows}x${tile.columns}x${tile.depth}`;
+  const common = {
+    name: kernel.name,
+    buffers: used.buffers,
+    writes: used.writes,
+    ...(used.syms.length > 0 ? { syms: used.syms } : {}),
+    flops: flopsOf(kernel),
+  };
+  const grid = { func: kernel.name, groups: groupsOf(p, tile, parts), threads: threadsOf(tile) };
+  if (parts === 1)
+    return {
+      ...common,
+      funcs: [tiles(plan, kernel.name).func],
+      grids: [grid],
+      scratch: [],
+      aliasable: aliasablePairs(kernel, decls),
+      schedule: shape,
+    };
+  const first = tiles(plan, kernel.name);
+  const second = foldParts(plan, `${kernel.name}_fold`);
+  const points = sizeOf([...p.batch.map((a) => a.extent), p.m.extent, ceilDiv(p.n.extent, lanesOf(p))]);
+  return {
+    ...common,
+    funcs: [first.func, second.func],
+    grids: [grid, { func: second.func.name, groups: ceilDiv(points, foldThreads), threads: foldThreads }],
+    scratch: [{ pointer: first.partials!, bytes: toDim(scaleIndex(partSize(p), 4 * parts)) }],
+    aliasable: aliasablePairs(kernel, decls),
+    schedule: `split ${parts} ${shape}`,
+  };
+}
+
+interface ProductPlan {
+  readonly p: Product;
+  readonly decls: readonly BufferDecl[];
+  readonly used: KernelBuffers;
+  readonly tile: Tile;
+  /** Groups that share one tile's sums. */
+  readonly parts: number;
+}
+
+function planOf(kernel: NestKernel, p: Product, decls: readonly BufferDecl[], features: WebgpuFeatures): ProductPlan {
+  const used = kernelBuffers(kernel, decls);
+  const tile = chooseTile(p, features);
+  const groups = typicalDim(groupsOf(p, tile, 1));
+  const k = typicalDim(p.k.extent);
+  const wanted = groups >= enoughGroups ? 1 : Math.ceil((2 * enoughGroups) / groups);
+  const room = Math.floor(mostPartials / (4 * typicalDim(partSize(p))));
+  const parts = Math.max(1, Math.min(wanted, Math.floor(k / shortestPart), room));
+  return { p, decls, used, tile, parts };
+}
+
+/**
+ * Larger tiles read each operand less often; smaller ones waste less at the edges and make more groups. Four rows and four
+ * columns for each thread, eight where the result is so large that there are groups enough.
+ */
+function chooseTile(p: Product, { limits }: WebgpuFeatures): Tile {
+  const [m, n] = [typicalDim(p.m.extent), typicalDim(p.n.extent)];
+  const small = (rows: number, columns: number): Tile => ({
+    rows,
+    columns,
+    depth: 16,
+    rowVectors: 1,
+    columnVectors: 1,
+  });
+  const large: Tile = { rows: 128, columns: 128, depth: 8, rowVectors: 2, columnVectors: 2 };
+  const fits = (tile: Tile): boolean =>
+    threadsOf(tile) <= limits.maxComputeInvocationsPerWorkgroup &&
+    groupBytes(tile) <= limits.maxComputeWorkgroupStorageSize;
+  const groups = (tile: Tile): number => typicalDim(groupsOf(p, tile, 1));
+  if (fits(large) && Math.min(m, n) >= 512 && groups(large) >= 2 * enoughGroups) return large;
+  const side = (extent: number): number => (extent <= 16 ? 16 : extent <= 32 ? 32 : 64);
+  const [rows, columns] = [side(m), side(n)];
+  if (rows === 16 && columns === 16) return small(16, 32);
+  const tile = small(rows, columns);
+  const few = rows === 64 && columns === 64 && groups(tile) < enoughGroups;
+  return few || !fits(tile) ? small(Math.min(rows, 32), Math.min(columns, 32)) : tile;
+}
+
+/** Columns that end stores handle at once. */
+function lanesOf(p: Product): number {
+  return isMultiple(p.n.extent, vectorLanes) ? vectorLanes : 1;
+}
+
+/** Columns of partial sums from one row to the next: whole vectors. */
+const partPitch = (p: Product) => toDim(scaleIndex(ceilDiv(p.n.extent, vectorLanes), vectorLanes));
+const partSize = (p: Product) => sizeOf([...p.batch.map((a) => a.extent), toDim(mulIndex(p.m.extent, partPitch(p)))]);
+
+interface Opened {
+  readonly of: KernelFunc;
+  readonly partials: LoopPointer | undefined;
+}
+
+function open({ p, decls, used, parts }: ProductPlan, name: string): Opened {
+  const of = new KernelFunc(name, decls, used, ["group", "thread"]);
+  const { dtype } = p.nest.accumulators[0]!;
+  return { of, partials: parts > 1 ? of.func.pointer("partials", dtype, "scratch") : undefined };
+}
+
+function tiles(plan: ProductPlan, name: string): { func: LoopFunc; partials: LoopPointer | undefined } {
+  const { p, tile, parts } = plan;
+  const { of, partials } = open(plan, name);
+  const { func } = of;
+  const place = groupPlace(of, p, tile, parts);
+  const end = of.size(p.k.extent);
+  if (partials === undefined) {
+    const block = tileSums(of, p, tile, place, loop.i32(0), end);
+    endStores(plan, of, place, block);
+    return { func: func.finish(), partials };
+  }
+  const length = of.size(toDim(scaleIndex(ceilDiv(ceilDiv(p.k.extent, tile.depth), parts), tile.depth)));
+  const from = func.let("from", loop.mul(place.part, length));
+  const to = func.let("to", loop.min(loop.add(from, length), end));
+  const block = tileSums(of, p, tile, place, from, to);
+  storePart(plan, of, place, block, partials);
+  return { func: func.finish(), partials };
+}
+
+/** Where a part's sum at a row begins in the partial sums. */
+function partRow(plan: ProductPlan, of: KernelFunc, batchNumber: LoopExpr, row: LoopExpr): LoopExpr {
+  const number = loop.add(loop.mul(batchNumber, of.size(plan.p.m.extent)), row);
+  return loop.mul(number, of.size(partPitch(plan.p)));
+}
+
+function storePart(plan: ProductPlan, of: KernelFunc, place: GroupPlace, block: Block, partials: LoopPointer): void {
+  const { func } = of;
+  const { p } = plan;
+  const start = func.let("start", loop.mul(place.part, of.size(partSize(p))));
+  const [m, n] = [of.size(p.m.extent), of.size(p.n.extent)];
+  for (const [r, vectors] of block.sums.entries()) {
+    const row = func.let("row", block.row(r));
+    for (const [v, sum] of vectors.entries()) {
+      const column = func.let("column", block.column(v));
+      func.if(loop.and(loop.lt(row, m), loop.lt(column, n)), () => {
+        const at = loop.sum(start, partRow(plan, of, place.batchNumber, row), column);
+        func.store(partials, at, loop.use(sum));
+      });
+    }
+  }
+}
+
+/** Work of end stores that is worth repeating for each of a thread's results; above, a loop over them. */
+const repeatedWork = 96;
+
+/** The end stores of a thread's block, inside the edges. */
+function endStores(plan: ProductPlan, of: KernelFunc, place: GroupPlace, block: Block): void {
+  const { p, tile } = plan;
+  const { func } = of;
+  const lanes = lanesOf(p);
+  const perVector = vectorLanes / lanes;
+  const vectors = tile.columnVectors * perVector;
+  const work = scalarCost(...p.nest.stores.flatMap(storeScalars)) + p.nest.stores.length;
+  const columnOf = (v: number): LoopExpr =>
+    loop.add(block.column(Math.floor(v / perVector)), loop.i32((v % perVector) * lanes));
+  if (work * block.sums.length * vectors <= repeatedWork) {
+    for (let v = 0; v < vectors; v++)
+      for (const [r, row] of block.sums.entries()) {
+        const sum = loop.use(row[Math.floor(v / perVector)]!);
+        storeResult(
+          plan,
+          of,
+          place.batch,
+          block.row(r),
+          columnOf(v),
+          lanes === 1 ? loop.lane(sum, v % perVector) : sum,
+        );
+      }
+    return;
+  }
+  const { dtype } = p.nest.accumulators[0]!;
+  const width = tile.columnVectors * vectorLanes;
+  const held = func.array("sums", dtype, block.sums.length * width, "private");
+  for (const [r, row] of block.sums.entries())
+    for (const [v, sum] of row.entries()) func.store(held, loop.i32(r * width + v * vectorLanes), loop.use(sum));
+  func.for("result", loop.i32(0), loop.i32(block.sums.length * vectors), 1, (i) => {
+    const r = func.let("r", loop.floorDiv(i, loop.i32(vectors), true));
+    const v = func.let("v", loop.floorMod(i, loop.i32(vectors), true));
+    const column =
+      lanes === 1
+        ? loop.add(
+            block.column(loop.floorDiv(v, loop.i32(vectorLanes), true)),
+            loop.floorMod(v, loop.i32(vectorLanes), true),
+          )
+        : block.column(v);
+    const sum = func.let("sum", loop.load(held, loop.mul(i, loop.i32(lanes)), lanes));
+    storeResult(plan, of, place.batch, block.row(r), column, sum);
+  });
+}
+
+/** The end stores of one result, or of four side by side, where it exists. */
+function storeResult(
+  { p, tile }: ProductPlan,
+  of: KernelFunc,
+  batch: readonly LoopExpr[],
+  row: LoopExpr,
+  column: LoopExpr,
+  sum: LoopExpr,
+): void {
+  const { func } = of;
+  const checks: LoopExpr[] = [];
+  if (!isMultiple(p.m.extent, tile.rows)) checks.push(loop.lt(row, of.size(p.m.extent)));
+  if (!isMultiple(p.n.extent, tile.columns)) checks.push(loop.lt(column, of.size(p.n.extent)));
+  func.if(checks.length === 0 ? loop.bool(true) : checks.reduce(loop.and), () =>
+    finish(p, of, batch, func.let("row", row), func.let("column", column), sum),
+  );
+}
+
+function finish(
+  p: Product,
+  of: KernelFunc,
+  batch: readonly LoopExpr[],
+  row: LoopExpr,
+  column: LoopExpr,
+  sum: LoopExpr,
+): void {
+  const levels = new Levels(of.func, of.syms);
+  const vector = sum.type.lanes === 1 ? undefined : p.n;
+  const payload = new Payload(levels, of.memory, p.nest.stores.flatMap(storeScalars), vector, 0);
+  payload.setResults(() => sum);
+  insideAll(levels, [...p.batch, p.m, p.n], [...batch, row, column], () =>
+    emitStores(
+      { scope: { levels, memory: of.memory, rowLevel: 0 }, nest: p.nest, payload, vector },
+      p.nest.stores,
+      firstPlace,
+    ),
+  );
+}
+
+/** One result, or four side by side, per thread: its parts in order, then the end stores. */
+function foldParts(plan: ProductPlan, name: string): { func: LoopFunc } {
+  const { p, parts } = plan;
+  const { of, partials } = open(plan, name);
+  const { func } = of;
+  const lanes = lanesOf(p);
+  const columns = ceilDiv(p.n.extent, lanes);
+  const number = func.let("number", loop.add(loop.mul(of.params[0]!, loop.i32(foldThreads)), of.params[1]!));
+  const points = sizeOf([...p.batch.map((a) => a.extent), p.m.extent, columns]);
+  func.if(loop.lt(number, of.size(points)), () => {
+    const { parts: place, rest } = digits(func, number, [
+      ["columnVector", of.size(columns)],
+      ["row", of.size(p.m.extent)],
+    ]);
+    const [vector, row] = place as [LoopExpr, LoopExpr];
+    const column = func.let("column", loop.mul(vector, loop.i32(lanes)));
+    const start = func.let("start", loop.add(partRow(plan, of, rest, row), column));
+    const sum = func.local("sum", loop.constant(p.nest.accumulators[0]!.dtype, 0, lanes));
+    const size = of.size(partSize(p));
+    func.for("part", loop.i32(0), loop.i32(parts), 1, (part) => {
+      const at = loop.add(loop.mul(part, size), start);
+      func.assign(sum, loop.op("add", loop.use(sum), loop.load(partials!, at, lanes)));
+    });
+    finish(p, of, batchOf(of, p.batch, rest), row, column, loop.use(sum));
+  });
+  return { func: func.finish() };
+}
