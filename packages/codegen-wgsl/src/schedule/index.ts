@@ -13,6 +13,8 @@ import type {
 } from "@sinter/ir";
 import { genericKernel } from "./generic.ts";
 import { libraryKernel } from "./library.ts";
+import { mapKernel } from "./map.ts";
+import { reduceKernel } from "./reduce.ts";
 import { nestByNest } from "./sequence.ts";
 
 export interface ScheduleOptions {
@@ -54,7 +56,7 @@ type Scheduler = (kernel: NestKernel, decls: readonly BufferDecl[], target: Webg
 /** Of kernels with several nests or outer axes, first come first. */
 const ofRows: readonly Scheduler[] = [];
 /** Of kernels with one nest, first come first. */
-const ofOne: readonly Scheduler[] = [];
+const ofOne: readonly Scheduler[] = [mapKernel, reduceKernel];
 
 function scheduler(
   target: WebgpuFeatures,
