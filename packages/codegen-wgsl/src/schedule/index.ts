@@ -14,6 +14,7 @@ import type {
 import { genericKernel } from "./generic.ts";
 import { libraryKernel } from "./library.ts";
 import { mapKernel } from "./map.ts";
+import { productKernel } from "./product.ts";
 import { reduceKernel } from "./reduce.ts";
 import { nestByNest } from "./sequence.ts";
 
@@ -56,7 +57,7 @@ type Scheduler = (kernel: NestKernel, decls: readonly BufferDecl[], target: Webg
 /** Of kernels with several nests or outer axes, first come first. */
 const ofRows: readonly Scheduler[] = [];
 /** Of kernels with one nest, first come first. */
-const ofOne: readonly Scheduler[] = [mapKernel, reduceKernel];
+const ofOne: readonly Scheduler[] = [mapKernel, productKernel, reduceKernel];
 
 function scheduler(
   target: WebgpuFeatures,
