@@ -41,8 +41,11 @@ export function evalLoopKernel(
   sizes: ReadonlyMap<string, number> = new Map(),
 ): void {
   const scratch = kernel.scratch.map(({ pointer, bytes }): Region => {
-    const length = dimValue(bytes, sizes) / (kernel.grids === undefined ? bytesOf(pointer.element) : deviceBytes);
-    return { array: newArray(pointer.element, length), written: new Uint8Array(length) };
+    const onDevice = kernel.grids !== undefined;
+    const length = dimValue(bytes, sizes) / (onDevice ? deviceBytes : bytesOf(pointer.element));
+    const all = onDevice ? wholeVectors(length) : length;
+    // What fills up the last vector may be read.
+    return { array: newArray(pointer.element, all), written: new Uint8Array(all).fill(1, length) };
   });
   const syms = (kernel.syms ?? []).map((sym) => sizes.get(sym)!);
   if (kernel.grids === undefined) {
@@ -75,10 +78,12 @@ const deviceBytes = 4;
 
 /** Memory on a GPU ends with a whole vector, of which a last one may touch all lanes. */
 function paddedCopy(array: TypedArray): TypedArray {
-  const copy = new (array.constructor as new (length: number) => TypedArray)(Math.ceil(array.length / 4) * 4);
+  const copy = new (array.constructor as new (length: number) => TypedArray)(wholeVectors(array.length));
   copy.set(array as never);
   return copy;
 }
+
+const wholeVectors = (elements: number): number => Math.ceil(elements / 4) * 4;
 
 /** Threads of a group, all of which come to every statement in which they meet. */
 function runTogether(frames: readonly Frame[], list: readonly LoopStmt[]): void {
