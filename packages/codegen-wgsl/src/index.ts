@@ -1,3 +1,4 @@
 /** Turns nests into loops of GPU threads, and those into WGSL. */
-export { emit } from "./emit/program.ts";
+export { emit, emitText, type ProgramText } from "./emit/program.ts";
+export { KernelError } from "./emit/types.ts";
 export { type ScheduleOptions, schedule } from "./schedule/index.ts";

@@ -1,6 +1,175 @@
 /** A scheduled program and its memory plan as shaders and the steps that dispatch them. */
-import type { LoopProgram, Plan, WebgpuFeatures, WebgpuProgram } from "@sinter/ir";
+import {
+  type DeviceBuffer,
+  type DeviceStep,
+  type LoopProgram,
+  type LoopStep,
+  type Plan,
+  type Shader,
+  sizeOf,
+  visitSteps,
+  type WebgpuFeatures,
+  type WebgpuProgram,
+} from "@sinter/ir";
+import { bindKernel } from "./bind.ts";
+import { gridCode } from "./module.ts";
+import { slotsOf } from "./slots.ts";
+import { KernelError } from "./types.ts";
 
-export function emit(_program: LoopProgram, _plan: Plan, _target: WebgpuFeatures): WebgpuProgram {
-  throw new Error("not there yet");
+/** Compiles scheduled loops and their memory plan to WGSL. Throws a `KernelError` where the device cannot run a kernel. */
+export function emit(program: LoopProgram, plan: Plan, features: WebgpuFeatures): WebgpuProgram {
+  const emitter = new Emitter(program, plan, features);
+  const steps = emitter.steps(program.steps, false);
+  const slots = slotsOf(program, plan);
+  return {
+    kind: "webgpu",
+    name: program.name,
+    shaders: emitter.shaders,
+    steps,
+    slots,
+    arenaBytes: plan.arenaBytes,
+    buffers: program.buffers.map((decl, id): DeviceBuffer => {
+      const { slice, shape, dtype } = decl;
+      return { id, place: plan.places[id]!, ...(slice ? { slice } : {}), elements: sizeOf(shape), dtype };
+    }),
+    kernels: program.kernels.length,
+    calls: program.calls,
+    constants: program.buffers.flatMap((b) =>
+      b.kind === "const" && b.data !== undefined
+        ? [{ slot: slots.findIndex((s) => s.kind === "const" && s.index === b.slot), data: b.data }]
+        : [],
+    ),
+  };
+}
+
+export interface ProgramText {
+  /** All modules, each under the names of the kernels that run it. */
+  readonly module: string;
+  /** Of each kernel: the modules of its grids. */
+  readonly kernels: readonly string[];
+}
+
+/** The WGSL of the same program for people, each kernel under a comment. */
+export function emitText(
+  program: LoopProgram,
+  plan: Plan,
+  features: WebgpuFeatures,
+  comments: readonly string[] = [],
+): ProgramText {
+  const { shaders, steps } = emit(program, plan, features);
+  const used = program.kernels.map(() => new Set<number>());
+  const visit = (list: readonly DeviceStep[]): void => {
+    for (const step of list) {
+      if (step.kind === "dispatch") used[step.kernel]!.add(step.shader);
+      else if (step.kind === "if") step.branches.forEach(visit);
+      else if (step.kind === "for") visit(step.body);
+      else if (step.kind === "while") [step.test, step.body].forEach(visit);
+    }
+  };
+  visit(steps);
+  const heads = shaders.map(() => [] as string[]);
+  used.forEach((list, kernel) => {
+    const comment = comments[kernel] ?? "";
+    const head = comment === "" ? program.kernels[kernel]!.name : comment;
+    for (const shader of list) heads[shader]!.push(head);
+  });
+  return {
+    module: shaders.map(({ code }, i) => `${heads[i]!.map((head) => `// ${head}\n`).join("")}${code}`).join("\n"),
+    kernels: used.map((list) => [...list].map((i) => shaders[i]!.code).join("\n")),
+  };
+}
+
+class Emitter {
+  readonly shaders: Shader[] = [];
+  private readonly program: LoopProgram;
+  private readonly plan: Plan;
+  private readonly features: WebgpuFeatures;
+  private readonly known = new Map<string, number>();
+  /** The dispatches of kernels, under a gate and not. */
+  private readonly dispatches = new Map<string, readonly DeviceStep[]>();
+  private readonly counters = new Set<number>();
+  /** Buffers that change places with others. */
+  private readonly moving = new Set<number>();
+
+  constructor(program: LoopProgram, plan: Plan, features: WebgpuFeatures) {
+    this.program = program;
+    this.plan = plan;
+    this.features = features;
+    visitSteps(program.steps, (step) => {
+      if (step.kind === "for") this.counters.add(step.counter);
+      if (step.kind === "swap") this.moving.add(step.a).add(step.b);
+    });
+  }
+
+  steps(list: readonly LoopStep[], gated: boolean): readonly DeviceStep[] {
+    return list.flatMap((step) => this.step(step, gated));
+  }
+
+  private step(s: LoopStep, gated: boolean): readonly DeviceStep[] {
+    switch (s.kind) {
+      case "kernel":
+        return this.kernel(s.kernel, gated);
+      case "host":
+        return [{ kind: "host", call: s.call, operands: s.operands, results: s.results }];
+      case "copy":
+      case "swap":
+        return [s];
+      case "if":
+        return [{ kind: "if", index: s.index, branches: s.branches.map((b) => this.steps(b, true)) }];
+      case "for":
+        return [{ kind: "for", count: s.count, counter: s.counter, body: this.steps(s.body, gated) }];
+      case "while": {
+        const [test, body] = [this.steps(s.test, true), this.steps(s.body, true)];
+        return [{ kind: "while", test, predicate: s.predicate, body }];
+      }
+      default:
+        return s satisfies never;
+    }
+  }
+
+  private kernel(index: number, gated: boolean): readonly DeviceStep[] {
+    const key = `${index} ${gated}`;
+    let found = this.dispatches.get(key);
+    if (found === undefined) {
+      try {
+        found = this.dispatch(index, gated);
+      } catch (error) {
+        if (!(error instanceof KernelError) || error.kernel !== undefined) throw error;
+        error.kernel = index;
+        error.message = `kernel ${this.program.kernels[index]!.name}: ${error.message}`;
+        throw error;
+      }
+      this.dispatches.set(key, found);
+    }
+    return found;
+  }
+
+  private dispatch(index: number, gated: boolean): readonly DeviceStep[] {
+    const kernel = this.program.kernels[index]!;
+    const { program, plan, features, counters, moving } = this;
+    if (kernel.grids === undefined) throw new Error(`kernel ${kernel.name} has no grids`);
+    return kernel.grids.map((grid): DeviceStep => {
+      const bound = bindKernel({ program, plan, features, counters, moving, kernel, index, grid, gated });
+      const { bindings, pointers, params, ranges, syms } = bound;
+      const words = params.length;
+      const code = gridCode({ kernel, grid, bindings, pointers, words, syms, gated, features });
+      const shader = this.shader({
+        label: kernel.name,
+        code,
+        buffers: bindings.map((b) => b.access),
+        params: words > 0,
+        gated,
+      });
+      return { kind: "dispatch", shader, ranges, params, groups: grid.groups, kernel: index };
+    });
+  }
+
+  private shader(shader: Shader): number {
+    let index = this.known.get(shader.code);
+    if (index === undefined) {
+      index = this.shaders.push(shader) - 1;
+      this.known.set(shader.code, index);
+    }
+    return index;
+  }
 }

@@ -24,6 +24,7 @@ import { cos64, sin64, tan64 } from "./trig-f64.ts";
 
 export type { Binary, MathBuilder, Unary } from "./builder.ts";
 export { countOps, evaluateMath, type JsValue, jsBuilder, type OpCount } from "./js-builder.ts";
+export { powSpecial } from "./pow.ts";
 
 /** Functions of one argument. */
 export type UnaryMathName =

@@ -47,7 +47,7 @@ export function pow32<E>(b: MathBuilder<E>, x: E, y: E): E {
 }
 
 /** The result for any x and y, given |x|^y for finite operands other than zero. */
-function powSpecial<E>(b: MathBuilder<E>, x: E, y: E, finite: E): E {
+export function powSpecial<E>(b: MathBuilder<E>, x: E, y: E, finite: E): E {
   const [zero, one, infinity, nan] = [b.f32(0), b.f32(1), b.f32(Infinity), b.f32(NaN)];
   const ax = b.abs(x);
   const xInfinite = b.eq(ax, infinity);
