@@ -1,5 +1,5 @@
 /** The loops of a reduction: what each thread accumulates, and how the threads of a result fold it. */
-import type { LoopExpr, ScalarExpr } from "@sinter/ir";
+import type { Axis, LoopExpr, ScalarExpr } from "@sinter/ir";
 import { loop, visitScalar } from "@sinter/ir";
 import {
   currentValues,
@@ -10,7 +10,6 @@ import {
   foldLanes,
   nestScalars,
   Payload,
-  type Running,
   startRunning,
   vectorLanes,
 } from "@sinter/ir/schedule";
@@ -26,7 +25,7 @@ export function emitTotals(stage: Stage, r: Reduction, folding?: number): void {
     const tile = tileOf(stage, r, stage.group);
     tile.inside(() => {
       const totals = foldTile(stage, r, tile, termsOf(stage, r, tile, loop.i32(0), stage.levels.size(r.terms)));
-      tile.once(() => finishScalar({ scope: scopeOf(stage), nest: r.nest }, totals));
+      tile.once(() => finishScalar({ scope: stage.scope, nest: r.nest }, totals));
     });
     return;
   }
@@ -43,7 +42,7 @@ export function emitTotals(stage: Stage, r: Reduction, folding?: number): void {
   const wanted = wantedOf(r);
   const totals = r.nest.accumulators.map((acc, a) => foldGroup(func, acc, currentValues(running[a]!), wanted[a]!));
   const store = (): void =>
-    stage.when(loop.eq(thread, loop.i32(0)), () => finishScalar({ scope: scopeOf(stage), nest: r.nest }, totals));
+    stage.when(loop.eq(thread, loop.i32(0)), () => finishScalar({ scope: stage.scope, nest: r.nest }, totals));
   if (r.par) stage.levels.inside(r.par, group, store);
   else store();
 }
@@ -80,19 +79,13 @@ function foldSlots(
 }
 
 /** The components of each accumulator that somebody reads. */
-function wantedOf(r: Reduction): ReadonlySet<number>[] {
-  return wantedComponents(r.nest.accumulators.length, nestScalars({ ...r.nest, accumulators: [] }));
-}
-
-export function wantedComponents(accumulators: number, roots: readonly ScalarExpr[]): Set<number>[] {
-  const wanted = Array.from({ length: accumulators }, () => new Set<number>());
+export function wantedOf({ nest }: Pick<Reduction, "nest">): ReadonlySet<number>[] {
+  const wanted = nest.accumulators.map(() => new Set<number>());
   const seen = new Set<ScalarExpr>();
-  for (const root of roots)
+  for (const root of nestScalars({ ...nest, accumulators: [] }))
     visitScalar(root, (node) => node.kind === "acc" && void wanted[node.accumulator]!.add(node.component), seen);
   return wanted;
 }
-
-const scopeOf = (stage: Stage) => ({ levels: stage.levels, memory: stage.memory, rowLevel: 0 });
 
 interface Tile {
   /** Which thread of its result this one is. */
@@ -119,49 +112,60 @@ function tileOf(stage: Stage, r: Reduction, group: LoopExpr): Tile {
   const point = func.let("point", loop.add(first, result));
   const exact = typeof r.points === "number" && r.points % results === 0;
   const valid = exact ? undefined : func.let("valid", loop.lt(point, levels.size(r.points)));
+  // What depends on the point alone is read before any branch, by threads without a point too.
+  const safe = valid ? func.let("safe", loop.min(point, loop.sub(levels.size(r.points), loop.i32(1)))) : point;
   const tests = [...(valid ? [valid] : []), ...(lanes > 1 ? [loop.eq(lane, loop.i32(0))] : [])];
   return {
     lane,
     result,
     point,
     valid,
-    inside: (body) => (r.par ? levels.inside(r.par, point, body) : body()),
+    inside: (body) => (r.par ? levels.inside(r.par, safe, body) : body()),
     once: (then) => (tests.length === 0 ? then() : stage.when(tests.reduce(loop.and), then)),
   };
 }
 
 /** What this thread accumulates of the terms from..to: every so many of them. */
 function termsOf(stage: Stage, r: Reduction, tile: Tile, from: LoopExpr, to: LoopExpr): Values {
-  const { func, levels, memory } = stage;
-  const { nest, red } = r;
-  const vector = r.vector ? red : undefined;
-  const width = vector ? vectorLanes : 1;
-  const roots = nestScalars({ ...nest, stores: nest.stores.filter((s) => s.when === "body") });
-  const payload = new Payload(levels, memory, roots, vector, 0);
-  const running = nest.accumulators.map((acc, a) => startRunning(func, acc, `acc${a}`, width));
-  const body = (): void => accumulate(stage, r, payload, running);
+  const { func } = stage;
+  const width = r.vector ? vectorLanes : 1;
   const start = func.let("start", loop.add(from, loop.mul(tile.lane, loop.i32(width))));
   // Threads without a result have no terms; they come to every barrier all the same.
   const end = tile.valid ? func.let("end", loop.select(tile.valid, to, loop.i32(0))) : to;
-  if (red) levels.loop(red, start, end, r.lanes * width, body);
-  else if (tile.valid) stage.when(tile.valid, body);
-  else body();
-  return nest.accumulators.map((acc, a) => foldLanes(func, acc, running[a]!).map((value) => func.let("mine", value)));
+  return accumulateTerms(stage, r, (red, body) => {
+    if (red) stage.levels.loop(red, start, end, r.lanes * width, body);
+    else if (tile.valid) stage.when(tile.valid, body);
+    else body();
+  });
 }
 
-function accumulate(stage: Stage, r: Reduction, payload: Payload, running: readonly Running[]): void {
-  const { nest } = r;
+/** The accumulators over those terms that `each` runs the body for; `vector`: four neighbouring ones at once. */
+export function accumulateTerms(
+  stage: Stage,
+  { nest, red, vector }: Pick<Reduction, "nest" | "red" | "vector">,
+  each: (red: Axis | undefined, body: () => void) => void,
+): Values {
+  const { func, scope } = stage;
   const bodies = nest.stores.filter((s) => s.when === "body");
-  payload.runLoops([...nest.accumulators.flatMap((a) => a.values), ...bodies.map((s) => s.value)], [firstPlace]);
-  nest.accumulators.forEach((acc, a) => {
-    foldIn(
-      stage.func,
-      acc,
-      running[a]!,
-      acc.values.map((v) => payload.wide(v, firstPlace)),
-    );
+  const roots = [...nest.accumulators.flatMap((a) => a.values), ...bodies.map((s) => s.value)];
+  const along = vector ? red : undefined;
+  const payload = new Payload(
+    scope.levels,
+    scope.memory,
+    nestScalars({ ...nest, stores: bodies }),
+    along,
+    scope.rowLevel,
+  );
+  const running = nest.accumulators.map((acc, a) => startRunning(func, acc, `acc${a}`, along ? vectorLanes : 1));
+  each(red, () => {
+    payload.runLoops(roots, [firstPlace]);
+    nest.accumulators.forEach((acc, a) => {
+      const values = acc.values.map((v) => payload.wide(v, firstPlace));
+      foldIn(func, acc, running[a]!, values);
+    });
+    emitStores({ scope, nest, payload, vector: along }, bodies, firstPlace);
   });
-  emitStores({ scope: scopeOf(stage), nest, payload, vector: undefined }, bodies, firstPlace);
+  return nest.accumulators.map((acc, a) => foldLanes(func, acc, running[a]!).map((value) => func.let("mine", value)));
 }
 
 /** The values of all threads of each result, folded. */

@@ -21,7 +21,7 @@ export function reduceKernel(
   const reduction = reductionOf(only, decls, features);
   if (reduction === undefined) return undefined;
   const { nest, points, results, lanes, slices } = reduction;
-  const context = openContext(kernel, decls, features);
+  const context = openContext(kernel, decls);
   const tiles = ceilDiv(points, results);
   const threads = results * lanes;
   if (slices === 1) {

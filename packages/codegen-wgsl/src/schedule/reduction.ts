@@ -169,6 +169,14 @@ export function takesVectors(nest: Nest, along: Axis): boolean {
   return moving > 0;
 }
 
+/** Whether each store writes four neighbouring points at once, from a multiple of four, and all or none of them. */
+export function storesVectors(nest: Nest, along: Axis): boolean {
+  return nest.stores.every(({ index: [at], guard = [] }) => {
+    const even = strideOf(at!, along) === 1 && alignedBut(at!, along);
+    return even && guard.every((r) => strideOf(r.index, along) === 0);
+  });
+}
+
 /** Whether an index is a multiple of four wherever the axis is at one. */
 export function alignedBut(index: IndexExpr, along: Axis): boolean {
   return (

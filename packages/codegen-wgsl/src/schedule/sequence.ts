@@ -63,7 +63,7 @@ export function nestByNest(kernel: NestKernel, decls: readonly BufferDecl[], sch
 }
 
 /** Row buffers with the outer axes as their first axes, as ordinary memory. */
-function spreadRows(
+export function spreadRows(
   kernel: NestKernel,
   decls: readonly BufferDecl[],
   rows: ReadonlySet<BufferId>,

@@ -16,7 +16,14 @@ import type {
   WebgpuFeatures,
 } from "@sinter/ir";
 import { loop, scaleIndex, sizeOf, toDim, typicalDim } from "@sinter/ir";
-import { type KernelBuffers, KernelFunc, type KernelMemory, kernelBuffers, Levels } from "@sinter/ir/schedule";
+import {
+  type KernelBuffers,
+  KernelFunc,
+  type KernelMemory,
+  type KernelScope,
+  kernelBuffers,
+  Levels,
+} from "@sinter/ir/schedule";
 import { elementBytes, gridParams, kernelFrame } from "./threads.ts";
 
 /** Scratch of a kernel: partial results, or a row buffer that does not fit closer to the threads. */
@@ -34,7 +41,6 @@ export type RowPlace = "local" | "workgroup" | "private" | "scratch";
 export interface KernelContext {
   readonly kernel: NestKernel;
   readonly decls: readonly BufferDecl[];
-  readonly features: WebgpuFeatures;
   readonly used: KernelBuffers;
   readonly rows: ReadonlyMap<BufferId, RowPlace>;
   readonly scratch: ScratchPlan[];
@@ -43,17 +49,18 @@ export interface KernelContext {
 export function openContext(
   kernel: NestKernel,
   decls: readonly BufferDecl[],
-  features: WebgpuFeatures,
   rows: ReadonlyMap<BufferId, RowPlace> = new Map(),
+  /** The declarations of row buffers in scratch, which hold all rows. */
+  spread: readonly BufferDecl[] = decls,
 ): KernelContext {
   const used = kernelBuffers(kernel, decls);
   const scratch = used.rows
     .filter((id) => rows.get(id) === "scratch")
     .map((id) => {
-      const { name, dtype, shape } = decls[id]!;
+      const { name, dtype, shape } = spread[id]!;
       return { name, dtype, elements: sizeOf(shape), row: id };
     });
-  return { kernel, decls, features, used, rows, scratch };
+  return { kernel, decls: spread, used, rows, scratch };
 }
 
 /** A function that each thread of a grid runs. */
@@ -65,6 +72,8 @@ export class Stage {
   readonly thread: LoopExpr;
   /** One for each entry of the context's scratch. */
   readonly scratch: readonly LoopPointer[];
+  /** Level of the innermost outer axis: what nests of the kernel write may not be read further out. */
+  rowLevel = 0;
 
   constructor(context: KernelContext, name: string) {
     const { decls, used, rows } = context;
@@ -95,6 +104,10 @@ export class Stage {
 
   get func(): loop.FuncBuilder {
     return this.of.func;
+  }
+
+  get scope(): KernelScope {
+    return { levels: this.levels, memory: this.memory, rowLevel: this.rowLevel };
   }
 
   /** Runs `then` in a branch of its own; values bound there are not found outside. */
