@@ -7,6 +7,7 @@ import {
   type BufferDecl,
   bytesOf,
   type Dim,
+  type DType,
   divIndex,
   type LoopProgram,
   maxIndex,
@@ -24,6 +25,8 @@ import { exchangeGroups, findLifetimes, type Lifetime, stepNumbers } from "./lif
 export interface PlanOptions {
   /** Bytes that every offset is a multiple of. */
   readonly alignment: number;
+  /** Bytes that an element takes in the memory that is planned; as in linear memory where nothing is said. */
+  readonly bytesPerElement?: (dtype: DType) => number;
 }
 
 /** Slot order of the call table: the arena first, then these kinds, each in order. */
@@ -37,9 +40,10 @@ interface Item {
 }
 
 export function planMemory(program: LoopProgram, options: PlanOptions): Plan {
-  const { alignment } = options;
+  const { alignment, bytesPerElement = bytesOf } = options;
+  const bytesOfBuffer = ({ shape, dtype }: BufferDecl): Dim => toDim(scaleIndex(sizeOf(shape), bytesPerElement(dtype)));
   const { buffers: lifetimes, calls } = findLifetimes(program);
-  const same = shareInPlace(program, lifetimes);
+  const same = shareInPlace(program, lifetimes, bytesOfBuffer);
   const items = new Map<number, Item>();
   for (const decl of program.buffers) {
     const life = lifetimes[decl.id];
@@ -71,10 +75,6 @@ export function planMemory(program: LoopProgram, options: PlanOptions): Plan {
   return { arenaBytes, alignment, places, scratch: scratch.map((list) => list.map((item) => item.offset)) };
 }
 
-export function bytesOfBuffer(decl: BufferDecl): Dim {
-  return toDim(scaleIndex(sizeOf(decl.shape), bytesOf(decl.dtype)));
-}
-
 function roundUp(bytes: Dim, alignment: number): Dim {
   return toDim(scaleIndex(divIndex(addIndex(bytes, alignment - 1), alignment), alignment));
 }
@@ -93,7 +93,11 @@ function slotNumbers(program: LoopProgram): Map<number, number> {
  * also moves into the result that ends it: nobody reads a result's memory before it is written. Lifetimes of what stays
  * grow. From a buffer to the one that has the place.
  */
-function shareInPlace(program: LoopProgram, lifetimes: readonly (Lifetime | undefined)[]): Map<number, number> {
+function shareInPlace(
+  program: LoopProgram,
+  lifetimes: readonly (Lifetime | undefined)[],
+  bytesOfBuffer: (decl: BufferDecl) => Dim,
+): Map<number, number> {
   const parents = new Map<number, number>();
   const find = (id: number): number => {
     let at = id;

@@ -1,0 +1,87 @@
+/** Finds a GPU: the browser's, or in Node that of the optional package `webgpu`. */
+import type { WebgpuFeatures, WebgpuLimits } from "@sinter/ir/program";
+
+interface Dawn {
+  create(flags: readonly string[]): GPU;
+}
+
+/** Node's. It stays: an implementation that is collected takes its devices with it. */
+let ofNode: Promise<GPU> | undefined;
+
+const limitNames = [
+  "maxStorageBuffersPerShaderStage",
+  "maxStorageBufferBindingSize",
+  "maxBufferSize",
+  "maxComputeWorkgroupStorageSize",
+  "maxComputeInvocationsPerWorkgroup",
+  "maxComputeWorkgroupSizeX",
+  "maxComputeWorkgroupsPerDimension",
+  "minStorageBufferOffsetAlignment",
+] as const satisfies readonly (keyof WebgpuLimits)[];
+
+/** A device with all that its adapter can do, and the adapter's name. Rejects with what is missing. */
+export async function requestDevice(): Promise<{ readonly device: GPUDevice; readonly info: GPUAdapterInfo }> {
+  const gpu = await findGpu();
+  const adapter = await gpu.requestAdapter({ powerPreference: "high-performance" });
+  if (adapter === null)
+    throw new Error(
+      "webgpu: there is no adapter: this machine has no GPU whose driver WebGPU can use (on Linux a Vulkan driver; " +
+        "VK_ICD_FILENAMES may name one), or the browser does not allow it",
+    );
+  const wanted = ["shader-f16", "subgroups", "timestamp-query"] as const;
+  const device = await adapter.requestDevice({
+    label: "sinter",
+    requiredFeatures: wanted.filter((name) => adapter.features.has(name)),
+    requiredLimits: Object.fromEntries(limitNames.map((name) => [name, adapter.limits[name]])),
+  });
+  return { device, info: adapter.info };
+}
+
+async function findGpu(): Promise<GPU> {
+  const own = (globalThis as { readonly navigator?: { readonly gpu?: GPU } }).navigator?.gpu;
+  if (own !== undefined && own !== null) return own;
+  if (
+    (globalThis as { readonly process?: { readonly versions?: { readonly node?: string } } }).process?.versions
+      ?.node === undefined
+  )
+    throw new Error("webgpu: this browser or worker has no navigator.gpu (pages need https or localhost for it)");
+  ofNode ??= loadDawn();
+  try {
+    return await ofNode;
+  } catch (error) {
+    ofNode = undefined;
+    throw error;
+  }
+}
+
+async function loadDawn(): Promise<GPU> {
+  // A name that no bundler follows: the package is there only where somebody installed it.
+  const name = ["web", "gpu"].join("");
+  let dawn: Dawn;
+  try {
+    dawn = (await import(/* webpackIgnore: true */ /* @vite-ignore */ name)) as Dawn;
+  } catch (cause) {
+    const missing = (cause as { readonly code?: string }).code === "ERR_MODULE_NOT_FOUND";
+    const why = missing ? "is not installed" : `cannot be loaded (${cause instanceof Error ? cause.message : cause})`;
+    throw new Error(`webgpu: the package "webgpu" ${why}: in Node it is what WebGPU needs (npm install webgpu)`, {
+      cause,
+    });
+  }
+  return dawn.create([]);
+}
+
+/** What code for a device may use. */
+export function featuresOf({ features, limits }: GPUDevice): WebgpuFeatures {
+  return {
+    f16: features.has("shader-f16"),
+    subgroups: features.has("subgroups"),
+    limits: Object.fromEntries(limitNames.map((name) => [name, limits[name]])) as unknown as WebgpuLimits,
+  };
+}
+
+/** `nvidia ampere: NVIDIA RTX A2000`, as far as the adapter tells. */
+export function describe({ vendor, architecture, device, description }: GPUAdapterInfo): string {
+  const kind = [vendor, architecture].filter((part) => part !== "").join(" ");
+  const name = description === "" ? device : description;
+  return [kind, name].filter((part) => part !== "").join(": ") || "a GPU that does not tell its name";
+}
