@@ -16,7 +16,9 @@ import { libraryKernel } from "./library.ts";
 import { mapKernel } from "./map.ts";
 import { productKernel } from "./product.ts";
 import { reduceKernel } from "./reduce.ts";
+import { rowsKernel } from "./rows.ts";
 import { nestByNest } from "./sequence.ts";
+import { updateKernel } from "./update.ts";
 
 export interface ScheduleOptions {
   /** One thread for each point and no group memory where that can be: the oracle that the other schedules are tested against. */
@@ -55,9 +57,9 @@ export function schedule(program: NestProgram, target: WebgpuFeatures, options: 
 type Scheduler = (kernel: NestKernel, decls: readonly BufferDecl[], target: WebgpuFeatures) => LoopKernel | undefined;
 
 /** Of kernels with several nests or outer axes, first come first. */
-const ofRows: readonly Scheduler[] = [];
+const ofRows: readonly Scheduler[] = [rowsKernel];
 /** Of kernels with one nest, first come first. */
-const ofOne: readonly Scheduler[] = [mapKernel, productKernel, reduceKernel];
+const ofOne: readonly Scheduler[] = [updateKernel, mapKernel, productKernel, reduceKernel];
 
 function scheduler(
   target: WebgpuFeatures,
