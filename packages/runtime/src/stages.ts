@@ -1,5 +1,6 @@
 /** The stages from a graph to a wasm program, one readable list, each kept so that it can be looked at. */
 import { emit, probeFeatures, schedule } from "@sinter/codegen-wasm";
+import { emit as emitWgsl, schedule as scheduleForGpu } from "@sinter/codegen-wgsl";
 import {
   expressionScope,
   type Graph,
@@ -8,6 +9,8 @@ import {
   type Plan,
   type WasmFeatures,
   type WasmProgram,
+  type WebgpuFeatures,
+  type WebgpuProgram,
 } from "@sinter/ir";
 import {
   findElementLoops,
@@ -77,11 +80,7 @@ export function lowerToLoops(
   features: WasmFeatures,
   observe?: Observe,
 ): LoopStages {
-  const algebra = { fastMath: options.fastMath ?? false };
-  pass("trace", observe, () => graph);
-  const smaller = pass("simplify", observe, () => simplify(graph, algebra));
-  const normal = pass("regions", observe, () => normaliseRegions(smaller, algebra));
-  const simplified = pass("loops-of-elements", observe, () => findElementLoops(normal, algebra));
+  const simplified = simplifyGraph(graph, options, observe);
   return expressionScope(() => {
     const nests = pass("fuse", observe, () => lower(simplified, {}));
     const loops = pass("schedule", observe, () => schedule(nests, features));
@@ -89,6 +88,50 @@ export function lowerToLoops(
     verifyPlan(loops, plan);
     return { simplified, nests, loops, plan };
   });
+}
+
+/** What a program for a GPU is made from. */
+export interface WebgpuMade extends LoopStages {
+  readonly program: WebgpuProgram;
+}
+
+/** What a schedule for GPUs may be asked for. */
+export interface WebgpuCompileOptions extends Pick<CompileOptions, "fastMath"> {
+  /** The simplest schedule of each kernel: what the others are tested against. */
+  readonly generic?: boolean;
+}
+
+/** Where bindings may begin on every device, and what an element takes there. */
+const deviceMemory = { alignment: 256, bytesPerElement: () => 4 };
+
+/**
+ * Compiles a graph for a GPU with these features. Throws for what it does not have, such as f64. `observe` is told of all
+ * passes before the shaders.
+ */
+export function compileToWebgpu(
+  graph: Graph,
+  options: WebgpuCompileOptions,
+  features: WebgpuFeatures,
+  observe?: Observe,
+): WebgpuMade {
+  const simplified = simplifyGraph(graph, options, observe);
+  const { generic = false } = options;
+  return expressionScope(() => {
+    const nests = pass("fuse", observe, () => lower(simplified, {}));
+    const loops = pass("schedule", observe, () => scheduleForGpu(nests, features, { generic }));
+    const plan = pass("plan", observe, () => planMemory(loops, deviceMemory));
+    verifyPlan(loops, plan);
+    return { simplified, nests, loops, plan, program: emitWgsl(loops, plan, features) };
+  });
+}
+
+/** The passes over graphs, which are the same for every target. */
+function simplifyGraph(graph: Graph, { fastMath = false }: Pick<CompileOptions, "fastMath">, observe?: Observe): Graph {
+  const algebra = { fastMath };
+  pass("trace", observe, () => graph);
+  const smaller = pass("simplify", observe, () => simplify(graph, algebra));
+  const normal = pass("regions", observe, () => normaliseRegions(smaller, algebra));
+  return pass("loops-of-elements", observe, () => findElementLoops(normal, algebra));
 }
 
 function pass<P extends PassName>(name: P, observe: Observe | undefined, run: () => PassResults[P]): PassResults[P] {
