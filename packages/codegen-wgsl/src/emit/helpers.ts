@@ -16,6 +16,8 @@ const helpers: Readonly<Record<string, Helper>> = {
   isFinite: {
     text: "fn isFinite(x: F) -> B {\n  return (bitcast<U>(x) & U(0x7fffffffu)) < U(0x7f800000u);\n}",
   },
+  // The same bits, which a compiler does not know: the dispatch sets the word to 0.
+  exact: { text: "fn exact(x: F) -> F {\n  return bitcast<F>(bitcast<U>(x) ^ U(unknownZero));\n}" },
   // NaN wins, and +0 is above -0.
   maxF: {
     needs: ["isNan"],
@@ -230,6 +232,10 @@ export class Helpers {
       this.texts.set(name, made);
     }
     return name;
+  }
+
+  has(name: string): boolean {
+    return this.texts.has(name) || this.texts.has(`${name}4`);
   }
 
   get list(): readonly string[] {

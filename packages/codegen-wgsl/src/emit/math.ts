@@ -18,6 +18,22 @@ const withSlow = (b: Builder, slow: (fast: E) => E): Builder => ({
   },
 });
 
+/** Whether a sum would be reassociated with one more constant. */
+const isSum = (e: E): boolean => e.kind === "op" && (e.op === "add" || e.op === "sub" || e.op === "fma");
+
+/**
+ * The builder whose sums keep their order: WGSL lets compilers fold `(x + c) - c`, which the library rounds by. They
+ * cannot where a part has gone through an operation on bits with a word that only the dispatch knows.
+ */
+function inOrder(b: Builder): Builder {
+  const exact = (e: E, beside: E): E => (beside.kind === "const" && isSum(e) ? helper("exact", e) : e);
+  return {
+    ...b,
+    add: (x, y) => b.add(exact(x, y), exact(y, x)),
+    sub: (x, y) => b.sub(exact(x, y), exact(y, x)),
+  };
+}
+
 /** Those that the library computes by way of f64, which does not exist on the device. */
 const narrow: Readonly<Record<string, MathFunction>> = {
   sin: (b, x) =>
@@ -46,5 +62,5 @@ const narrow: Readonly<Record<string, MathFunction>> = {
 /** What a function of the library is of arguments of so many lanes. */
 export function mathValue(op: string, lanes: number, args: E[]): E {
   const functionOf = narrow[op] ?? (mathF32[op as MathName] as MathFunction);
-  return functionOf(mathBuilder(lanes), ...args);
+  return functionOf(inOrder(mathBuilder(lanes)), ...args);
 }

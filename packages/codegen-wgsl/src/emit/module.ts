@@ -243,6 +243,7 @@ export class ModuleWriter {
       bindings.push(`var<private> ${name}: u32;`);
       setup.push(`  ${name} = ${from};`);
     };
+    if (this.helpers.has("exact")) own("unknownZero", "groupCounts.z - 1u");
     if (this.usesThread) own("threadIndex", "threadId");
     if (this.usesSubgroups) {
       inputs.push("@builtin(subgroup_size) sizeOfSubgroup: u32", "@builtin(subgroup_invocation_id) idInSubgroup: u32");

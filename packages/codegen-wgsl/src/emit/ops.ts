@@ -67,6 +67,8 @@ const equality = (symbol: "==" | "!=", same: string): Row =>
       const nan = `${w.module.helpers.use("isNan", e.type.lanes)}(${x})`;
       return same === "nan" ? nan : `(!${nan})`;
     }
+    // `!=` is false for NaN on some devices.
+    if (symbol === "!=" && scalarOf(e) === "f32") return `(!(${x} == ${y}))`;
     return `(${x} ${symbol} ${y})`;
   });
 
