@@ -17,6 +17,7 @@ import { mapKernel } from "./map.ts";
 import { productKernel } from "./product.ts";
 import { reduceKernel } from "./reduce.ts";
 import { rowsKernel } from "./rows.ts";
+import { scanKernel } from "./scan.ts";
 import { nestByNest } from "./sequence.ts";
 import { updateKernel } from "./update.ts";
 
@@ -59,7 +60,7 @@ type Scheduler = (kernel: NestKernel, decls: readonly BufferDecl[], target: Webg
 /** Of kernels with several nests or outer axes, first come first. */
 const ofRows: readonly Scheduler[] = [rowsKernel];
 /** Of kernels with one nest, first come first. */
-const ofOne: readonly Scheduler[] = [updateKernel, mapKernel, productKernel, reduceKernel];
+const ofOne: readonly Scheduler[] = [scanKernel, updateKernel, mapKernel, productKernel, reduceKernel];
 
 function scheduler(
   target: WebgpuFeatures,
