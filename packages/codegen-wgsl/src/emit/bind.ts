@@ -56,6 +56,8 @@ export function bindKernel(request: Request): KernelBinding {
   const root = (id: number): number => {
     const { slice } = decls[id]!;
     if (slice !== undefined) return root(slice.of);
+    // What steps exchange is in its place at the beginning only.
+    if (moving.has(id)) return id;
     const place = plan.places[id];
     return place?.kind === "same" ? root(place.as) : id;
   };
