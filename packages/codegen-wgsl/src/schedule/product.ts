@@ -3,22 +3,19 @@
  * few tiles and a long sum, several groups share one tile: each sums a part, and a second grid folds the parts in order.
  */
 import type { BufferDecl, LoopExpr, LoopFunc, LoopKernel, LoopPointer, NestKernel, WebgpuFeatures } from "@sinter/ir";
-import { flopsOf, isMultiple, loop, mulIndex, scalarCost, scaleIndex, sizeOf, toDim, typicalDim } from "@sinter/ir";
+import { flopsOf, loop, mulIndex, scaleIndex, sizeOf, toDim, typicalDim } from "@sinter/ir";
 import {
   aliasablePairs,
   ceilDiv,
-  emitStores,
-  firstPlace,
   type KernelBuffers,
   KernelFunc,
   kernelBuffers,
-  Levels,
-  Payload,
   type Product,
   productOf,
-  storeScalars,
   vectorLanes,
 } from "@sinter/ir/schedule";
+import { endStores, finishResult, lanesOf } from "./end-stores.ts";
+import { matvecKernel } from "./matvec.ts";
 import {
   type Block,
   batchOf,
@@ -27,7 +24,6 @@ import {
   groupBytes,
   groupPlace,
   groupsOf,
-  insideAll,
   type Tile,
   threadsOf,
   tileSums,
@@ -49,7 +45,7 @@ export function productKernel(
   features: WebgpuFeatures,
 ): LoopKernel | undefined {
   const p = productOf(kernel, decls);
-  if (p === undefined) return undefined;
+  if (p === undefined) return matvecKernel(kernel, decls, features);
   const [m, n] = [typicalDim(p.m.extent), typicalDim(p.n.extent)];
   if (m * n < 64) return undefined;
   const plan = planOf(kernel, p, decls, features);
@@ -132,11 +128,6 @@ function chooseTile(p: Product, { limits }: WebgpuFeatures): Tile {
   return few || !fits(tile) ? small(Math.min(rows, 32), Math.min(columns, 32)) : tile;
 }
 
-/** Columns that end stores handle at once. */
-function lanesOf(p: Product): number {
-  return isMultiple(p.n.extent, vectorLanes) ? vectorLanes : 1;
-}
-
 /** Columns of partial sums from one row to the next: whole vectors. */
 const partPitch = (p: Product) => toDim(scaleIndex(ceilDiv(p.n.extent, vectorLanes), vectorLanes));
 const partSize = (p: Product) => sizeOf([...p.batch.map((a) => a.extent), toDim(mulIndex(p.m.extent, partPitch(p)))]);
@@ -160,7 +151,7 @@ function tiles(plan: ProductPlan, name: string): { func: LoopFunc; partials: Loo
   const end = of.size(p.k.extent);
   if (partials === undefined) {
     const block = tileSums(of, p, tile, place, loop.i32(0), end);
-    endStores(plan, of, place, block);
+    endStores(p, tile, of, place, block);
     return { func: func.finish(), partials };
   }
   const length = of.size(toDim(scaleIndex(ceilDiv(ceilDiv(p.k.extent, tile.depth), parts), tile.depth)));
@@ -194,93 +185,6 @@ function storePart(plan: ProductPlan, of: KernelFunc, place: GroupPlace, block: 
   }
 }
 
-/** Work of end stores that is worth repeating for each of a thread's results; above, a loop over them. */
-const repeatedWork = 96;
-
-/** The end stores of a thread's block, inside the edges. */
-function endStores(plan: ProductPlan, of: KernelFunc, place: GroupPlace, block: Block): void {
-  const { p, tile } = plan;
-  const { func } = of;
-  const lanes = lanesOf(p);
-  const perVector = vectorLanes / lanes;
-  const vectors = tile.columnVectors * perVector;
-  const work = scalarCost(...p.nest.stores.flatMap(storeScalars)) + p.nest.stores.length;
-  const columnOf = (v: number): LoopExpr =>
-    loop.add(block.column(Math.floor(v / perVector)), loop.i32((v % perVector) * lanes));
-  if (work * block.sums.length * vectors <= repeatedWork) {
-    for (let v = 0; v < vectors; v++)
-      for (const [r, row] of block.sums.entries()) {
-        const sum = loop.use(row[Math.floor(v / perVector)]!);
-        storeResult(
-          plan,
-          of,
-          place.batch,
-          block.row(r),
-          columnOf(v),
-          lanes === 1 ? loop.lane(sum, v % perVector) : sum,
-        );
-      }
-    return;
-  }
-  const { dtype } = p.nest.accumulators[0]!;
-  const width = tile.columnVectors * vectorLanes;
-  const held = func.array("sums", dtype, block.sums.length * width, "private");
-  for (const [r, row] of block.sums.entries())
-    for (const [v, sum] of row.entries()) func.store(held, loop.i32(r * width + v * vectorLanes), loop.use(sum));
-  func.for("result", loop.i32(0), loop.i32(block.sums.length * vectors), 1, (i) => {
-    const r = func.let("r", loop.floorDiv(i, loop.i32(vectors), true));
-    const v = func.let("v", loop.floorMod(i, loop.i32(vectors), true));
-    const column =
-      lanes === 1
-        ? loop.add(
-            block.column(loop.floorDiv(v, loop.i32(vectorLanes), true)),
-            loop.floorMod(v, loop.i32(vectorLanes), true),
-          )
-        : block.column(v);
-    const sum = func.let("sum", loop.load(held, loop.mul(i, loop.i32(lanes)), lanes));
-    storeResult(plan, of, place.batch, block.row(r), column, sum);
-  });
-}
-
-/** The end stores of one result, or of four side by side, where it exists. */
-function storeResult(
-  { p, tile }: ProductPlan,
-  of: KernelFunc,
-  batch: readonly LoopExpr[],
-  row: LoopExpr,
-  column: LoopExpr,
-  sum: LoopExpr,
-): void {
-  const { func } = of;
-  const checks: LoopExpr[] = [];
-  if (!isMultiple(p.m.extent, tile.rows)) checks.push(loop.lt(row, of.size(p.m.extent)));
-  if (!isMultiple(p.n.extent, tile.columns)) checks.push(loop.lt(column, of.size(p.n.extent)));
-  func.if(checks.length === 0 ? loop.bool(true) : checks.reduce(loop.and), () =>
-    finish(p, of, batch, func.let("row", row), func.let("column", column), sum),
-  );
-}
-
-function finish(
-  p: Product,
-  of: KernelFunc,
-  batch: readonly LoopExpr[],
-  row: LoopExpr,
-  column: LoopExpr,
-  sum: LoopExpr,
-): void {
-  const levels = new Levels(of.func, of.syms);
-  const vector = sum.type.lanes === 1 ? undefined : p.n;
-  const payload = new Payload(levels, of.memory, p.nest.stores.flatMap(storeScalars), vector, 0);
-  payload.setResults(() => sum);
-  insideAll(levels, [...p.batch, p.m, p.n], [...batch, row, column], () =>
-    emitStores(
-      { scope: { levels, memory: of.memory, rowLevel: 0 }, nest: p.nest, payload, vector },
-      p.nest.stores,
-      firstPlace,
-    ),
-  );
-}
-
 /** One result, or four side by side, per thread: its parts in order, then the end stores. */
 function foldParts(plan: ProductPlan, name: string): { func: LoopFunc } {
   const { p, parts } = plan;
@@ -304,7 +208,7 @@ function foldParts(plan: ProductPlan, name: string): { func: LoopFunc } {
       const at = loop.add(loop.mul(part, size), start);
       func.assign(sum, loop.op("add", loop.use(sum), loop.load(partials!, at, lanes)));
     });
-    finish(p, of, batchOf(of, p.batch, rest), row, column, loop.use(sum));
+    finishResult(p, of, batchOf(of, p.batch, rest), row, column, loop.use(sum));
   });
   return { func: func.finish() };
 }

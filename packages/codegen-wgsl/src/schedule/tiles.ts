@@ -162,7 +162,7 @@ function readersOf(of: KernelFunc, side: Side, position: LoopExpr): Slot["reader
 }
 
 /** Elements that the widest-reaching read of a value moves by for one step of an axis from the origin: a guess at strides. */
-function stepAlong(value: ScalarExpr, of: Axis): number {
+export function stepAlong(value: ScalarExpr, of: Axis): number {
   let most = 0;
   visitScalar(value, (node) => {
     if (node.kind !== "read") return;
