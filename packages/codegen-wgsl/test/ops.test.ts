@@ -1,7 +1,6 @@
 // Every scalar op and machine op, one lane and four, against the interpreter's tables on special and random values.
 import {
   allocate,
-  type DType,
   evalLoopOp,
   isMachineOp,
   isScalarOp,

@@ -1,13 +1,13 @@
 /** One WGSL function under construction: its lines, the names of variables, what a statement shares, what is known of indices. */
 import type { LoopExpr, LoopType, LoopVar } from "@sinter/ir";
-import type { Bound, ModuleWriter } from "./module.ts";
+import type { Bound, Module } from "./space.ts";
 import { literal, typeText } from "./types.ts";
 
 /** Texts longer than this get a name of their own, which keeps expressions shallow: parsers limit their depth. */
 const longest = 200;
 
 export class FuncWriter {
-  readonly module: ModuleWriter;
+  readonly module: Module;
   lines: string[] = [];
   /** How often each node is used in the statement that is open. */
   readonly uses = new Map<LoopExpr, number>();
@@ -20,7 +20,7 @@ export class FuncWriter {
   private indent = "  ";
   private temporaries = 0;
 
-  constructor(module: ModuleWriter) {
+  constructor(module: Module) {
     this.module = module;
   }
 

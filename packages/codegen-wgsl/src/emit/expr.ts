@@ -16,8 +16,8 @@ import { bare, FuncWriter } from "./context.ts";
 import { isHelper } from "./helpers.ts";
 import { mathValue } from "./math.ts";
 import { loadText } from "./memory.ts";
-import type { ModuleWriter } from "./module.ts";
 import { type OpExpr, rowOf } from "./ops.ts";
+import type { Module } from "./space.ts";
 import { typeName, typeText } from "./types.ts";
 
 type Node<K extends LoopExpr["kind"]> = Extract<LoopExpr, { kind: K }>;
@@ -170,7 +170,7 @@ function rarelyText(w: FuncWriter, [mask, fast, slow]: readonly [LoopExpr, LoopE
 }
 
 /** The name of a function of the math library for so many lanes, which the module has from then on. */
-function mathFunction(module: ModuleWriter, op: string, lanes: number): string {
+function mathFunction(module: Module, op: string, lanes: number): string {
   const name = lanes > 1 ? `${op}Of4` : `${op}Of`;
   return module.helpers.add(name, () => {
     // What the slow path of tan calls is made of the fast one.
@@ -183,7 +183,7 @@ function mathFunction(module: ModuleWriter, op: string, lanes: number): string {
 
 /** A function of the module whose parameters and result are of one type. */
 export function functionText(
-  module: ModuleWriter,
+  module: Module,
   name: string,
   names: readonly string[],
   type: LoopType,

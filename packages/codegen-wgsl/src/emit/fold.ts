@@ -4,14 +4,14 @@
  */
 import { loop, type ScalarType } from "@sinter/ir";
 import { functionText } from "./expr.ts";
-import type { ModuleWriter } from "./module.ts";
+import type { Module } from "./space.ts";
 import { storedScalar, typeName } from "./types.ts";
 
 /** Groups of a multiple of this many threads have no partial subgroup, whatever the device. */
 const largestSubgroup = 128;
 
 /** The function of the module that folds; it takes the value of this thread. */
-export function foldFunction(module: ModuleWriter, op: string, scalar: ScalarType, threads: number): string {
+export function foldFunction(module: Module, op: string, scalar: ScalarType, threads: number): string {
   const type = typeName(scalar, 1);
   const name = `${op}OfGroup${type.toUpperCase()}`;
   return module.helpers.add(name, () => {
@@ -35,7 +35,7 @@ export function foldFunction(module: ModuleWriter, op: string, scalar: ScalarTyp
 }
 
 /** The function of two values. */
-function combiner(module: ModuleWriter, op: string, scalar: ScalarType): string {
+function combiner(module: Module, op: string, scalar: ScalarType): string {
   const type = loop.type(scalar);
   const name = `${op}Of${typeName(scalar, 1).toUpperCase()}`;
   return module.helpers.add(name, () =>
@@ -62,7 +62,7 @@ function tree(threads: number, shared: string, combine: string, into: Convert, f
 }
 
 function subgroups(
-  module: ModuleWriter,
+  module: Module,
   threads: number,
   shared: string,
   stored: string,

@@ -2,7 +2,7 @@
 import type { LoopExpr, LoopStmt, ScalarType } from "@sinter/ir";
 import { multipleOf } from "./align.ts";
 import { bare, type FuncWriter } from "./context.ts";
-import type { ArrayBound } from "./module.ts";
+import type { ArrayBound } from "./space.ts";
 import { storedScalar, typeName, type Word } from "./types.ts";
 
 type Text = (w: FuncWriter, e: LoopExpr) => string;

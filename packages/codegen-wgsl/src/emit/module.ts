@@ -12,30 +12,9 @@ import { sizeExpr } from "@sinter/ir/schedule";
 import { FuncWriter } from "./context.ts";
 import { countUses, valueText } from "./expr.ts";
 import { Helpers } from "./helpers.ts";
+import { type Bound, boundKey, type Memory, type Module } from "./space.ts";
 import { writeList } from "./stmt.ts";
 import { KernelError, storedScalar, typeName, typeText, type Word } from "./types.ts";
-
-/** An array of the module: a binding, or memory of the group or of each thread. */
-export interface Memory {
-  readonly name: string;
-  /** What its words are declared as. */
-  readonly stored: Word;
-  /** Declared in vectors of four. */
-  readonly vectors: boolean;
-  /** What was found while the text was made: aligned vectors of four, and stores of anything else. */
-  vectorAccess: boolean;
-  oddStores: boolean;
-}
-
-/** What a pointer is bound to: memory from an element on, or a word that is handed in. */
-export type Bound = ArrayBound | { readonly kind: "value"; readonly text: string };
-export interface ArrayBound {
-  readonly kind: "array";
-  readonly memory: Memory;
-  /** Where it begins, in elements; not given for 0. */
-  readonly start?: string;
-  readonly startAligned: boolean;
-}
 
 /** What is bound, in the order of the bindings. */
 export interface BindingSpec {
@@ -74,7 +53,7 @@ export function gridCode(spec: GridSpec): string {
 
 const word = (index: number): string => `params.p${index}`;
 
-export class ModuleWriter {
+class ModuleWriter implements Module {
   readonly helpers = new Helpers();
   readonly features: WebgpuFeatures;
   readonly threads: number;
@@ -255,8 +234,4 @@ export class ModuleWriter {
     parts.push([head, ...setup, ...this.main, "}"].join("\n"));
     return `${parts.join("\n\n")}\n`;
   }
-}
-
-function boundKey(bound: Bound): string {
-  return bound.kind === "value" ? bound.text : `${bound.memory.name}+${bound.start ?? 0}`;
 }
