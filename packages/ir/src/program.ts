@@ -168,9 +168,14 @@ export type DeviceRange =
   | { readonly kind: "buffer"; readonly buffer: number }
   | { readonly kind: "scratch"; readonly offset: Dim; readonly bytes: Dim };
 
-/** A 32-bit word of `Params`: where a slice begins in elements of its buffer, the round of a loop, a size. */
+/**
+ * A 32-bit word of `Params`: where a slice begins in elements of its buffer, the round of a loop, a size; where a buffer
+ * or so many bytes are in the arena, in elements.
+ */
 export type ParamWord =
   | { readonly kind: "start"; readonly buffer: number }
+  | { readonly kind: "place"; readonly buffer: number }
+  | { readonly kind: "offset"; readonly bytes: Dim }
   | { readonly kind: "round"; readonly counter: number }
   | { readonly kind: "sym"; readonly name: string };
 

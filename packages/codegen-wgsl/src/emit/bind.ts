@@ -1,33 +1,20 @@
-/** What a kernel's pointers are bound to: ranges of memory, one for each place, and words of `Params`. */
+/**
+ * What a kernel's pointers are bound to: ranges of memory, one for each place, and words of `Params`. Where they are more
+ * ranges than a device binds, all that is in the arena becomes one, and some of what is not is copied there.
+ */
 import {
   type DeviceRange,
   type Grid,
   isMultiple,
   type LoopKernel,
-  type LoopProgram,
   type ParamWord,
-  type Plan,
   sizeOf,
   symsIn,
-  type WebgpuFeatures,
+  typicalDim,
 } from "@sinter/ir";
 import type { BindingSpec, PointerSpec } from "./module.ts";
+import type { Packing } from "./packing.ts";
 import { KernelError, storedScalar, type Word } from "./types.ts";
-
-interface Request {
-  readonly program: LoopProgram;
-  readonly plan: Plan;
-  readonly features: WebgpuFeatures;
-  /** Counters of loops, which are words and not memory. */
-  readonly counters: ReadonlySet<number>;
-  /** Buffers that change places with others. */
-  readonly moving: ReadonlySet<number>;
-  readonly kernel: LoopKernel;
-  /** Its position in the program. */
-  readonly index: number;
-  readonly grid: Grid;
-  readonly gated: boolean;
-}
 
 export interface KernelBinding {
   readonly bindings: readonly BindingSpec[];
@@ -36,79 +23,146 @@ export interface KernelBinding {
   readonly ranges: readonly DeviceRange[];
   /** Words of the symbolic sizes. */
   readonly syms: ReadonlyMap<string, number>;
+  /** Buffers that are copied into the arena before, and back behind it where they are written. */
+  readonly copies: readonly { readonly buffer: number; readonly shadow: number; readonly back: boolean }[];
 }
 
-interface Draft {
+/** Memory of a kernel: a buffer behind slices and places that are shared, or scratch. */
+interface Region {
   readonly range: DeviceRange;
   readonly access: BindingSpec["access"];
   readonly stored: Set<Word>;
+  /** Pointers of the kernel that lead into it. */
+  readonly pointers: number[];
 }
 
-export function bindKernel(request: Request): KernelBinding {
-  const { program, plan, features, counters, moving, kernel, index, grid, gated } = request;
-  const decls = program.buffers;
+/** How the memory of a kernel (its position is `index`) is bound in a grid. */
+export function bindKernel(
+  packing: Packing,
+  kernel: LoopKernel,
+  index: number,
+  grid: Grid,
+  gated: boolean,
+): KernelBinding {
+  const decls = packing.program.buffers;
   const params: ParamWord[] = [];
-  const syms = new Map<string, number>();
-  for (const name of new Set([...(kernel.syms ?? []), ...symsIn(grid.groups).keys()]))
-    syms.set(name, params.push({ kind: "sym", name }) - 1);
-
-  /** The buffer whose memory it is in, behind slices and places that are shared. */
-  const root = (id: number): number => {
-    const { slice } = decls[id]!;
-    if (slice !== undefined) return root(slice.of);
-    // What steps exchange is in its place at the beginning only.
-    if (moving.has(id)) return id;
-    const place = plan.places[id];
-    return place?.kind === "same" ? root(place.as) : id;
-  };
-  const written = new Set(kernel.writes.map(root));
-  const isFixed = (id: number): boolean => {
-    const { kind } = decls[id]!;
-    return (kind === "arg" || kind === "const" || kind === "state") && !written.has(id) && !moving.has(id);
-  };
-  const isAligned = (id: number): boolean => {
-    const { slice, shape } = decls[id]!;
-    return slice === undefined || (isMultiple(sizeOf(shape), 4) && isAligned(slice.of));
-  };
-
-  const drafts: Draft[] = [];
-  const byRoot = new Map<number, number>();
-  const words = new Map<number, number>();
-  const word = (id: number, make: () => ParamWord): number => {
-    let found = words.get(id);
-    if (found === undefined) words.set(id, (found = params.push(make()) - 1));
+  const known = new Map<string, number>();
+  const word = (made: ParamWord): number => {
+    const key = JSON.stringify(made);
+    let found = known.get(key);
+    if (found === undefined) known.set(key, (found = params.push(made) - 1));
     return found;
   };
-  const pointers = kernel.buffers.map((id): PointerSpec => {
-    if (counters.has(id)) return { kind: "param", word: word(id, () => ({ kind: "round", counter: id })) };
-    const memory = root(id);
-    let binding = byRoot.get(memory);
-    if (binding === undefined) {
-      const access = isFixed(memory) ? "read" : "read_write";
-      binding = drafts.push({ range: { kind: "buffer", buffer: memory }, access, stored: new Set() }) - 1;
-      byRoot.set(memory, binding);
-    }
-    drafts[binding]!.stored.add(storedScalar(decls[id]!.dtype));
-    if (decls[id]!.slice === undefined) return { kind: "binding", binding, startAligned: true };
-    const start = word(id, () => ({ kind: "start", buffer: id }));
-    return { kind: "binding", binding, start, startAligned: isAligned(id) };
-  });
-  kernel.scratch.forEach(({ pointer, bytes }, i) => {
-    const range: DeviceRange = { kind: "scratch", offset: plan.scratch[index]![i]!, bytes };
-    const stored = new Set([storedScalar(pointer.element)]);
-    const binding = drafts.push({ range, access: "read_write", stored }) - 1;
-    pointers.push({ kind: "binding", binding, startAligned: true });
-  });
+  const names = new Set([...(kernel.syms ?? []), ...symsIn(grid.groups).keys()]);
+  const syms = new Map([...names].map((name) => [name, word({ kind: "sym", name })]));
 
-  const most = features.limits.maxStorageBuffersPerShaderStage;
-  const count = drafts.length + (gated ? 1 : 0);
-  if (count > most)
-    throw new KernelError(`it binds ${count} buffers, and the device's maxStorageBuffersPerShaderStage is ${most}`);
+  const regions = regionsOf(packing, kernel, index);
+  const most = packing.features.limits.maxStorageBuffersPerShaderStage - (gated ? 1 : 0);
+  const { inArena, shadows } = share(packing, regions, most);
+
+  const bindings: { access: BindingSpec["access"]; stored: Set<Word> }[] = [];
+  const ranges: DeviceRange[] = [];
+  const pointers: PointerSpec[] = [];
+  kernel.buffers.forEach((id, i) => {
+    if (packing.counters.has(id)) pointers[i] = { kind: "param", word: word({ kind: "round", counter: id }) };
+  });
+  const bind = (region: Region, binding: number, first: readonly number[]): void => {
+    for (const i of region.pointers) {
+      const id = kernel.buffers[i];
+      const isSlice = id !== undefined && decls[id]!.slice !== undefined;
+      const starts = isSlice ? [...first, word({ kind: "start", buffer: id })] : first;
+      pointers[i] = { kind: "binding", binding, starts, startAligned: id === undefined || isAligned(packing, id) };
+    }
+  };
+  for (const region of regions) {
+    if (inArena.has(region) || shadows.has(region)) continue;
+    const binding = bindings.push({ access: region.access, stored: region.stored }) - 1;
+    ranges.push(region.range);
+    bind(region, binding, []);
+  }
+  if (inArena.size + shadows.size > 0) {
+    const stored = new Set([...inArena, ...shadows.keys()].flatMap((r) => [...r.stored]));
+    const binding = bindings.push({ access: "read_write", stored }) - 1;
+    ranges.push(packing.arena);
+    for (const region of inArena) {
+      const { range } = region;
+      const place: ParamWord =
+        range.kind === "buffer" ? { kind: "place", buffer: range.buffer } : { kind: "offset", bytes: range.offset };
+      bind(region, binding, [word(place)]);
+    }
+    for (const [region, shadow] of shadows) bind(region, binding, [word({ kind: "place", buffer: shadow })]);
+  }
   return {
-    bindings: drafts.map(({ access, stored }) => ({ access, stored: stored.size === 1 ? [...stored][0]! : "u32" })),
+    bindings: bindings.map(({ access, stored }) => ({ access, stored: stored.size === 1 ? [...stored][0]! : "u32" })),
     pointers,
     params,
-    ranges: drafts.map((d) => d.range),
+    ranges,
     syms,
+    copies: [...shadows].flatMap(([{ range, access }, shadow]) =>
+      range.kind === "buffer" ? [{ buffer: range.buffer, shadow, back: access === "read_write" }] : [],
+    ),
   };
+}
+
+function regionsOf(packing: Packing, kernel: LoopKernel, index: number): readonly Region[] {
+  const decls = packing.program.buffers;
+  const written = new Set(kernel.writes.map((id) => packing.root(id)));
+  const isFixed = (id: number): boolean => {
+    const { kind } = decls[id]!;
+    return (kind === "arg" || kind === "const" || kind === "state") && !written.has(id) && !packing.moving.has(id);
+  };
+  const byRoot = new Map<number, Region>();
+  kernel.buffers.forEach((id, i) => {
+    if (packing.counters.has(id)) return;
+    const buffer = packing.root(id);
+    let region = byRoot.get(buffer);
+    if (region === undefined) {
+      const access = isFixed(buffer) ? "read" : "read_write";
+      region = { range: { kind: "buffer", buffer }, access, stored: new Set(), pointers: [] };
+      byRoot.set(buffer, region);
+    }
+    region.stored.add(storedScalar(decls[id]!.dtype));
+    region.pointers.push(i);
+  });
+  const scratch = kernel.scratch.map(({ pointer, bytes }, i): Region => {
+    const range: DeviceRange = { kind: "scratch", offset: packing.plan.scratch[index]![i]!, bytes };
+    const stored = new Set([storedScalar(pointer.element)]);
+    return { range, access: "read_write", stored, pointers: [kernel.buffers.length + i] };
+  });
+  return [...byRoot.values(), ...scratch];
+}
+
+/** Whether a buffer begins at a multiple of four elements of its memory, whatever rounds of loops are at. */
+function isAligned(packing: Packing, id: number): boolean {
+  const { slice, shape } = packing.program.buffers[id]!;
+  return slice === undefined || (isMultiple(sizeOf(shape), 4) && isAligned(packing, slice.of));
+}
+
+/** What is bound as parts of the arena, and what is copied there, by the number of the copy. */
+function share(
+  packing: Packing,
+  regions: readonly Region[],
+  most: number,
+): { inArena: ReadonlySet<Region>; shadows: ReadonlyMap<Region, number> } {
+  const shadows = new Map<Region, number>();
+  if (regions.length <= most) return { inArena: new Set(), shadows };
+  const inArena = new Set(regions.filter(({ range }) => range.kind === "scratch" || packing.isInArena(range.buffer)));
+  const others = regions.filter((r) => !inArena.has(r));
+  const size = ({ range, access }: Region): number =>
+    range.kind === "buffer"
+      ? typicalDim(sizeOf(packing.program.buffers[range.buffer]!.shape)) * (access === "read" ? 1 : 2)
+      : 0;
+  // One binding is the arena's. What is the least work to copy goes there.
+  const candidates = others
+    .filter(({ range }) => range.kind === "buffer" && !packing.moving.has(range.buffer))
+    .sort((a, b) => size(a) - size(b));
+  const excess = Math.max(others.length - (most - 1), 0);
+  const stuck = others.some(({ range }) => range.kind === "buffer" && packing.isSometimesInArena(range.buffer));
+  if (excess > candidates.length || stuck)
+    throw new KernelError(
+      `it binds ${regions.length} buffers, and the device's maxStorageBuffersPerShaderStage leaves ${most}`,
+    );
+  for (const region of candidates.slice(0, excess))
+    if (region.range.kind === "buffer") shadows.set(region, packing.shadow(region.range.buffer));
+  return { inArena, shadows };
 }

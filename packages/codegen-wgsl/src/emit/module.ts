@@ -22,9 +22,14 @@ export interface BindingSpec {
   readonly stored: Word;
 }
 
-/** How each pointer of a kernel is bound: to a binding, from the element that a word of `Params` says, or to such a word. */
+/** How each pointer of a kernel is bound: to a binding, from the element that words of `Params` add up to, or to a word. */
 export type PointerSpec =
-  | { readonly kind: "binding"; readonly binding: number; readonly start?: number; readonly startAligned: boolean }
+  | {
+      readonly kind: "binding";
+      readonly binding: number;
+      readonly starts: readonly number[];
+      readonly startAligned: boolean;
+    }
   | { readonly kind: "param"; readonly word: number };
 
 export interface GridSpec {
@@ -110,8 +115,10 @@ class ModuleWriter implements Module {
 
   private bound(spec: PointerSpec, bindings: readonly Memory[]): Bound {
     if (spec.kind === "param") return { kind: "value", text: word(spec.word) };
-    const start = spec.start === undefined ? {} : { start: word(spec.start) };
-    return { kind: "array", memory: bindings[spec.binding]!, ...start, startAligned: spec.startAligned };
+    const { starts, startAligned } = spec;
+    const sum = starts.map(word).join(" + ");
+    const start = starts.length === 0 ? {} : { start: starts.length === 1 ? sum : `(${sum})` };
+    return { kind: "array", memory: bindings[spec.binding]!, ...start, startAligned };
   }
 
   /** What the entry function does before its body: gate, group, thread, sizes. */

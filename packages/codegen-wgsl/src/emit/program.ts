@@ -7,12 +7,12 @@ import {
   type Plan,
   type Shader,
   sizeOf,
-  visitSteps,
   type WebgpuFeatures,
   type WebgpuProgram,
 } from "@sinter/ir";
-import { bindKernel } from "./bind.ts";
+import { bindKernel, type KernelBinding } from "./bind.ts";
 import { gridCode } from "./module.ts";
+import { Packing } from "./packing.ts";
 import { slotsOf } from "./slots.ts";
 import { KernelError } from "./types.ts";
 
@@ -20,18 +20,21 @@ import { KernelError } from "./types.ts";
 export function emit(program: LoopProgram, plan: Plan, features: WebgpuFeatures): WebgpuProgram {
   const emitter = new Emitter(program, plan, features);
   const steps = emitter.steps(program.steps, false);
-  const slots = slotsOf(program, plan);
+  const slots = slotsOf(program, emitter.packing.arena.bytes);
   return {
     kind: "webgpu",
     name: program.name,
     shaders: emitter.shaders,
     steps,
     slots,
-    arenaBytes: plan.arenaBytes,
-    buffers: program.buffers.map((decl, id): DeviceBuffer => {
-      const { slice, shape, dtype } = decl;
-      return { id, place: plan.places[id]!, ...(slice ? { slice } : {}), elements: sizeOf(shape), dtype };
-    }),
+    arenaBytes: emitter.packing.arena.bytes,
+    buffers: [
+      ...program.buffers.map((decl, id): DeviceBuffer => {
+        const { slice, shape, dtype } = decl;
+        return { id, place: plan.places[id]!, ...(slice ? { slice } : {}), elements: sizeOf(shape), dtype };
+      }),
+      ...emitter.packing.shadows,
+    ],
     kernels: program.kernels.length,
     calls: program.calls,
     constants: program.buffers.flatMap((b) =>
@@ -81,24 +84,17 @@ export function emitText(
 
 class Emitter {
   readonly shaders: Shader[] = [];
+  readonly packing: Packing;
   private readonly program: LoopProgram;
-  private readonly plan: Plan;
   private readonly features: WebgpuFeatures;
   private readonly known = new Map<string, number>();
   /** The dispatches of kernels, under a gate and not. */
   private readonly dispatches = new Map<string, readonly DeviceStep[]>();
-  private readonly counters = new Set<number>();
-  /** Buffers that change places with others. */
-  private readonly moving = new Set<number>();
 
   constructor(program: LoopProgram, plan: Plan, features: WebgpuFeatures) {
     this.program = program;
-    this.plan = plan;
     this.features = features;
-    visitSteps(program.steps, (step) => {
-      if (step.kind === "for") this.counters.add(step.counter);
-      if (step.kind === "swap") this.moving.add(step.a).add(step.b);
-    });
+    this.packing = new Packing(program, plan, features);
   }
 
   steps(list: readonly LoopStep[], gated: boolean): readonly DeviceStep[] {
@@ -146,11 +142,13 @@ class Emitter {
 
   private dispatch(index: number, gated: boolean): readonly DeviceStep[] {
     const kernel = this.program.kernels[index]!;
-    const { program, plan, features, counters, moving } = this;
+    const { features, packing } = this;
     if (kernel.grids === undefined) throw new Error(`kernel ${kernel.name} has no grids`);
-    return kernel.grids.map((grid): DeviceStep => {
-      const bound = bindKernel({ program, plan, features, counters, moving, kernel, index, grid, gated });
+    const copies = new Map<number, KernelBinding["copies"][number]>();
+    const dispatches = kernel.grids.map((grid): DeviceStep => {
+      const bound = bindKernel(packing, kernel, index, grid, gated);
       const { bindings, pointers, params, ranges, syms } = bound;
+      for (const copy of bound.copies) copies.set(copy.buffer, copy);
       const words = params.length;
       const code = gridCode({ kernel, grid, bindings, pointers, words, syms, gated, features });
       const shader = this.shader({
@@ -162,6 +160,13 @@ class Emitter {
       });
       return { kind: "dispatch", shader, ranges, params, groups: grid.groups, kernel: index };
     });
+    const into = [...copies.values()].map(
+      ({ buffer, shadow }) => ({ kind: "copy", from: buffer, to: shadow }) as const,
+    );
+    const back = [...copies.values()].flatMap(({ buffer, shadow, back }) =>
+      back ? [{ kind: "copy", from: shadow, to: buffer } as const] : [],
+    );
+    return [...into, ...dispatches, ...back];
   }
 
   private shader(shader: Shader): number {

@@ -4,7 +4,6 @@ import {
   type Dim,
   divIndex,
   type LoopProgram,
-  type Plan,
   type Slot,
   scaleIndex,
   sizeOf,
@@ -15,8 +14,7 @@ import {
 const slotKinds = ["const", "arg", "state", "stateOut", "result"] as const;
 
 /** The arena first, then the program's buffers by kind, in order, then the symbolic sizes. */
-export function slotsOf(program: LoopProgram, plan: Plan): readonly Slot[] {
-  const { arenaBytes } = plan;
+export function slotsOf(program: LoopProgram, arenaBytes: Dim): readonly Slot[] {
   const slots: Slot[] = [
     { kind: "arena", index: 0, dtype: "u32", shape: [toDim(divIndex(arenaBytes, 4))], bytes: arenaBytes },
   ];

@@ -77,6 +77,11 @@ export class Recorder {
     this.arenaBytes = dimValue(program.arenaBytes, places.sizes);
   }
 
+  /** How many dispatches and copies were recorded since `take`. */
+  get length(): number {
+    return this.ops.length;
+  }
+
   /** What was recorded since this was asked last. */
   take(): { readonly recording: Recording; readonly prints: readonly Print[] } {
     const recording = {
@@ -219,6 +224,10 @@ export class Recorder {
     switch (word.kind) {
       case "start":
         return this.places.of(word.buffer).start;
+      case "place":
+        return this.places.of(word.buffer).location.offset / bytesPerElement;
+      case "offset":
+        return dimValue(word.bytes, this.places.sizes) / bytesPerElement;
       case "round":
         return this.places.round(word.counter);
       case "sym":
