@@ -50,16 +50,23 @@ export class Packing {
     const { slice } = this.program.buffers[id]!;
     if (slice !== undefined) return this.root(slice.of);
     const place = this.plan.places[id];
-    return place?.kind === "same" ? this.root(place.as) : id;
+    // What steps exchange has its place at the beginning only.
+    return place?.kind === "same" && !this.moving.has(id) ? this.root(place.as) : id;
+  }
+
+  /** Whether the plan puts a buffer in the arena. */
+  private beginsInArena(id: number): boolean {
+    const place = this.plan.places[id];
+    return place?.kind === "same" ? this.beginsInArena(place.as) : place?.kind === "arena";
   }
 
   /** Whether a root is in the arena, whatever places it changes with. */
   isInArena(root: number): boolean {
-    return [root, ...(this.partners.get(root) ?? [])].every((id) => this.plan.places[this.root(id)]?.kind === "arena");
+    return [root, ...(this.partners.get(root) ?? [])].every((id) => this.beginsInArena(id));
   }
 
   isSometimesInArena(root: number): boolean {
-    return [root, ...(this.partners.get(root) ?? [])].some((id) => this.plan.places[this.root(id)]?.kind === "arena");
+    return [root, ...(this.partners.get(root) ?? [])].some((id) => this.beginsInArena(id));
   }
 
   /** The number of a copy of a buffer in the arena. */

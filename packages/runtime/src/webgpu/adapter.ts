@@ -80,7 +80,8 @@ export function featuresOf({ features, limits }: GPUDevice): WebgpuFeatures {
 }
 
 /** `nvidia ampere: NVIDIA RTX A2000`, as far as the adapter tells. */
-export function describe({ vendor, architecture, device, description }: GPUAdapterInfo): string {
+export function describe(info: GPUAdapterInfo | undefined): string {
+  const { vendor = "", architecture = "", device = "", description = "" } = info ?? {};
   const kind = [vendor, architecture].filter((part) => part !== "").join(" ");
   const name = description === "" ? device : description;
   return [kind, name].filter((part) => part !== "").join(": ") || "a GPU that does not tell its name";

@@ -46,7 +46,7 @@ export class GpuMachine {
   private readonly shared = new Map<string, Shared>();
   private readonly counts = { submits: 0, dispatches: 0, helpers: 0, reads: 0 };
 
-  private constructor(device: GPUDevice, info: GPUAdapterInfo) {
+  private constructor(device: GPUDevice, info: GPUAdapterInfo | undefined) {
     this.device = device;
     this.features = featuresOf(device);
     this.description = describe(info);
@@ -82,7 +82,7 @@ export class GpuMachine {
     return { ...this.counts, pipelines: this.pipelines.size, liveBytes: this.pool.liveBytes + working };
   }
 
-  /** Why nothing can run any more, or what went wrong on the device since somebody asked; undefined while all is well. */
+  /** Why nothing can run any more; undefined while the device is there. */
   get lost(): Error | undefined {
     return this.lossError;
   }

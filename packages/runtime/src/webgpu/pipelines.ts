@@ -44,7 +44,7 @@ export class Pipelines {
     const key = `${bindings}\n${code}`;
     const known = this.known.get(key);
     if (known !== undefined) return known;
-    const entry: PipelineEntry = { ready: this.make(source, this.layoutOf(bindings)), made: undefined };
+    const entry: PipelineEntry = { ready: this.make(source, bindings), made: undefined };
     this.known.set(key, entry);
     entry.ready.then(
       (made) => {
@@ -56,19 +56,20 @@ export class Pipelines {
     return entry;
   }
 
-  private async make(source: PipelineSource, layout: GPUBindGroupLayout): Promise<Pipeline> {
+  private async make(source: PipelineSource, bindings: string): Promise<Pipeline> {
     const { device } = this;
     const { label, code } = source;
     device.pushErrorScope("validation");
     const module = device.createShaderModule({ label, code });
+    const layout = this.layoutOf(bindings);
+    const pipelineLayout = device.createPipelineLayout({ label, bindGroupLayouts: [layout] });
     const rejected = device.popErrorScope();
-    const made = device.createComputePipelineAsync({
-      label,
-      layout: device.createPipelineLayout({ label, bindGroupLayouts: [layout] }),
-      compute: { module, entryPoint: "main" },
-    });
+    const compute = { module, entryPoint: "main" };
+    const made = device.createComputePipelineAsync({ label, layout: pipelineLayout, compute });
     made.catch(() => {});
     const error = await rejected;
+    // A layout that is none must not be found again.
+    if (error !== null) this.layouts.delete(bindings);
     if (error !== null) throw new Error(await compileError(source, module, error.message));
     try {
       return { pipeline: await made, layout };
