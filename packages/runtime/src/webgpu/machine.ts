@@ -171,7 +171,7 @@ export class GpuMachine {
   }
 
   /** Working memory of one call at a time, by name: at least `bytes`, the same buffer until a call needs more. */
-  working(name: "arena" | "gates" | "params" | "empty", bytes: number): GPUBuffer {
+  working(name: "arena" | "gates" | "params" | "empty" | "emptyTarget", bytes: number): GPUBuffer {
     let shared = this.shared.get(name);
     if (shared === undefined) {
       shared = { buffer: undefined, bytes: 0, flags: name === "params" ? usage.params : usage.memory };

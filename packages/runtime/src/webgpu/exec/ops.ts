@@ -5,10 +5,12 @@ import type { PipelineEntry } from "../pipelines.ts";
 export type Space = number;
 export const arenaSpace: Space = -1;
 export const gateSpace: Space = -2;
-/** Nothing: for bindings of no bytes. Each of a dispatch gets memory of its own. */
+/** Nothing: for bindings of no bytes, those that are read. */
 export const emptySpace: Space = -3;
 /** What the host reads when the list is done. */
 export const readSpace: Space = -4;
+/** Nothing that may be written: one buffer is not both, and each binding of a dispatch gets memory of its own. */
+export const emptyTargetSpace: Space = -5;
 
 export interface Location {
   readonly space: Space;

@@ -17,6 +17,7 @@ import { checkBinding, type LimitsOfDispatch } from "./limits.ts";
 import {
   arenaSpace,
   emptySpace,
+  emptyTargetSpace,
   gateSpace,
   type Location,
   type Op,
@@ -179,7 +180,7 @@ export class Recorder {
     if (groups <= 0) return;
     const shader = this.program.shaders[step.shader]!;
     if (gate !== undefined && !shader.gated) throw new Error(`webgpu: ${shader.label} is in a branch, but has no gate`);
-    const bindings = step.ranges.map((range) => this.range(range, shader.label));
+    const bindings = step.ranges.map((range, i) => this.range(range, shader.label, shader.buffers[i] === "read"));
     const around = shader.gated ? [this.gateAt(gate ?? openGate)] : [];
     const params = shader.params ? this.entry(step.params.map((word) => this.word(word))) : undefined;
     this.push(shader.label, this.pipelines.shaders[step.shader]!, groups, params, [...around, ...bindings], false);
@@ -209,13 +210,13 @@ export class Recorder {
     });
   }
 
-  private range(range: DeviceRange, kernel: string): Location {
+  private range(range: DeviceRange, kernel: string, read: boolean): Location {
     const { sizes } = this.places;
     const location =
       range.kind === "buffer"
         ? this.places.of(range.buffer).location
         : { space: arenaSpace, offset: dimValue(range.offset, sizes), bytes: dimValue(range.bytes, sizes) };
-    if (location.bytes === 0) return { space: emptySpace, offset: 0, bytes: 16 };
+    if (location.bytes === 0) return { space: read ? emptySpace : emptyTargetSpace, offset: 0, bytes: 16 };
     checkBinding(location, kernel, this.program, this.limits);
     return { ...location, bytes: paddedBytes(location.bytes) };
   }

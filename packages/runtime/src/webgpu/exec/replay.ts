@@ -1,6 +1,6 @@
 /** Hands a recorded list to the device: one command encoder, one pass except where buffers are copied, one submit. */
 import type { GpuMachine } from "../machine.ts";
-import { type DispatchOp, emptySpace, type Recording } from "./ops.ts";
+import { type DispatchOp, emptySpace, emptyTargetSpace, type Recording } from "./ops.ts";
 
 let buffersNamed = 0;
 const names = new WeakMap<GPUBuffer, number>();
@@ -64,7 +64,8 @@ function entriesOf({ first, params, bindings }: DispatchOp, memory: Memory): GPU
   for (const [i, { space, offset, bytes }] of bindings.entries()) {
     const buffer = memory.of(space);
     const binding = 1 + i;
-    if (space === emptySpace) entries.push({ binding, resource: { buffer, offset: 256 * i, size: 16 } });
+    if (space === emptySpace || space === emptyTargetSpace)
+      entries.push({ binding, resource: { buffer, offset: 256 * i, size: 16 } });
     else if (bytes === Number.POSITIVE_INFINITY) entries.push({ binding, resource: { buffer, offset } });
     else entries.push({ binding, resource: { buffer, offset, size: bytes } });
   }
@@ -83,14 +84,15 @@ export class Memory {
     own: {
       readonly arena: GPUBuffer | undefined;
       readonly gates: GPUBuffer | undefined;
-      readonly empty: GPUBuffer | undefined;
+      readonly empty: GPUBuffer;
+      readonly emptyTarget: GPUBuffer;
       readonly staging: GPUBuffer | undefined;
       readonly params: GPUBuffer | undefined;
     },
   ) {
     this.slots = slots;
     this.params = own.params;
-    this.own = [undefined, own.arena, own.gates, own.empty, own.staging];
+    this.own = [undefined, own.arena, own.gates, own.empty, own.staging, own.emptyTarget];
   }
 
   of(space: number): GPUBuffer {
@@ -121,7 +123,14 @@ export function replay(
   if (gates !== undefined) machine.write(gates, 0, Uint32Array.of(1));
   const staging = readBytes === 0 ? undefined : machine.staging.take(readBytes);
   const arena = machine.working("arena", Math.max(arenaBytes, 16));
-  const memory = new Memory(slots, { arena, gates, empty: machine.working("empty", 8192), staging, params: table });
+  const memory = new Memory(slots, {
+    arena,
+    gates,
+    empty: machine.working("empty", 8192),
+    emptyTarget: machine.working("emptyTarget", 8192),
+    staging,
+    params: table,
+  });
   const encoder = device.createCommandEncoder();
   let pass: GPUComputePassEncoder | undefined;
   let set: GPUComputePipeline | undefined;
