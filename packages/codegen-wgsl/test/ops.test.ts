@@ -15,6 +15,7 @@ import {
   type TypedArray,
 } from "@sinter/ir";
 import { describe, expect, test } from "vitest";
+import { fullRun } from "../../../test/support/fuzz.ts";
 import { gridFunc, runGrids, testDevice } from "./support/run-grids.ts";
 
 const device = await testDevice();
@@ -116,8 +117,13 @@ function fmaExpected([x, y, z]: readonly number[], actual: number): number {
   return Object.is(actual, twice) ? twice : Math.fround(x! * y! + z!);
 }
 
+/** Functions of four lanes are those of one, and take drivers long to compile: some stand for all. */
+const isMath = (op: LoopOp): boolean => isScalarOp(op) && scalarOps[op].ulp >= 4;
+const someMath: readonly LoopOp[] = ["exp", "sin", "tan", "pow"];
+
 async function check(types: readonly Word[], lanes: number): Promise<void> {
-  const cases = casesOf(types);
+  const isTried = ({ op }: Case): boolean => fullRun || lanes === 1 || !isMath(op) || someMath.includes(op);
+  const cases = casesOf(types).filter(isTried);
   const inputs = operands(types);
   const n = inputs[0]!.length;
   const names = types.map((t, i) => [`x${i}`, t] as const);

@@ -1,6 +1,6 @@
 /** The stages from a graph to a wasm program, one readable list, each kept so that it can be looked at. */
 import { emit, probeFeatures, schedule } from "@sinter/codegen-wasm";
-import { emit as emitWgsl, schedule as scheduleForGpu } from "@sinter/codegen-wgsl";
+import { emit as emitWgsl, KernelError, schedule as scheduleForGpu } from "@sinter/codegen-wgsl";
 import {
   expressionScope,
   type Graph,
@@ -23,7 +23,7 @@ import {
 } from "@sinter/passes";
 import { type Cost, costOf, type LoopStages, type Made } from "./cost.ts";
 import { theMachine } from "./session.ts";
-import { type StageName, stageText } from "./stage-text.ts";
+import { kernelNodes, type StageName, stageText, whereIn } from "./stage-text.ts";
 
 export type Backend = "wasm" | "reference";
 
@@ -121,8 +121,20 @@ export function compileToWebgpu(
     const loops = pass("schedule", observe, () => scheduleForGpu(nests, features, { generic }));
     const plan = pass("plan", observe, () => planMemory(loops, deviceMemory));
     verifyPlan(loops, plan);
-    return { simplified, nests, loops, plan, program: emitWgsl(loops, plan, features) };
+    return { simplified, nests, loops, plan, program: emitLocated(simplified, loops, plan, features) };
   });
+}
+
+/** The program. An error about a kernel says where that was written. */
+function emitLocated(graph: Graph, loops: LoopProgram, plan: Plan, features: WebgpuFeatures): WebgpuProgram {
+  try {
+    return emitWgsl(loops, plan, features);
+  } catch (error) {
+    if (!(error instanceof KernelError) || error.kernel === undefined) throw error;
+    const where = whereIn(graph)(kernelNodes(loops)[error.kernel]!);
+    if (where !== "") error.message += ` (${where})`;
+    throw error;
+  }
 }
 
 /** The passes over graphs, which are the same for every target. */

@@ -81,7 +81,10 @@ class ModuleWriter implements Module {
     this.features = spec.features;
     this.threads = spec.grid.threads;
     this.isVectors = isVectors;
-    this.storageBarriers = spec.bindings.some((b) => b.access === "read_write");
+    this.storageBarriers = exchangesThroughStorage(this.entry, (i) => {
+      const pointer = spec.pointers[i]!;
+      return pointer.kind === "binding" ? pointer.binding : undefined;
+    });
   }
 
   write(): void {

@@ -20,6 +20,8 @@ import { KernelError } from "./types.ts";
 export function emit(program: LoopProgram, plan: Plan, features: WebgpuFeatures): WebgpuProgram {
   const emitter = new Emitter(program, plan, features);
   const steps = emitter.steps(program.steps, false);
+  for (const { name, dtype } of program.buffers)
+    if (dtype === "f64") throw new KernelError(`${name}: f64 is not available on webgpu; cast to f32`);
   const slots = slotsOf(program, emitter.packing.arena.bytes);
   return {
     kind: "webgpu",

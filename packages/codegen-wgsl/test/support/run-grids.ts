@@ -1,6 +1,5 @@
 // Runs kernels of hand-made grids on whatever adapter there is, on plain typed arrays.
 import {
-  allocate,
   type BufferDecl,
   type DType,
   type Grid,
@@ -42,7 +41,9 @@ export function testDevice(): Promise<GPUDevice | undefined> {
   return (found ??= (async () => {
     const adapter = await gpu.requestAdapter();
     if (adapter === null) {
-      console.log("no WebGPU adapter: kernels of hand-made grids do not run");
+      const reason = "no WebGPU adapter: kernels of hand-made grids do not run";
+      if (process.env["SINTER_REQUIRE_WEBGPU"] === "1") throw new Error(reason);
+      console.log(reason);
       return undefined;
     }
     const wanted: GPUFeatureName[] = ["subgroups"];
@@ -180,5 +181,3 @@ export function gridFunc(
   body(f, made, group, thread);
   return f.finish();
 }
-
-export { allocate };
