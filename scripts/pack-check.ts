@@ -11,7 +11,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { build } from "vite";
 import { type DocExample, docExamples, nodeOptions, normalizeOutput } from "./doc-examples.ts";
-import { optionalPeers } from "./vendor.ts";
+import { transformPeers } from "./vendor.ts";
 
 /** The Node majors beside the pinned one, the oldest that the published package supports first. */
 const otherNodes = ["20", "22"];
@@ -91,7 +91,7 @@ function readmeExamples(): [DocExample, DocExample] {
 /** Installs what the source transform needs, in the versions that this repository is tested with. */
 function installPeers(): void {
   const require = createRequire(join(root, "packages/autograph/package.json"));
-  const wanted = Object.keys(optionalPeers).map((name) => {
+  const wanted = Object.keys(transformPeers).map((name) => {
     const manifest = join(root, "node_modules", name, "package.json");
     return `${name}@${(require(manifest) as { version: string }).version}`;
   });

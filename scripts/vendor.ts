@@ -14,7 +14,10 @@ export const vendored: Readonly<Record<string, string>> = {
 };
 
 /** What a user of the source transform installs beside the package; the rest of it does not need them. */
-export const optionalPeers: Readonly<Record<string, string>> = { "ts-morph": ">=28 <29", unplugin: ">=3 <4" };
+export const transformPeers: Readonly<Record<string, string>> = { "ts-morph": ">=28 <29", unplugin: ">=3 <4" };
+
+/** All that a user may install beside the package. Node has WebGPU through a package. */
+export const optionalPeers: Readonly<Record<string, string>> = { ...transformPeers, webgpu: ">=0.6 <1" };
 
 /** The package that declares each library, from where it is resolved. */
 const users: Readonly<Record<string, string>> = {
