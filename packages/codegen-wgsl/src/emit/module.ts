@@ -10,6 +10,7 @@ import {
 } from "@sinter/ir";
 import { sizeExpr } from "@sinter/ir/schedule";
 import { FuncWriter } from "./context.ts";
+import { exchangesThroughStorage } from "./exchange.ts";
 import { countUses, valueText } from "./expr.ts";
 import { Helpers } from "./helpers.ts";
 import { type Bound, boundKey, type Memory, type Module } from "./space.ts";
@@ -81,7 +82,7 @@ class ModuleWriter implements Module {
     this.features = spec.features;
     this.threads = spec.grid.threads;
     this.isVectors = isVectors;
-    this.storageBarriers = exchangesThroughStorage(this.entry, (i) => {
+    this.storageBarriers = exchangesThroughStorage(this.func(spec.grid.func), (i) => {
       const pointer = spec.pointers[i]!;
       return pointer.kind === "binding" ? pointer.binding : undefined;
     });
