@@ -62,7 +62,9 @@ export class GpuMachine {
     this.gone.catch(() => {});
     device.addEventListener("uncapturederror", (event) => {
       event.preventDefault();
-      this.fault ??= new Error(`webgpu: ${event.error.message}`);
+      // Node has no globals to ask for the class.
+      const full = event.error.constructor.name === "GPUOutOfMemoryError";
+      this.fault ??= new Error(`webgpu: ${full ? "the device is out of memory: " : ""}${event.error.message}`);
     });
   }
 
