@@ -21,6 +21,7 @@ import {
   type WebgpuProgram,
 } from "@sinter/ir";
 import { lower, planMemory, verifyPlan } from "@sinter/passes";
+import { buffersOf } from "@sinter/runtime";
 import { type GpuExecutable, type GpuMachine, instantiateOnGpu } from "@sinter/runtime/webgpu";
 import { type Form, formName } from "./compiled.ts";
 import { resultsDifference, type Tolerance } from "./random.ts";
@@ -44,7 +45,7 @@ export const gpuForms: readonly Form[] = [
 /** All stages up to the program. */
 export function compileForGpu(graph: Graph, features: WebgpuFeatures, form: Form = gpuForms[0]!): CompiledForGpu {
   return expressionScope(() => {
-    const nests = lower(graph, { fuse: form.fuse });
+    const nests = lower(graph, { fuse: form.fuse, buffers: buffersOf(features) });
     verifyNests(nests);
     try {
       const loops = schedule(nests, features, form);

@@ -50,6 +50,7 @@ export { configureHeap, theMachine } from "./session.ts";
 export { slotNames } from "./slot-names.ts";
 export { placesText, type StageName, stageNames } from "./stage-text.ts";
 export {
+  buffersOf,
   compileToWebgpu,
   type PassRecord,
   type Stages,

@@ -117,12 +117,17 @@ export function compileToWebgpu(
   const simplified = simplifyGraph(graph, options, observe);
   const { generic = false } = options;
   return expressionScope(() => {
-    const nests = pass("fuse", observe, () => lower(simplified, {}));
+    const nests = pass("fuse", observe, () => lower(simplified, { buffers: buffersOf(features) }));
     const loops = pass("schedule", observe, () => scheduleForGpu(nests, features, { generic }));
     const plan = pass("plan", observe, () => planMemory(loops, deviceMemory));
     verifyPlan(loops, plan);
     return { simplified, nests, loops, plan, program: emitLocated(simplified, loops, plan, features) };
   });
+}
+
+/** Buffers that fusion may give to a kernel: beside them there may be a gate, and scratch. */
+export function buffersOf({ limits }: WebgpuFeatures): number {
+  return limits.maxStorageBuffersPerShaderStage - 2;
 }
 
 /** The program. An error about a kernel says where that was written. */

@@ -18,6 +18,7 @@ import {
 import type { Buffers, Handle } from "./buffers.ts";
 import {
   exchanged,
+  type Fusing,
   type LevelInput,
   type LevelPlan,
   type LoopDraft,
@@ -41,15 +42,15 @@ const shortTest = 64;
 
 export class Regions implements RegionPlanner {
   private readonly buffers: Buffers;
-  private readonly fuse: boolean;
+  private readonly fusing: Fusing;
 
-  constructor(buffers: Buffers, fuse: boolean) {
+  constructor(buffers: Buffers, fusing: Fusing) {
     this.buffers = buffers;
-    this.fuse = fuse;
+    this.fusing = fusing;
   }
 
   plan(input: LevelInput): LevelPlan {
-    return planLevel(input, this.buffers, this.fuse, this);
+    return planLevel(input, this.buffers, this.fusing, this);
   }
 
   loop(model: GraphModel, unit: Unit): LoopDraft {

@@ -69,10 +69,16 @@ export interface Memory {
   isFixed(result: number): boolean;
 }
 
+/** Whether kernels may hold several operations, and how many buffers they may touch then. */
+export interface Fusing {
+  readonly fuse: boolean;
+  readonly most: number;
+}
+
 export function planLevel(
   { graph, params, outlets, loop = false }: LevelInput,
   buffers: Buffers,
-  fuse: boolean,
+  { fuse, most }: Fusing,
   regions: RegionPlanner,
 ): LevelPlan {
   const model = absorbPermutations(buildModel(graph));
@@ -80,7 +86,7 @@ export function planLevel(
   const templates = makeTemplates(model, materialised);
   if (fuse) alignToReductions(model, templates);
   const singles = startUnits([...templates.values()]);
-  const { units, notes: mergeNotes } = fuse ? mergeUnits(model, singles) : { units: singles, notes: () => [] };
+  const { units, notes: mergeNotes } = fuse ? mergeUnits(model, singles, most) : { units: singles, notes: () => [] };
   const table = new LevelBuffers(buffers, model, params);
   const drafts = new Map<number, LoopDraft>();
   const owner = new Map<number, LoopDraft>();

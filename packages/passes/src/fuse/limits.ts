@@ -19,6 +19,7 @@ export const mostRead = 480;
 export const tooDeep = "the expression would grow too deep";
 export const tooLarge = "the expression would grow too large";
 export const tooMany = "one kernel would read too many values";
+export const tooManyBuffers = "one kernel would touch more buffers than the device allows";
 
 /** What a value adds to the expressions it becomes part of; the cost of a fold is that of its loops. */
 export function weightOf(info: ValueInfo): number {

@@ -10,6 +10,8 @@ import type { Outlet } from "./storage.ts";
 export interface LowerOptions {
   /** One kernel per op where false; movement never makes one by itself. */
   readonly fuse?: boolean;
+  /** Buffers that a kernel may bind, as far as fusion decides about it: what one operation needs, it gets. */
+  readonly buffers?: number;
 }
 
 /** Call inside an `expressionScope` that lasts until the program is emitted. */
@@ -18,7 +20,10 @@ export function lower(source: Graph, options: LowerOptions = {}): NestProgram {
   const buffers = new Buffers();
   const params = paramBuffers(graph, buffers);
   const outlets = outletsOf(graph, buffers, params);
-  const level = new Regions(buffers, options.fuse ?? true).plan({ graph, params, outlets });
+  const level = new Regions(buffers, {
+    fuse: options.fuse ?? true,
+    most: options.buffers ?? Number.POSITIVE_INFINITY,
+  }).plan({ graph, params, outlets });
   const { decls, idOf } = buffers.finish();
   const steps = buildLevel(level, idOf);
   // Notes are made when somebody reads them: most compilations end without.

@@ -4,7 +4,7 @@
  */
 import type { FusionNote } from "@sinter/ir";
 import { type FormedKernel, formKernel, isIdentity, isRefused, pointsIn, type Refused, rowMisfit } from "./form.ts";
-import { type Extent, extentOf, mostRead, tooMany, tooMuch } from "./limits.ts";
+import { type Extent, extentOf, mostRead, tooMany, tooManyBuffers, tooMuch } from "./limits.ts";
 import { bytesPer, type GraphModel, infoOf } from "./model.ts";
 import { fusionNote } from "./provenance.ts";
 import { Queue } from "./queue.ts";
@@ -36,14 +36,16 @@ interface Candidate {
 export function mergeUnits(
   model: GraphModel,
   units: readonly Unit[],
+  mostBuffers: number,
 ): { units: readonly Unit[]; notes: () => readonly FusionNote[] } {
-  const merger = new Merger(model, units);
+  const merger = new Merger(model, units, mostBuffers);
   merger.run();
   return { units: merger.result(), notes: () => merger.notes() };
 }
 
 class Merger {
   private readonly model: GraphModel;
+  private readonly mostBuffers: number;
   /** By the id of the unit's first value. */
   private readonly units = new Map<number, Unit>();
   /** From a kept value to its unit. */
@@ -59,8 +61,9 @@ class Merger {
   private readonly extents = new Map<Template, Extent>();
   private readonly fused: FusionNote[] = [];
 
-  constructor(model: GraphModel, units: readonly Unit[]) {
+  constructor(model: GraphModel, units: readonly Unit[], mostBuffers: number) {
     this.model = model;
+    this.mostBuffers = mostBuffers;
     for (const unit of units) {
       const id = unit.templates[0]!.id;
       this.units.set(id, unit);
@@ -256,8 +259,22 @@ class Merger {
     if (first.templates.length + second.templates.length > mostMembers)
       return { refused: `more than ${mostMembers} results` };
     if (new Set([...this.needs(first), ...this.needs(second)]).size > mostRead) return { refused: tooMany };
+    if (this.buffersOf(first, second) > this.mostBuffers) return { refused: tooManyBuffers };
     const growth = tooMuch(formed, (template) => this.extent(template));
     return growth === undefined ? formed : { refused: growth };
+  }
+
+  /** What one kernel of both reads that neither makes, and what it makes that others read. */
+  private buffersOf(first: Unit, second: Unit): number {
+    if (this.mostBuffers === Number.POSITIVE_INFINITY) return 0;
+    const made = new Set([...first.templates, ...second.templates].map((t) => t.id));
+    const read = new Set([...this.needs(first), ...this.needs(second)].filter((id) => !made.has(id)));
+    const owners = new Set([first.templates[0]!.id, second.templates[0]!.id].map((id) => this.owner.get(id)));
+    const written = [...made].filter((id) => {
+      const readers = this.readers.get(id) ?? [];
+      return readers.length === 0 || readers.some((reader) => !owners.has(this.owner.get(reader)));
+    });
+    return read.size + written.length;
   }
 
   private extent(template: Template): Extent {
