@@ -147,16 +147,13 @@ function readsOf(nest: Nest): Access[] {
 }
 
 /**
- * Whether four neighbouring terms can be loaded at once everywhere: each read stays where it is or moves by one, from
- * a multiple of four, and no guard depends on the axis.
+ * Whether four neighbours along an axis can be loaded and stored at once everywhere: each read stays where it is or moves
+ * by one, from a multiple of four, each store moves so, and no guard depends on the axis.
  */
 export function takesVectors(nest: Nest, along: Axis): boolean {
   if (!isMultiple(along.extent, vectorLanes)) return false;
-  if (
-    nest.accumulators.some((acc) => isPair(acc.combine)) ||
-    nest.stores.some((s) => s.when === "body" && along.kind === "red")
-  )
-    return false;
+  if (nest.accumulators.some((acc) => isPair(acc.combine))) return false;
+  if (!storesVectors(nest, along)) return false;
   let moving = 0;
   for (const { index, guards } of readsOf(nest)) {
     const stride = strideOf(index, along);
@@ -169,9 +166,10 @@ export function takesVectors(nest: Nest, along: Axis): boolean {
   return moving > 0;
 }
 
-/** Whether each store writes four neighbouring points at once, from a multiple of four, and all or none of them. */
-export function storesVectors(nest: Nest, along: Axis): boolean {
-  return nest.stores.every(({ index: [at], guard = [] }) => {
+/** Whether each store along the axis writes four neighbours at once, from a multiple of four, all or none of them. */
+function storesVectors(nest: Nest, along: Axis): boolean {
+  return nest.stores.every(({ index: [at], guard = [], when }) => {
+    if (along.kind === "red" && when === "end") return true;
     const even = strideOf(at!, along) === 1 && alignedBut(at!, along);
     return even && guard.every((r) => strideOf(r.index, along) === 0);
   });

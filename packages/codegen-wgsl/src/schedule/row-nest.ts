@@ -17,7 +17,7 @@ import {
 } from "@sinter/ir/schedule";
 import { foldGroup } from "./group-fold.ts";
 import { accumulateTerms, wantedOf } from "./reduce-tile.ts";
-import { isReduction, oneOfEach, storesVectors, takesVectors } from "./reduction.ts";
+import { isReduction, oneOfEach, takesVectors } from "./reduction.ts";
 import type { Stage } from "./stage.ts";
 
 /**
@@ -50,7 +50,7 @@ export function rowNest(original: Nest, decls: readonly BufferDecl[], threads: n
   if (ordered) return asIs(collapsed, collapsed.axes.some((a) => a.kind === "par") ? "spread" : "single");
   const { nest, par, red } = oneOfEach(collapsed);
   if (!isReduction(nest)) {
-    const vector = par !== undefined && takesVectors(nest, par) && storesVectors(nest, par);
+    const vector = par !== undefined && takesVectors(nest, par);
     return { nest, par, red, way: par ? "spread" : "all", vector };
   }
   const [points, terms] = [typicalDim(par?.extent ?? 1), typicalDim(red?.extent ?? 1)];
