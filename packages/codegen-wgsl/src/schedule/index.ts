@@ -81,7 +81,7 @@ function scheduler(
   const one = (kernel: NestKernel, decls: readonly BufferDecl[]): LoopKernel =>
     first(ofOne, kernel, decls) ?? genericKernel(kernel, decls);
   return (kernel, decls) => {
-    if (kernel.kind === "library") return libraryKernel(kernel);
+    if (kernel.kind === "library") return libraryKernel(kernel, generic);
     if (kernel.nests.length === 1 && kernel.outer.length === 0) return one(kernel, decls);
     return first(ofRows, kernel, decls) ?? nestByNest(kernel, decls, one);
   };

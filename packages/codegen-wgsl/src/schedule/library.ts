@@ -17,7 +17,13 @@ import {
 import { variableIds } from "./functions.ts";
 import { elementBytes, gridParams, usualThreads } from "./threads.ts";
 
-export function libraryKernel(kernel: LibraryKernel): LoopKernel {
+/** `generic`: without what an op has for GPUs alone. */
+export function libraryKernel(kernel: LibraryKernel, generic: boolean): LoopKernel {
+  const { args, writes, loops, name } = kernel;
+  if (loops.device !== undefined && !generic) {
+    const frame = { name, buffers: args, writes, aliasable: [], flops: loops.flops };
+    return { ...frame, ...loops.device(), schedule: "library grids" };
+  }
   const [entry, ...others] = kernel.loops.funcs as readonly [LoopFunc, ...LoopFunc[]];
   const grid = new loop.FuncBuilder(`${kernel.name}_grid`);
   const pointers = entry.pointers.map((p) => grid.pointer(p.name, p.element, p.space));

@@ -5,7 +5,7 @@
 
 import type { DType, TypedArray } from "../dtype.ts";
 import type { HostCall } from "../host-call.ts";
-import type { LoopFunc, ScratchDecl } from "../loop/loop.ts";
+import type { Grid, LoopFunc, ScratchDecl } from "../loop/loop.ts";
 import type { NodePath } from "../node-path.ts";
 import type { Axis, BufferId, Dim, IndexExpr, Range, ScalarExpr } from "./expr.ts";
 
@@ -101,6 +101,15 @@ export interface LibraryLoops {
   readonly scratch: readonly ScratchDecl[];
   /** What all of it does, for the cost table. */
   readonly flops: number;
+  /** How GPUs do it, where not with a thread for each chunk of the entry. */
+  readonly device?: () => DeviceLoops;
+}
+
+/** Grids of a library kernel; elements of its scratch take four bytes. */
+export interface DeviceLoops {
+  readonly funcs: readonly LoopFunc[];
+  readonly scratch: readonly ScratchDecl[];
+  readonly grids: readonly Grid[];
 }
 
 /** A hand-written, target-independent kernel (sort, factorisations): Loop IR functions and the buffers the entry takes. */

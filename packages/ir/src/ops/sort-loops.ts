@@ -2,20 +2,15 @@
  * Merge sort as a library kernel: for every line along the axis, runs of 1, 2, 4, ... elements are merged back and forth
  * between the result and scratch of the same size. Lines are independent of each other.
  */
-import { bytesOf, type DType, isFloat } from "../dtype.ts";
+import { bytesOf, type DType } from "../dtype.ts";
 import * as loop from "../loop/build.ts";
 import type { LoopExpr, LoopFunc, LoopPointer, ScratchDecl } from "../loop/loop.ts";
 import type { LibraryLoops } from "../nest/nest.ts";
+import { sortGrids } from "./sort-grids.ts";
+import { baseOf, isBefore, type Lines, place } from "./sort-order.ts";
 
 /** Work of one chunk of lines, in multiplications: some tens of microseconds. */
 const chunkWork = 1 << 16;
-
-/** Where the elements of a line are: `base`, then every `stride` elements. */
-interface Lines {
-  readonly size: number;
-  readonly stride: number;
-  readonly count: number;
-}
 
 /** Sorts `values`, or the `positions` that bring them into order. */
 export function sortLoops(
@@ -40,7 +35,12 @@ export function sortLoops(
     .slice(2)
     .map((pointer) => ({ pointer, bytes: size * count * bytesOf(element) }));
   const funcs = [entry.finish(), body, ...(passes > 0 ? [merge] : [])];
-  return { funcs, scratch, flops: 4 * size * count * Math.max(1, passes) };
+  return {
+    funcs,
+    scratch,
+    flops: 4 * size * count * Math.max(1, passes),
+    ...(size > 0 && count > 0 ? { device: () => sortGrids(name, dtype, lines, order.descending, what) } : {}),
+  };
 }
 
 function linesPerChunk({ size }: Lines, passes: number): number {
@@ -74,8 +74,7 @@ function chunkFunc(
   // The last pass must end in the result.
   const sides = passes % 2 === 0 ? [out!, spare!] : [spare!, out!];
   f.for("line", from, to, 1, (line) => {
-    const outer = loop.mul(loop.floorDiv(line, loop.i32(stride)), loop.i32(size * stride));
-    const base = f.let("base", loop.add(outer, loop.floorMod(line, loop.i32(stride))));
+    const base = f.let("base", baseOf(line, lines));
     f.for("k", loop.i32(0), loop.i32(size), 1, (k) => {
       const at = place(base, k, stride);
       f.store(sides[0]!, at, what === "values" ? loop.load(x!, at) : k);
@@ -130,17 +129,4 @@ function mergeFunc(
     f.assign(start, high);
   });
   return f.finish();
-}
-
-function place(base: LoopExpr, k: LoopExpr, stride: number): LoopExpr {
-  return loop.add(base, loop.mul(k, loop.i32(stride)));
-}
-
-/** Whether `b` comes strictly before `a`: NaN comes after everything, in either direction. */
-function isBefore(b: LoopExpr, a: LoopExpr, descending: boolean): LoopExpr {
-  const { scalar } = a.type;
-  if (scalar === "bool") return isBefore(loop.cast(b, "i32"), loop.cast(a, "i32"), descending);
-  const ordered = loop.op(descending ? "gt" : "lt", b, a);
-  if (!isFloat(scalar as DType)) return ordered;
-  return loop.op("or", ordered, loop.op("and", loop.op("ne", a, a), loop.op("eq", b, b)));
 }
