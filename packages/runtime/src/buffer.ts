@@ -1,7 +1,7 @@
 /** Storage that handles, variables and programs share by counting. Shapes and element types are the holder's matter. */
 import type { Block, Heap } from "./exec/heap.ts";
 
-export type Device = "wasm";
+export type Device = "wasm" | "webgpu";
 
 /** A counted run of bytes on a device. The maker has the first count; the last `release` frees it. */
 export class Buffer {
@@ -38,5 +38,52 @@ export class Buffer {
     if (--this.refs > 0 || this.block === undefined) return;
     this.heap.release(this.block);
     this.block = undefined;
+  }
+}
+
+/** Memory of a GPU device, as its pool hands it out. */
+interface PooledBlock {
+  readonly buffer: GPUBuffer;
+  readonly bytes: number;
+}
+
+/**
+ * A counted block of GPU memory. `source` is the buffer of the heap that it is a copy of: while the copy exists it counts as
+ * a use of that one, which is therefore not written in place.
+ */
+export class GpuBuffer {
+  readonly device: Device = "webgpu";
+  refs = 1;
+  /** The call that writes it, where it is not known yet whether that succeeds. */
+  writer: object | undefined;
+  private readonly pool: { release(block: PooledBlock): void } | undefined;
+  private readonly source: Buffer | undefined;
+  private held: PooledBlock | undefined;
+
+  /** Without a pool the block is somebody else's, and stays so. */
+  constructor(block: PooledBlock, pool: { release(block: PooledBlock): void } | undefined, source?: Buffer) {
+    this.held = block;
+    this.pool = pool;
+    this.source = source?.retain();
+  }
+
+  /** Throws once freed. */
+  get block(): PooledBlock {
+    if (this.held === undefined) throw new Error("a freed GPU buffer was used");
+    return this.held;
+  }
+
+  retain(): this {
+    if (this.held === undefined) throw new Error("a freed GPU buffer was retained");
+    this.refs++;
+    return this;
+  }
+
+  release(): void {
+    if (this.refs <= 0) throw new Error("a GPU buffer was released more often than retained");
+    if (--this.refs > 0 || this.held === undefined) return;
+    this.pool?.release(this.held);
+    this.held = undefined;
+    this.source?.release();
   }
 }

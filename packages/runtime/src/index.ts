@@ -1,7 +1,7 @@
 /** One heap, the program cache and execution. */
 
 export type { LoopProgram, MemoryKind, Plan, Slot, WasmFeatures, WasmProgram } from "@sinter/ir";
-export { Buffer, type Device } from "./buffer.ts";
+export { Buffer, type Device, GpuBuffer } from "./buffer.ts";
 export { functionText } from "./bundle/declarations.ts";
 export { writeFolder } from "./bundle/folder.ts";
 export { crc32 } from "./bundle/loader/crc32.ts";
@@ -34,6 +34,7 @@ export {
   compileAlias,
   compileGraph,
   compilerStats,
+  ProgramCache,
 } from "./compile.ts";
 export type { Cost, KernelCost } from "./cost.ts";
 export type * from "./dump-types.ts";

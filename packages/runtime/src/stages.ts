@@ -25,7 +25,7 @@ import { type Cost, costOf, type LoopStages, type Made } from "./cost.ts";
 import { theMachine } from "./session.ts";
 import { kernelNodes, type StageName, stageText, whereIn } from "./stage-text.ts";
 
-export type Backend = "wasm" | "reference";
+export type Backend = "wasm" | "webgpu" | "reference";
 
 export interface CompileOptions {
   readonly backend: Backend;

@@ -1,131 +1,25 @@
-/**
- * One trace of a function, compiled: which argument, constant and variable goes into which slot of the call table, and
- * what comes out. Calling it does no work per operation.
- */
-import { bytesOf, type Dim, type Graph, type GraphResult, typicalDim, type Value } from "@sinter/ir";
-import { callsHost } from "@sinter/passes";
+/** A trace that runs on the heap: which argument, constant and variable goes into which slot of the call table. */
+import type { Graph } from "@sinter/ir";
 import { Buffer, type Compiled, type CompileOptions, compileGraph, isTrap, theMachine } from "@sinter/runtime";
 import { CallCheck } from "./debug/call-check.ts";
-import type { Usage } from "./debug/history.ts";
-import type { Checking } from "./debug/settings.ts";
 import { trapError } from "./debug/trap.ts";
 import { isStatic } from "./dims.ts";
 import { dumped } from "./dump.ts";
 import { force } from "./eager.ts";
-import { type Callback, HostRun } from "./effects/run.ts";
-import { type AnyFunction, ShapeError, SinterError, type Site, site } from "./errors.ts";
-import type { TraceFrame, VariableCell } from "./frame.ts";
-import { Lazy, lazyFromData, type Ref, sizeOf, type Traced } from "./lazy.ts";
-import { Sizes } from "./sizes.ts";
-import { failureOf, status } from "./status.ts";
+import { HostRun } from "./effects/run.ts";
+import { ShapeError, type Site } from "./errors.ts";
+import type { VariableCell } from "./frame.ts";
+import { isOnGpu, misplaced } from "./gpu/place.ts";
+import { Lazy, lazyFromData } from "./lazy.ts";
+import { failureOf } from "./status.ts";
 import { Tensor } from "./tensor.ts";
-import { checkGuard, type Guard } from "./transformed.ts";
-import { buildTree, hostDType, type Leaf, type Tree } from "./trees.ts";
-
-/** Where a value that leaves the program comes from. Values that come in and go out unchanged are shared, not copied. */
-export type Source =
-  | { readonly kind: "arg" | "const" | "state"; readonly index: number }
-  | { readonly kind: "result"; readonly index: number }
-  | { readonly kind: "stateOut"; readonly index: number };
-
-interface StateSlot {
-  readonly variable: VariableCell;
-  /** Index of its new value among the program's state results, or -1. */
-  readonly out: number;
-  /** Takes over another value instead of one that the program writes. */
-  readonly from: Source | undefined;
-  /** Its old value leaves the program too, so that it must not be overwritten. */
-  readonly pinned: boolean;
-}
-
-export interface TracedFunction {
-  readonly frame: TraceFrame;
-  /** Arguments in leaf order. */
-  readonly args: readonly Traced[];
-  /** Values of the tensors in the result. */
-  readonly outs: readonly Traced[];
-}
-
-/** The graph of a finished trace and how its ends are connected. */
-export interface Wiring {
-  readonly graph: Graph;
-  readonly consts: readonly Lazy[];
-  readonly states: readonly StateSlot[];
-  readonly outs: readonly Source[];
-  readonly outTypes: readonly { readonly dtype: Lazy["dtype"]; readonly shape: readonly Dim[] }[];
-  /** What the traced functions captured. */
-  readonly guards: readonly Guard[];
-  readonly checking: Checking;
-  /** The functions that the program calls; undefined where it calls nothing outside, prints included. */
-  readonly calls: readonly Callback[] | undefined;
-  /** The result that says which check failed. */
-  readonly checked: { readonly result: number; readonly checks: readonly Error[] } | undefined;
-}
-
-export function wire({ frame, args, outs }: TracedFunction): Wiring {
-  const sources = new Map<Value, Source>();
-  args.forEach((arg, index) => {
-    sources.set(arg.value, { kind: "arg", index });
-  });
-  frame.captures.forEach((capture, index) => {
-    sources.set(capture.own.value, { kind: "const", index });
-  });
-  const uses = [...frame.states.values()].filter((use) => use.variable !== status);
-  uses.forEach((use, index) => {
-    sources.set(use.entry.value, { kind: "state", index });
-  });
-  const results: GraphResult[] = [];
-  let stateOuts = 0;
-  const slots = uses.map((use) => {
-    if (use.now.value === use.entry.value) return { variable: use.variable, out: -1, from: undefined };
-    const known = sources.get(use.now.value);
-    if (known !== undefined) return { variable: use.variable, out: -1, from: known };
-    const out = stateOuts++;
-    sources.set(use.now.value, { kind: "stateOut", index: out });
-    results.push({ kind: "state", value: use.now.value, param: use.param });
-    return { variable: use.variable, out, from: undefined };
-  });
-  const outTypes: { dtype: Lazy["dtype"]; shape: readonly Dim[] }[] = [];
-  const from = outs.map(({ value, dtype, shape }): Source => {
-    let source = sources.get(value);
-    if (source === undefined) {
-      source = { kind: "result", index: outTypes.length };
-      sources.set(value, source);
-      outTypes.push({ dtype, shape });
-      results.push({ kind: "out", value });
-    }
-    return source;
-  });
-  const code = frame.states.get(status);
-  const checked = code !== undefined && code.now.value !== code.entry.value;
-  if (checked) results.push({ kind: "out", value: code.now.value });
-  const leaving = new Set(
-    [...from, ...slots.map((s) => s.from)].flatMap((s) => (s?.kind === "state" ? [s.index] : [])),
-  );
-  const graph = frame.finish(results);
-  return {
-    graph,
-    calls: graph.nodes.some(callsHost) ? frame.calls : undefined,
-    consts: frame.captures.map((capture) => capture.ref as Lazy),
-    states: slots.map((slot, i) => ({ ...slot, pinned: leaving.has(i) })),
-    outs: from,
-    outTypes: checked ? [...outTypes, { dtype: "i32", shape: [] }] : outTypes,
-    guards: frame.guards,
-    checking: frame.checking,
-    checked: checked ? { result: outTypes.length, checks: frame.checks } : undefined,
-  };
-}
+import { eagerRef, hostLeaf, TracedProgram } from "./traced-program.ts";
+import { buildTree, type Leaf, type Tree } from "./trees.ts";
+import type { Source, Wiring } from "./wiring.ts";
 
 type PointerSource =
   | { readonly kind: "fixed" }
   | { readonly kind: "arg" | "const" | "state" | "stateOut" | "result" | "sym"; readonly index: number };
-
-/** A function that is gone no longer needs what it captured. */
-const abandoned = new FinalizationRegistry<Lazy[]>(releaseAll);
-
-function releaseAll(held: Lazy[]): void {
-  for (const lazy of held.splice(0)) lazy.release();
-}
 
 /** A program that debug or verify asks to look into has sizes that are not known. */
 export class OpenSizesError extends ShapeError {
@@ -137,20 +31,12 @@ export class OpenSizesError extends ShapeError {
 }
 
 const none: readonly Lazy[] = [];
-const siteInterval = 64;
-const exactSiteBytes = 1 << 20;
 
-export class Concrete {
-  readonly tree: Tree;
-  readonly signature: string;
-  readonly wiring: Wiring;
-  /** What a call returns, with its tensors by their place in the wiring's `outs`. */
-  readonly result: Tree;
-  readonly bytes: number;
+/** A trace that runs on the heap: as a wasm program, or by the reference evaluator. */
+export class Concrete extends TracedProgram {
   /** What runs, and how it is compiled. */
   private readonly graph: Graph;
   private readonly settings: CompileOptions;
-  readonly backend: CompileOptions["backend"];
   private readonly compiled: Compiled | undefined;
   /** Looks at each call, where that was asked for. */
   private readonly check: CallCheck | undefined;
@@ -162,18 +48,8 @@ export class Concrete {
   private readonly mayFail: boolean;
   private readonly pointerSources: readonly PointerSource[];
   private readonly pointers: number[];
-  /** Captured tensors that it keeps alive; emptied when it lets go. */
-  private readonly held: Lazy[];
-  private readonly resultBytes: number;
-  /** Function and argument by leaf, for errors. */
-  private readonly labels: readonly string[];
   /** Shapes of the results, where no size is symbolic. */
   private readonly outShapes: readonly (readonly number[])[];
-  /** Where some are: what they are in the call at hand. */
-  private readonly sizes: Sizes | undefined;
-  /** For explanations. */
-  readonly usage: Usage;
-  private lastSite: Site | undefined;
   /** State positions by index of their state result. */
   private readonly stateOfOut: readonly number[];
 
@@ -185,14 +61,9 @@ export class Concrete {
     options: CompileOptions,
     compiler: (graph: Graph, options: CompileOptions) => Compiled = compileGraph,
   ) {
-    this.tree = tree;
-    this.signature = signature;
-    this.backend = options.backend;
-    this.wiring = wiring;
-    this.result = result;
+    super(tree, signature, wiring, result, options.backend);
     const { graph, checking } = wiring;
     const runs = graph.results.length > 0;
-    this.sizes = Sizes.of(tree, wiring);
     const isChecked = runs && (checking.debug || checking.verify);
     if (isChecked && this.sizes !== undefined) throw new OpenSizesError(graph.name, signature);
     if (isChecked) this.check = new CallCheck(graph, options, checking);
@@ -215,51 +86,18 @@ export class Concrete {
       if (state.out >= 0) stateOfOut[state.out] = i;
     });
     this.stateOfOut = stateOfOut;
-    this.held = wiring.consts.map((lazy) => lazy.retain());
-    abandoned.register(this, this.held);
-    const { name, params } = wiring.graph;
-    this.labels = params.flatMap((p) => (p.kind === "arg" ? [`${name}: ${p.name}`] : []));
-    this.resultBytes = wiring.outTypes.reduce((n, type) => n + typicalDim(sizeOf(type.shape)) * bytesOf(type.dtype), 0);
     this.outShapes = this.resultTypes.map(({ shape }) => (isStatic(shape) ? shape : []));
-    this.bytes = (this.compiled?.executable.bytes ?? 0) + wiring.consts.reduce((n, c) => n + c.bytes, 0);
-    this.usage = { calls: 0, bytes: this.bytes, gone: false };
+    for (const lazy of wiring.consts)
+      if (lazy.buffer === undefined) throw misplaced(`${graph.name}: a captured tensor`, lazy);
+    this.hold(this.compiled?.executable.bytes ?? 0);
   }
 
-  /**
-   * The line of this call, for the memory report. Capturing a stack costs more than a small program, so only calls with
-   * large results capture each time; others now and then, and count for the line captured last.
-   */
-  site(self: AnyFunction): Site | undefined {
-    const now = this.usage.calls++ % siteInterval === 0;
-    if (now) this.compiled?.used();
-    if (now || this.resultBytes >= exactSiteBytes) this.lastSite = site(self);
-    return this.lastSite;
-  }
-
-  /** Lets go of captured tensors. */
-  dispose(): void {
-    this.usage.gone = true;
-    releaseAll(this.held);
-  }
-
-  /** Whether the symbolic sizes have one value each in these leaves; `call` takes them from here. */
-  accepts(leaves: readonly Leaf[]): boolean {
-    return this.sizes === undefined || this.sizes.bind(leaves);
-  }
-
-  /** Runs the program on the leaves of the argument tree. */
-  call(leaves: readonly Leaf[], where: Site | undefined): unknown {
-    for (const guard of this.wiring.guards) checkGuard(guard);
-    const temporary: Lazy[] = [];
-    try {
-      return this.run(leaves, where, temporary);
-    } finally {
-      for (const lazy of temporary) lazy.release();
-    }
+  protected override touch(): void {
+    this.compiled?.used();
   }
 
   /** Values made for this call only are appended to `temporary`. */
-  private run(leaves: readonly Leaf[], where: Site | undefined, temporary: Lazy[]): unknown {
+  protected override run(leaves: readonly Leaf[], where: Site | undefined, temporary: Lazy[]): unknown {
     const { states } = this.wiring;
     const args: Lazy[] = new Array<Lazy>(leaves.length);
     let pending: Lazy[] | undefined;
@@ -268,7 +106,8 @@ export class Concrete {
       let lazy: Lazy;
       if (leaf instanceof Tensor) lazy = eagerRef(leaf, this.labels[i]!);
       else {
-        lazy = fromHost(leaf, this.labels[i]!).retain();
+        const { dtype, shape, data } = hostLeaf(leaf, this.labels[i]!);
+        lazy = lazyFromData(theMachine().heap, dtype, shape, data).retain();
         temporary.push(lazy);
       }
       if (lazy.buffer === undefined) (pending ??= []).push(lazy);
@@ -280,8 +119,20 @@ export class Concrete {
       if (lazy.buffer === undefined) (pending ??= []).push(lazy);
       entries[i] = lazy;
     }
-    if (pending !== undefined) force(...pending);
+    if (pending !== undefined) this.compute(pending, args, entries);
     return this.execute(args, entries, where);
+  }
+
+  /** Computes what is pending; an error where it is on the GPU. */
+  private compute(pending: readonly Lazy[], args: readonly Lazy[], entries: readonly Lazy[]): void {
+    args.forEach((lazy, i) => {
+      if (isOnGpu(lazy)) throw misplaced(this.labels[i]!, lazy);
+    });
+    entries.forEach((lazy, i) => {
+      const { name } = this.wiring.states[i]!.variable;
+      if (isOnGpu(lazy)) throw misplaced(`${this.wiring.graph.name}: variable ${name}`, lazy, name);
+    });
+    force(...pending);
   }
 
   private execute(args: readonly Lazy[], entries: readonly Lazy[], where: Site | undefined): unknown {
@@ -437,15 +288,4 @@ function withBuffer(heap: ReturnType<typeof theMachine>["heap"], dtype: Lazy["dt
   const lazy = new Lazy(dtype, shape);
   lazy.buffer = new Buffer(heap, lazy.bytes);
   return lazy;
-}
-
-function eagerRef(tensor: Tensor, label: string): Lazy {
-  const ref: Ref = tensor.ref(label);
-  if (ref.kind === "traced") throw new SinterError(`${label} is a traced tensor, but the call is outside its trace`);
-  return ref;
-}
-
-function fromHost(leaf: Exclude<Leaf, Tensor>, label: string): Lazy {
-  if (!ArrayBuffer.isView(leaf)) throw new SinterError(`${label} must be a tensor, not only its description ${leaf}`);
-  return lazyFromData(theMachine().heap, hostDType(leaf), [leaf.length], leaf);
 }

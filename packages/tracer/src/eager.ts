@@ -3,14 +3,16 @@
  * as everything else, when somebody reads a value or the graph has grown to its budget.
  */
 import { type Attrs, allocate, type DType, getOp, type HostTensor, type Loc } from "@sinter/ir";
-import { Buffer, HeapFullError, isTrap, theMachine } from "@sinter/runtime";
-import { currentBackend } from "./backend.ts";
+import { Buffer, type GpuBuffer, HeapFullError, isTrap, theMachine } from "@sinter/runtime";
+import { currentBackend, heapBackend } from "./backend.ts";
 import { trapError } from "./debug/trap.ts";
 import { type Frame, finishedTrace, setGround } from "./frame.ts";
+import { runPieceOnGpu } from "./gpu/piece.ts";
+import { checkDeviceType, isOnGpu, misplaced } from "./gpu/place.ts";
 import { Lazy, lazyFromData, type Ref, type Traced } from "./lazy.ts";
 import { explained } from "./memory.ts";
 import { periodOf } from "./period.ts";
-import { check, cone, graphOf, pieceOf, programOf, typeOfLazy } from "./piece.ts";
+import { check, cone, graphOf, type Piece, pieceOf, programOf, typeOfLazy } from "./piece.ts";
 
 /** Most nodes that are pending at a time. */
 export const nodeBudget = 256;
@@ -45,10 +47,13 @@ class EagerFrame implements Frame {
     if (types.length !== 1 || type?.kind !== "tensor")
       throw new Error(`op ${op} does not have one tensor as its result`);
     const lazy = this.keep(new Lazy(type.dtype, type.shape as readonly number[]));
+    const onGpu = currentBackend() === "webgpu";
+    if (onGpu) checkDeviceType(`the result of ${op}`, lazy);
+    else for (const input of inputs) if (isOnGpu(input)) throw misplaced(`an operand of ${op}`, input);
     // Needed from now on: a flush that computes one of them must not drop it.
     for (const input of inputs) input.retain();
     if (this.pending.length >= nodeBudget || this.bytes + lazy.bytes > byteBudget) this.flushBudget(inputs);
-    lazy.pending = { op, operands: inputs, attrs, loc: this.loc, list: this.listed, serial: this.serial++ };
+    lazy.pending = { op, operands: inputs, attrs, loc: this.loc, list: this.listed, serial: this.serial++, onGpu };
     this.pending.push(lazy);
     this.listed.add(lazy);
     this.bytes += lazy.bytes;
@@ -87,7 +92,7 @@ class EagerFrame implements Frame {
   constant(host: HostTensor): Lazy {
     const lazy = new Lazy(host.dtype, host.shape);
     const attrs = { dtype: host.dtype, shape: host.shape, data: host.data };
-    lazy.pending = { op: "const", operands: [], attrs, loc: undefined, list: new Set(), serial: -1 };
+    lazy.pending = { op: "const", operands: [], attrs, loc: undefined, list: new Set(), serial: -1, onGpu: false };
     return lazy;
   }
 
@@ -121,12 +126,33 @@ class EagerFrame implements Frame {
     if (this.pending.length + count > nodeBudget) this.flushAll();
   }
 
-  /** Computes values, and with them every variable's current value. */
+  /** Computes values in the heap, and with them every variable's current value. An error where one is on the GPU. */
   force(wanted: readonly Lazy[]): void {
     const demanded = wanted.filter((lazy) => check(lazy).buffer === undefined);
+    for (const lazy of demanded) if (isOnGpu(lazy)) throw misplaced("a value", lazy);
+    this.compute(demanded, false);
+  }
+
+  /** Computes values wherever they belong; the heap's, which operations on the GPU are waiting for, first. */
+  forceAnywhere(wanted: readonly Lazy[]): void {
+    const demanded = wanted.filter((lazy) => check(lazy).buffer === undefined && lazy.gpu === undefined);
     if (demanded.length === 0) return;
-    const rooted = this.pending.filter((lazy) => lazy.rooted > 0 && lazy.pending !== undefined);
-    const roots = [...demanded, ...rooted];
+    const heap = new Set<Lazy>();
+    for (const lazy of demanded) if (!isOnGpu(lazy)) heap.add(lazy);
+    for (const { pending } of cone(demanded, undefined))
+      if (pending!.onGpu)
+        for (const operand of pending!.operands)
+          if (operand.pending?.onGpu === false && !isConstant(operand)) heap.add(operand);
+    this.compute([...heap], false);
+    this.compute(demanded.filter(isOnGpu), true);
+  }
+
+  private compute(demanded: readonly Lazy[], onGpu: boolean): void {
+    if (demanded.length === 0) return;
+    const rooted = this.pending.filter((lazy) => lazy.rooted > 0 && lazy.pending?.onGpu === onGpu);
+    // What a variable waits for in the heap is not there yet where nobody asked for it.
+    const ready = onGpu ? rooted.filter((lazy) => isAllOnGpu(lazy)) : rooted;
+    const roots = [...demanded, ...ready];
     try {
       this.flush(roots, cone(roots, undefined));
     } catch (error) {
@@ -148,7 +174,7 @@ class EagerFrame implements Frame {
   ): { readonly error: unknown } | undefined {
     let first: { readonly error: unknown } | undefined;
     for (const root of new Set(roots)) {
-      if (root.buffer !== undefined) continue;
+      if (root.buffer !== undefined || root.gpu !== undefined) continue;
       let fault = root.failure ?? (roots.length === 1 ? { error } : undefined);
       try {
         if (fault === undefined) this.flush([root], cone([root], undefined));
@@ -172,11 +198,17 @@ class EagerFrame implements Frame {
   private flushAll(): void {
     const used = new Set(this.pending.flatMap((lazy) => lazy.pending?.operands ?? []));
     const ends = this.pending.filter((lazy) => lazy.pending !== undefined && lazy.uses > 0 && !used.has(lazy));
-    if (ends.length > 0) this.force(ends);
+    if (ends.length > 0) this.forceAnywhere(ends);
   }
 
   /** Makes room: runs the longest prefix that repeats, so that a loop meets the same program again. */
   private flushBudget(next: readonly Lazy[]): void {
+    // Loops run on one device.
+    const onGpu = this.pending[0]?.pending?.onGpu;
+    if (this.pending.some(({ pending }) => pending !== undefined && pending.onGpu !== onGpu)) {
+      this.flushAll();
+      if (this.pending.length < nodeBudget) return;
+    }
     const period = periodOf(this.pending, this.pending);
     const count = Math.floor(this.pending.length / period) * period;
     const prefix = new Set(this.pending.slice(0, count));
@@ -210,29 +242,17 @@ class EagerFrame implements Frame {
       }
     }
     const piece = pieceOf(inside, results);
-    const { leaves, outputs } = piece;
-    const { executable } = programOf(inside, piece);
-    const { heap } = theMachine();
-    const buffers: Buffer[] = [];
-    const { slots } = executable;
-    const pointers = new Array<number>(slots.length).fill(0);
-    try {
-      for (const output of outputs) buffers.push(new Buffer(heap, output.bytes));
-      slots.forEach((slot, i) => {
-        if (slot.kind === "arg") pointers[i] = leaves[slot.index]!.buffer!.address;
-        else if (slot.kind === "result") pointers[i] = buffers[slot.index]!.address;
-      });
-      executable.execute(pointers);
-    } catch (error) {
-      for (const buffer of buffers) buffer.release();
-      throw isTrap(error) ? trapError(error, graphOf(inside, piece), { backend: currentBackend() }, []) : error;
-    }
+    const { outputs } = piece;
+    const onGpu = outputs.some((lazy) => lazy.pending!.onGpu);
+    const buffers = onGpu ? runPieceOnGpu(inside, piece) : runPiece(inside, piece);
     this.flushes++;
     this.forget(leaving);
     // Settling one may end the last use of another: all are held until every buffer has its owner.
     for (const output of outputs) output.retain();
     outputs.forEach((output, i) => {
-      output.settle(buffers[i]!);
+      const buffer: Buffer | GpuBuffer = buffers[i]!;
+      if (buffer instanceof Buffer) output.settle(buffer);
+      else output.settleOnGpu(buffer);
     });
     for (const output of outputs) output.release();
   }
@@ -247,6 +267,34 @@ class EagerFrame implements Frame {
     });
     this.bytes = this.pending.reduce((n, lazy) => n + lazy.bytes, 0);
   }
+}
+
+/** Runs operations in the heap; gives the memory of the outputs. */
+function runPiece(inside: ReadonlySet<Lazy>, piece: Piece): readonly Buffer[] {
+  const { leaves, outputs } = piece;
+  const options = { backend: heapBackend() };
+  const { executable } = programOf(inside, piece, options);
+  const { heap } = theMachine();
+  const buffers: Buffer[] = [];
+  const { slots } = executable;
+  const pointers = new Array<number>(slots.length).fill(0);
+  try {
+    for (const output of outputs) buffers.push(new Buffer(heap, output.bytes));
+    slots.forEach((slot, i) => {
+      if (slot.kind === "arg") pointers[i] = leaves[slot.index]!.buffer!.address;
+      else if (slot.kind === "result") pointers[i] = buffers[slot.index]!.address;
+    });
+    executable.execute(pointers);
+  } catch (error) {
+    for (const buffer of buffers) buffer.release();
+    throw isTrap(error) ? trapError(error, graphOf(inside, piece), options, []) : error;
+  }
+  return buffers;
+}
+
+/** Whether nothing that the operation waits for runs in the heap. */
+function isAllOnGpu(lazy: Lazy): boolean {
+  return [...cone([lazy], undefined)].every((inner) => inner.pending!.onGpu || isConstant(inner));
 }
 
 /** Whether the same computation may succeed later. */
@@ -266,9 +314,14 @@ function usable(ref: Ref): Lazy {
 export const eager = new EagerFrame();
 setGround(eager);
 
-/** Computes pending values. */
+/** Computes pending values in the heap; an error where one is on the GPU. */
 export function force(...wanted: readonly Lazy[]): void {
   eager.force(wanted);
+}
+
+/** Computes pending values on the device that each belongs to. */
+export function forceAnywhere(wanted: readonly Lazy[]): void {
+  eager.forceAnywhere(wanted);
 }
 
 /** Counts, for tests and reports: nodes pending now, the most at a time, and flushes so far. */

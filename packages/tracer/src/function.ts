@@ -3,9 +3,10 @@
  * their explanation; running is `concrete.ts`.
  */
 import type { Loc } from "@sinter/ir";
-import { type Backend, ByteCache } from "@sinter/runtime";
+import { type Backend, ByteCache, type CompileOptions } from "@sinter/runtime";
 import { checkBackend, currentBackend } from "./backend.ts";
 import { Concrete, OpenSizesError } from "./concrete.ts";
+import { GpuConcrete } from "./concrete-gpu.ts";
 import { TraceHistory } from "./debug/history.ts";
 import { type Checking, checking, either } from "./debug/settings.ts";
 import { isEagerMode } from "./eager-mode.ts";
@@ -29,6 +30,7 @@ import { explained } from "./memory.ts";
 import { Spec, type SpecSize, sizeText } from "./spec.ts";
 import { Tensor, type TensorLike } from "./tensor.ts";
 import { parameterNames, pathName, type TraceResult, traceFunction, type UserFunction } from "./trace.ts";
+import type { TracedProgram } from "./traced-program.ts";
 import {
   checkTraceable,
   guardOf,
@@ -39,6 +41,7 @@ import {
   type TransformedSite,
 } from "./transformed.ts";
 import { handlesIn, isStaticAt, type Leaf, matches, specsOf, type Tree, treeOf, treeText } from "./trees.ts";
+import type { Wiring } from "./wiring.ts";
 
 export interface FunctionOptions {
   /** For dumps and errors; the function's own name by default. */
@@ -81,6 +84,13 @@ export interface CompiledFunction<A extends readonly unknown[], R> {
   readonly signatures: readonly (readonly unknown[])[];
   /** The stages of compilation for arguments or specs, without running. */
   lower(...args: { [K in keyof A]: A[K] | Spec }): Lowered;
+  /**
+   * Adds the dispatches of a call to commands that somebody else submits, on the device that `ready("webgpu", { device })`
+   * was given. What it returns is there once they are submitted; what it reads must be kept until then. For the
+   * backend "webgpu", functions that assign no variable, make no checks and call nothing outside, and arguments that are
+   * tensors. Pipelines must be there: `await ready("webgpu")` waits for them, and record throws where they are not.
+   */
+  record(encoder: GPUCommandEncoder, ...args: A): R;
 }
 
 /** Bytes of programs and captured tensors that one function may hold. */
@@ -141,6 +151,7 @@ export function callable<A extends readonly unknown[], R>(traced: TracedFunction
   return Object.assign(call, {
     explain: () => traced.explain(),
     lower: (...args: { [K in keyof A]: A[K] | Spec }) => traced.lower(args),
+    record: (encoder: GPUCommandEncoder, ...args: A) => traced.record(encoder, args) as R,
   }) as CompiledFunction<A, R>;
 }
 
@@ -149,6 +160,17 @@ const functions = new WeakMap<WeakKey, TracedFunction>();
 /** What is behind a function that `compile` made; undefined for every other value. */
 export function tracedFunction(value: unknown): TracedFunction | undefined {
   return typeof value === "function" ? functions.get(value) : undefined;
+}
+
+function programFor(
+  tree: Tree,
+  signature: string,
+  wiring: Wiring,
+  result: Tree,
+  options: CompileOptions,
+): TracedProgram {
+  const Program = options.backend === "webgpu" ? GpuConcrete : Concrete;
+  return new Program(tree, signature, wiring, result, options);
 }
 
 export class TracedFunction {
@@ -161,8 +183,8 @@ export class TracedFunction {
   private readonly made: Site | undefined;
   /** The arguments of a function that was loaded. */
   private readonly known: Tree | undefined;
-  private readonly cache = new ByteCache<Concrete>(cacheBytes);
-  private last: Concrete | undefined;
+  private readonly cache = new ByteCache<TracedProgram>(cacheBytes);
+  private last: TracedProgram | undefined;
   private lastBackend: Backend | undefined;
   private warned = false;
   private readonly site: TransformedSite | undefined;
@@ -195,6 +217,30 @@ export class TracedFunction {
     const made: Tensor[] = [];
     try {
       return this.run(this.options.signature === undefined ? args : this.conform(args, made), self);
+    } catch (error) {
+      throw explained(error);
+    } finally {
+      for (const handle of made) handle.dispose();
+    }
+  }
+
+  /** Adds a call to the commands of somebody else. */
+  record(encoder: GPUCommandEncoder, args: readonly unknown[]): unknown {
+    if (typeof (encoder as Partial<GPUCommandEncoder> | null)?.beginComputePass !== "function")
+      throw new SinterError(`record: encoder must be a GPUCommandEncoder, not ${describeValue(encoder)}`);
+    if (currentTrace() !== undefined)
+      throw new TraceError(`record: ${this.name} cannot be recorded while another function is traced`);
+    const backend = this.options.backend ?? currentBackend();
+    const made: Tensor[] = [];
+    try {
+      const given = this.options.signature === undefined ? args : this.conform(args, made);
+      if (made.length > 0)
+        throw new SinterError(`record: arguments of ${this.name} must be tensors, whose memory stays until the commands have run`);
+      const leaves: Leaf[] = [];
+      const program = this.fitting(this.treeOf(given, leaves), leaves, backend);
+      program.accepts(leaves);
+      if (program instanceof GpuConcrete) return program.record(encoder, leaves, siteOf(this.record));
+      throw new SinterError(`record: ${this.name} is for the ${backend} backend, which has no commands`);
     } catch (error) {
       throw explained(error);
     } finally {
@@ -256,7 +302,7 @@ export class TracedFunction {
     this.refuseBranches(tree);
     const { wiring, result } = this.traceWith(tree, this.traces === 0 ? "allowed" : "forbidden");
     return new Lowered(wiring.graph, { backend, fastMath }, () => {
-      const concrete = new Concrete(tree, treeText(tree), wiring, result, { backend, fastMath });
+      const concrete = programFor(tree, treeText(tree), wiring, result, { backend, fastMath });
       return (...actual) => {
         const found: Leaf[] = [];
         if (!matches(tree, actual, found))
@@ -288,7 +334,7 @@ export class TracedFunction {
   }
 
   /** The trace for arguments or specs, made now where there is none; tensors and specs are appended to `leaves`. */
-  concrete(args: readonly unknown[], leaves: Leaf[], made: Tensor[]): Concrete {
+  concrete(args: readonly unknown[], leaves: Leaf[], made: Tensor[]): TracedProgram {
     const given = this.options.signature === undefined ? args : this.conform(args, made);
     return this.find(this.treeOf(given, leaves), this.options.backend ?? currentBackend());
   }
@@ -306,7 +352,7 @@ export class TracedFunction {
   }
 
   /** The program for these arguments, of symbolic sizes where the signature or earlier calls say so. */
-  private fitting(tree: Tree, leaves: readonly Leaf[], backend: Backend): Concrete {
+  private fitting(tree: Tree, leaves: readonly Leaf[], backend: Backend): TracedProgram {
     if (this.needsSizes) return this.find(tree, backend);
     try {
       return this.general(tree, leaves, backend);
@@ -318,7 +364,7 @@ export class TracedFunction {
     }
   }
 
-  private general(tree: Tree, leaves: readonly Leaf[], backend: Backend): Concrete {
+  private general(tree: Tree, leaves: readonly Leaf[], backend: Backend): TracedProgram {
     const { signature, reduceRetracing } = this.options;
     if (signature !== undefined) return this.find(bySignature(tree, signature, this.names), backend);
     if (reduceRetracing !== true || this.cache.get(`${backend} ${treeText(tree)}`) !== undefined)
@@ -338,7 +384,7 @@ export class TracedFunction {
     return this.find(tree, backend);
   }
 
-  private find(tree: Tree, backend: Backend): Concrete {
+  private find(tree: Tree, backend: Backend): TracedProgram {
     const signature = treeText(tree);
     const key = `${backend} ${signature}`;
     const known = this.cache.get(key);
@@ -359,13 +405,13 @@ export class TracedFunction {
     return concrete;
   }
 
-  private trace(tree: Tree, signature: string, backend: Backend): Concrete {
+  private trace(tree: Tree, signature: string, backend: Backend): TracedProgram {
     const { fastMath = false } = this.options;
     this.refuseBranches(tree);
     let result = this.traceWith(tree, this.traces === 0 ? "allowed" : "forbidden");
     // A function that makes variables must make them once: a second trace shows whether it does.
     if (result.created > 0) result = this.traceWith(tree, "forbidden");
-    return new Concrete(tree, signature, result.wiring, result.result, { backend, fastMath });
+    return programFor(tree, signature, result.wiring, result.result, { backend, fastMath });
   }
 
   private traceWith(tree: Tree, creation: "allowed" | "forbidden"): TraceResult {

@@ -63,6 +63,7 @@ export {
 } from "./export/weights.ts";
 export { VariableCell } from "./frame.ts";
 export { type CompiledFunction, compile, type FunctionOptions } from "./function.ts";
+export { fromGPUBuffer } from "./gpu/from-buffer.ts";
 export * from "./lib/index.ts";
 export { Lowered } from "./lowered.ts";
 export { type MemoryReport, memory } from "./memory.ts";
@@ -70,6 +71,7 @@ export { methodNames } from "./methods.ts";
 export { type ProfileOptions, profile } from "./profile/index.ts";
 export type { ChromeEvent, ChromeTrace, KernelProfile, Profile } from "./profile/profile.ts";
 export * as random from "./random.ts";
+export { type ReadyOptions, ready } from "./ready.ts";
 export { Spec, spec } from "./spec.ts";
 export { type NestedArray, Tensor, type TensorLike } from "./tensor.ts";
 export type { TensorMethods } from "./tensor-methods.ts";

@@ -3,7 +3,7 @@
  * (`Traced`). Counts who needs an eager value, so that its memory is freed exactly. Knows nothing of handles.
  */
 import { type Attrs, allocate, bytesOf, type Dim, type DType, type Loc, type TypedArray, type Value } from "@sinter/ir";
-import { Buffer, type Heap } from "@sinter/runtime";
+import { Buffer, type GpuBuffer, type Heap } from "@sinter/runtime";
 import { mulDims } from "./dims.ts";
 import type { Site } from "./errors.ts";
 
@@ -21,7 +21,10 @@ export class Lazy {
   uses = 0;
   /** How many of the uses are variables that hold it as their value. */
   rooted = 0;
+  /** Its memory in the heap. */
   buffer: Buffer | undefined;
+  /** Its memory on the GPU: where it was computed there, or a copy of `buffer`. */
+  gpu: GpuBuffer | undefined;
   /** The operation that computes it while there is no buffer. */
   pending: PendingOp | undefined;
   /** Where it was made, for reports. */
@@ -52,6 +55,12 @@ export class Lazy {
     this.forgetOperation();
   }
 
+  /** As `settle`, on the GPU. */
+  settleOnGpu(buffer: GpuBuffer): void {
+    this.gpu = buffer;
+    this.forgetOperation();
+  }
+
   /** It cannot be computed, and will not be tried again. */
   fail(error: unknown): void {
     this.failure = { error };
@@ -64,6 +73,8 @@ export class Lazy {
     for (let lazy = stack.pop(); lazy !== undefined; lazy = stack.pop()) {
       lazy.buffer?.release();
       lazy.buffer = undefined;
+      lazy.gpu?.release();
+      lazy.gpu = undefined;
       const { pending } = lazy;
       lazy.pending = undefined;
       if (pending === undefined) continue;
@@ -91,6 +102,8 @@ export interface PendingOp {
   readonly list: Set<Lazy>;
   /** Counts operations as they are added. */
   readonly serial: number;
+  /** Whether it runs on the GPU: the backend when it was added. */
+  readonly onGpu: boolean;
 }
 
 /** A value of a graph that is being traced. `owner` is the frame. */

@@ -66,7 +66,7 @@ export function memory(): MemoryReport {
     let entry = lines.get(line);
     if (entry === undefined) lines.set(line, (entry = { line, bytes: 0, tensors: 0 }));
     entry.tensors++;
-    if (lazy.buffer !== undefined && !seen.has(lazy)) entry.bytes += lazy.bytes;
+    if ((lazy.buffer ?? lazy.gpu) !== undefined && !seen.has(lazy)) entry.bytes += lazy.bytes;
     seen.add(lazy);
   }
   const byLine = [...lines.values()].sort((a, b) => b.bytes - a.bytes || b.tensors - a.tensors);

@@ -1,7 +1,6 @@
 /** A piece of the pending graph that is run at once: which operations it has, what it reads and gives, its program. */
 import { Builder, type Graph, type HostTensor, inlineElements, type TensorType, type Value } from "@sinter/ir";
-import { type Compiled, compileAlias, compileGraph } from "@sinter/runtime";
-import { currentBackend } from "./backend.ts";
+import { type Compiled, type CompileOptions, compileAlias, compileGraph } from "@sinter/runtime";
 import { DisposedError } from "./errors.ts";
 import type { Lazy, PendingOp } from "./lazy.ts";
 
@@ -12,7 +11,7 @@ export function typeOfLazy(lazy: Lazy): TensorType {
 /** The value, if it is one still. */
 export function check(lazy: Lazy): Lazy {
   if (lazy.failure !== undefined) throw lazy.failure.error;
-  if (lazy.buffer === undefined && lazy.pending === undefined)
+  if (lazy.buffer === undefined && lazy.pending === undefined && lazy.gpu === undefined)
     throw new DisposedError(
       lazy.lost
         ? "the value was lost: the program that was updating it in place stopped with an error"
@@ -91,8 +90,7 @@ function numberText(x: number): string {
 }
 
 /** The program that computes a piece. A loop does not build the same graph each time round. */
-export function programOf(inside: ReadonlySet<Lazy>, piece: Piece): Compiled {
-  const options = { backend: currentBackend() };
+export function programOf(inside: ReadonlySet<Lazy>, piece: Piece, options: CompileOptions): Compiled {
   return piece.key === undefined
     ? compileGraph(graphOf(inside, piece), options)
     : compileAlias(piece.key, () => graphOf(inside, piece), options);

@@ -13,13 +13,16 @@ import {
 } from "@sinter/ir";
 import { callsHost } from "@sinter/passes";
 import { Buffer, compileGraph, type Slot, theMachine } from "@sinter/runtime";
-import { currentBackend } from "./backend.ts";
+import { currentBackend, heapBackend } from "./backend.ts";
 import { CallCheck } from "./debug/call-check.ts";
-import { eager, force, nodeBudget } from "./eager.ts";
+import { eager, force, forceAnywhere, nodeBudget } from "./eager.ts";
 import { currentFrame, currentTrace, type Frame, inFrame, TraceFrame } from "./frame.ts";
+import { update } from "./gpu/calls.ts";
+import { programOnGpu, refuseChecking } from "./gpu/compile.ts";
+import { launchOn } from "./gpu/launch.ts";
 import { readVariable, toRef } from "./kit.ts";
 import { Lazy, type Ref, type Traced } from "./lazy.ts";
-import { failureAt, status, throwFailure } from "./status.ts";
+import { failureAt, failureOf, status, throwFailure } from "./status.ts";
 import { Tensor, type TensorLike } from "./tensor.ts";
 import { traceBody, type UserFunction } from "./trace.ts";
 import { buildTree, eachTensor, type Leaf, type Tree } from "./trees.ts";
@@ -99,7 +102,7 @@ export function writtenStates(frame: TraceFrame): {
       }
       written.forEach(({ variable }, i) => {
         if (trace !== undefined) trace.write(variable, values[i]!);
-        else if (variable !== status) variable.rebind(values[i] as Lazy);
+        else if (variable !== status) update(variable, values[i] as Lazy);
       });
     },
   };
@@ -128,7 +131,8 @@ export function emitGraph(
   const lazies = inputs.map((ref) => ref as Lazy);
   const isPlain = (node: Node): boolean => node.regions.length === 0 && node.results.length === 1 && !callsHost(node);
   const { debug, verify } = traced?.checking ?? unchecked;
-  if (debug || verify || graph.nodes.length > nodeBudget / 2 || !graph.nodes.every(isPlain))
+  const isCheckedOnGpu = code !== undefined && currentBackend() === "webgpu";
+  if (debug || verify || isCheckedOnGpu || graph.nodes.length > nodeBudget / 2 || !graph.nodes.every(isPlain))
     return runGraph(graph, lazies, traced, code);
   eager.reserve(graph.nodes.length);
   const values = new Map<Value, Ref>();
@@ -155,6 +159,7 @@ export function runGraph(graph: Graph, inputs: readonly Lazy[], traced?: TraceFr
   // Constants that nobody else holds would be dropped as soon as they are computed.
   for (const input of inputs) input.retain();
   try {
+    if (currentBackend() === "webgpu") return runOnGpu(graph, inputs, traced, code);
     force(...inputs);
     return runOn(graph, inputs, traced, code);
   } finally {
@@ -168,13 +173,8 @@ function runOn(
   traced: TraceFrame | undefined,
   code: number | undefined,
 ): Lazy[] {
-  const wanted = [...new Set(graph.results.map((result) => result.value))];
-  const plain: Graph = {
-    ...graph,
-    params: graph.params.map((param) => ({ ...param, kind: "arg" })),
-    results: wanted.map((value): GraphResult => ({ kind: "out", value })),
-  };
-  const options = { backend: currentBackend() };
+  const { plain, wanted } = asFunction(graph);
+  const options = { backend: heapBackend() };
   const checking = traced?.checking ?? unchecked;
   const check = checking.debug || checking.verify ? new CallCheck(plain, options, checking) : undefined;
   const { executable } = compileGraph(check?.graph ?? plain, { ...options, poison: checking.debug });
@@ -202,4 +202,45 @@ function runOn(
       failed: () => (code === undefined ? undefined : failureAt(traced!, outputs[code]!)),
     });
   return outputs;
+}
+
+/** As `runOn`, on the GPU: whether it succeeds shows later. */
+function runOnGpu(
+  graph: Graph,
+  inputs: readonly Lazy[],
+  traced: TraceFrame | undefined,
+  code: number | undefined,
+): Lazy[] {
+  refuseChecking(graph.name, traced?.checking ?? unchecked);
+  forceAnywhere(inputs);
+  const { plain, wanted } = asFunction(graph);
+  const made = wanted.map(({ type }) => {
+    const { dtype, shape } = type as TensorType;
+    return eager.keep(new Lazy(dtype, shape as readonly number[]));
+  });
+  const outputs = graph.results.map(({ value }) => made[wanted.indexOf(value)]!);
+  const { executable } = programOnGpu(plain, { backend: "webgpu" });
+  launchOn(executable, {
+    name: graph.name,
+    where: undefined,
+    args: inputs,
+    results: made,
+    host: graph.nodes.some(callsHost) ? traced?.host.answer : undefined,
+    check:
+      code === undefined
+        ? undefined
+        : { code: outputs[code]!, meaning: (status) => failureOf(traced!.checks, status, traced!.host) },
+  });
+  return outputs;
+}
+
+/** The graph with all that it takes as arguments, and each result once. */
+function asFunction(graph: Graph): { readonly plain: Graph; readonly wanted: readonly Value[] } {
+  const wanted = [...new Set(graph.results.map((result) => result.value))];
+  const plain: Graph = {
+    ...graph,
+    params: graph.params.map((param) => ({ ...param, kind: "arg" })),
+    results: wanted.map((value): GraphResult => ({ kind: "out", value })),
+  };
+  return { plain, wanted };
 }

@@ -7,6 +7,7 @@ import { theMachine } from "@sinter/runtime";
 import { eager, force } from "./eager.ts";
 import type { HostRun } from "./effects/run.ts";
 import { type TraceFrame, VariableCell } from "./frame.ts";
+import { isOnGpu } from "./gpu/place.ts";
 import { type Lazy, readLazy } from "./lazy.ts";
 
 class StatusCell extends VariableCell {
@@ -41,6 +42,8 @@ export function failureAt(frame: TraceFrame, code: Lazy): unknown {
 
 /** Throws where a program that ran eagerly says that something failed. */
 export function throwFailure(frame: TraceFrame, code: Lazy): void {
+  // On a GPU the call is still in flight: its results fail, and variables go back, when that is known.
+  if (isOnGpu(code)) return;
   const failure = failureAt(frame, code);
   if (failure !== undefined) throw failure;
 }

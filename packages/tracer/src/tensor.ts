@@ -5,10 +5,13 @@
 import { allocate, type Dim, type DType, type TypedArray } from "@sinter/ir";
 import { theMachine } from "@sinter/runtime";
 import { dimText, isStatic } from "./dims.ts";
-import { force } from "./eager.ts";
-import { DisposedError, describe, type Site, TraceError } from "./errors.ts";
+import { force, forceAnywhere } from "./eager.ts";
+import { DisposedError, describe, describeValue, SinterError, type Site, site, TraceError } from "./errors.ts";
 import { currentTrace, finishedTrace, type TraceFrame, type VariableCell } from "./frame.ts";
-import { type Lazy, type Ref, readLazy, sizeOf } from "./lazy.ts";
+import { downloaded, isSubmitted } from "./gpu/calls.ts";
+import { onDevice, toGpu } from "./gpu/memory.ts";
+import { isOnGpu } from "./gpu/place.ts";
+import { type Lazy, lazyFromData, type Ref, readLazy, sizeOf } from "./lazy.ts";
 import { type HandleRecord, letGo, track, yieldUnderPressure } from "./memory.ts";
 import type { TypedData } from "./nested.ts";
 import { noteHandle } from "./scope.ts";
@@ -67,14 +70,22 @@ export class Tensor {
     return this.record !== undefined && this.record.lazy === undefined;
   }
 
-  /** A copy of the elements in row-major order; bool as 0 and 1. Lets the collector work where much memory is live. */
+  /**
+   * A copy of the elements in row-major order; bool as 0 and 1. Lets the collector work where much memory is live. Rejects
+   * with what the program failed with that computes them on a GPU.
+   */
   async data(): Promise<TypedArray> {
+    const ref = this.ref("data");
+    if (ref.kind === "lazy" && isOnGpu(ref)) {
+      forceAnywhere([ref]);
+      return downloaded(ref);
+    }
     const out = this.dataSync();
     await yieldUnderPressure();
     return out;
   }
 
-  /** As `data()`, at once. */
+  /** As `data()`, at once; throws for a tensor on a GPU, whose memory cannot be read at once. */
   dataSync(): TypedArray {
     return readLazy(theMachine().heap, this.computed("dataSync"));
   }
@@ -104,11 +115,43 @@ export class Tensor {
     return theMachine().heap.view(this.dtype, lazy.buffer!.address, this.size);
   }
 
-  /** Type, shape and elements, long ones cut short. */
+  /**
+   * The same tensor on another backend, "webgpu" or "wasm"; the elements are copied where it is not there already.
+   * Rejects as `data()` does, for f64 on webgpu, and before `await ready("webgpu")`.
+   */
+  async to(backend: "wasm" | "webgpu"): Promise<Tensor> {
+    if (backend !== "wasm" && backend !== "webgpu")
+      throw new SinterError(`to: a tensor is on "wasm" or on "webgpu", not on ${describeValue(backend)}`);
+    const lazy = this.value("to");
+    forceAnywhere([lazy]);
+    if (backend === "webgpu") return new Tensor(isOnGpu(lazy) ? lazy : toGpu(lazy), site(this.to));
+    if (!isOnGpu(lazy)) return new Tensor(lazy, site(this.to));
+    const where = site(this.to);
+    return new Tensor(lazyFromData(theMachine().heap, lazy.dtype, lazy.shape, await downloaded(lazy)), where);
+  }
+
+  /**
+   * The buffer on the device that holds the elements, in row-major order from its start, four bytes each (bool: 0 or 1).
+   * It is a borrow: it must not be written, and may be used for something else once the tensor is disposed. A tensor in the
+   * heap is copied to the device first. Throws before `await ready("webgpu")`, and while the program that writes
+   * it is still being compiled.
+   */
+  gpuBuffer(): GPUBuffer {
+    const lazy = this.value("gpuBuffer");
+    forceAnywhere([lazy]);
+    if (!isSubmitted(lazy))
+      throw new SinterError(
+        `gpuBuffer: the program that computes the tensor ${describe(this)} is not known to have run yet: write await ready("webgpu") before`,
+      );
+    return onDevice("gpuBuffer: the tensor", lazy);
+  }
+
+  /** Type, shape and elements, long ones cut short; on a GPU without elements. */
   toString(): string {
     const lazy = this.record?.lazy;
     if (this.traced !== undefined) return `Tensor ${describe(this)} (traced)`;
     if (lazy === undefined) return `Tensor ${describe(this)} (disposed)`;
+    if (isOnGpu(lazy)) return `Tensor ${describe(this)} (on webgpu)`;
     return tensorText(this.dataSync(), this.shape, this.dtype);
   }
 
@@ -134,13 +177,22 @@ export class Tensor {
   }
 
   private computed(caller: string): Lazy {
+    const lazy = this.value(caller);
+    if (isOnGpu(lazy))
+      throw new SinterError(
+        `${caller}: the tensor ${describe(this)} is on webgpu, whose memory cannot be read at once: write ${asyncRead[caller] ?? "await x.data()"}`,
+      );
+    force(lazy);
+    return lazy;
+  }
+
+  private value(caller: string): Lazy {
     const ref = this.ref(caller);
     if (ref.kind === "traced")
       throw new TraceError(
         `${caller}: the tensor ${describe(this)} has no value${tracing(ref.owner as TraceFrame)}${madeAt(ref)}. ` +
           "Return it and read it from the result.",
       );
-    force(ref);
     return ref;
   }
 
@@ -207,6 +259,9 @@ export class Tensor {
     return "Read it from the result of the call; to pick an element by it, use x.at(i).";
   }
 }
+
+/** What reads a tensor on a GPU, for the methods that cannot. */
+const asyncRead: Readonly<Record<string, string>> = { item: "(await x.data())[0]", arraySync: "await x.array()" };
 
 /** `shape` of a tensor with a symbolic size. */
 const symbolicShape: PropertyDescriptor & ThisType<Tensor> = {

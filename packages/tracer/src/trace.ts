@@ -1,23 +1,24 @@
 /** Runs a function once on traced arguments and returns its graph, connected. */
 import type { HostTensor } from "@sinter/ir";
 import { theMachine } from "@sinter/runtime";
-import { type Wiring, wire } from "./concrete.ts";
 import type { Checking } from "./debug/settings.ts";
-import { force } from "./eager.ts";
+import { forceAnywhere } from "./eager.ts";
 import { DTypeError, describeValue, locText, SinterError, TraceError, userLocIn } from "./errors.ts";
 import { currentFrame, inFrame, TraceFrame, VariableCell } from "./frame.ts";
+import { isOnGpu } from "./gpu/place.ts";
 import { toRef } from "./kit.ts";
 import { type Lazy, type Ref, readLazy, type Traced } from "./lazy.ts";
 import { Tensor } from "./tensor.ts";
 import { type Guard, settleGuard } from "./transformed.ts";
 import { buildTree, checkResult, eachTensor, isPlainObject, type Leaf, type Tree, treeOf } from "./trees.ts";
+import { type Wiring, wire } from "./wiring.ts";
 
 /** Captured tensors of at most this many bytes become part of the program. */
 const foldedBytes = 64;
 
 function adopt(lazy: Lazy): HostTensor | undefined {
-  force(lazy);
-  if (lazy.bytes > foldedBytes) return undefined;
+  forceAnywhere([lazy]);
+  if (lazy.bytes > foldedBytes || isOnGpu(lazy)) return undefined;
   return { dtype: lazy.dtype, shape: lazy.shape, data: readLazy(theMachine().heap, lazy) };
 }
 

@@ -3,7 +3,7 @@
  * program order, and the program returns the new value.
  */
 import type { DType, TypedArray } from "@sinter/ir";
-import { force } from "./eager.ts";
+import { forceAnywhere } from "./eager.ts";
 import {
   checkOptions,
   DisposedError,
@@ -259,7 +259,7 @@ export function variable(init: TensorLike, options: VariableOptions = {}): Varia
     const cell = new Variable(lazy, name, options.name !== undefined, options.trainable ?? lazy.dtype.startsWith("f"));
     if (trace !== undefined) {
       trace.created.push(cell);
-      force(lazy);
+      forceAnywhere([lazy]);
     }
     return cell;
   });

@@ -2,6 +2,7 @@
 
 import type { HostType, HostValue, Loc } from "@sinter/ir";
 import { theMachine } from "@sinter/runtime";
+import { onHeap } from "../backend.ts";
 import { knownDims } from "../dims.ts";
 import { DTypeError, describe, describeValue, locText, ShapeError, SinterError, site, userLoc } from "../errors.ts";
 import { currentTrace, inFrame, VariableCell } from "../frame.ts";
@@ -131,7 +132,7 @@ function answer(call: UserCall, values: readonly HostValue[]): readonly HostValu
     });
     let result: unknown;
     try {
-      result = call.fn(...(buildTree(call.args, (index) => given[index]) as unknown[]));
+      result = onHeap(() => call.fn(...(buildTree(call.args, (index) => given[index]) as unknown[])));
     } catch (error) {
       throw withLine(error, call);
     }

@@ -6,13 +6,13 @@
 import type { Graph, Loc } from "@sinter/ir";
 import { userCallOf } from "@sinter/passes";
 import { currentBackend } from "../backend.ts";
-import type { Concrete } from "../concrete.ts";
 import { describeValue, ExportError, locText, SinterError } from "../errors.ts";
 import { VariableCell } from "../frame.ts";
 import { type TracedFunction, tracedFunction } from "../function.ts";
 import { namedSizes } from "../generalise.ts";
 import { Tensor } from "../tensor.ts";
 import { pathName } from "../trace.ts";
+import type { TracedProgram } from "../traced-program.ts";
 import { checkGuard } from "../transformed.ts";
 import { eachStatic, eachTensor, type Leaf, type Tree, treeOf, treeText } from "../trees.ts";
 import { isIdentifier } from "./names.ts";
@@ -22,7 +22,7 @@ export interface Subject {
   /** In the bundle. */
   readonly name: string;
   readonly traced: TracedFunction;
-  readonly concrete: Concrete;
+  readonly concrete: TracedProgram;
   readonly leaves: readonly Leaf[];
 }
 
@@ -108,7 +108,7 @@ function subjectOf(
   }
   for (const problem of argumentProblems(args, traced.names)) problems.add(name, problem, line);
   const leaves: Leaf[] = [];
-  let concrete: Concrete;
+  let concrete: TracedProgram;
   try {
     concrete = traced.concrete(args, leaves, made);
   } catch (error) {
@@ -180,7 +180,7 @@ function whyNotStatic(value: unknown): string | undefined {
 }
 
 /** What a trace has that cannot be exported. */
-function checkTrace(name: string, concrete: Concrete, line: string | undefined, problems: Problems): void {
+function checkTrace(name: string, concrete: TracedProgram, line: string | undefined, problems: Problems): void {
   const { wiring, result } = concrete;
   eachStatic(result, "the result", (value, path) => {
     const why = whyNotStatic(value);

@@ -1,0 +1,205 @@
+/**
+ * A trace that runs on the GPU. A call is queued and returns at once; what it returns and the new values of variables are
+ * in fresh memory, so that the old values are there until it is known that the call succeeded.
+ */
+import { type CompileOptions, GpuBuffer } from "@sinter/runtime";
+import { forceAnywhere } from "./eager.ts";
+import { HostRun } from "./effects/run.ts";
+import { SinterError, type Site } from "./errors.ts";
+import { isSubmitted, launch, update } from "./gpu/calls.ts";
+import { type GpuProgram, programOnGpu, refuseChecking } from "./gpu/compile.ts";
+import { freshOnGpu, onDevice } from "./gpu/memory.ts";
+import { checkDeviceType } from "./gpu/place.ts";
+import { theGpu } from "./gpu/session.ts";
+import { Lazy } from "./lazy.ts";
+import { failureOf } from "./status.ts";
+import { Tensor } from "./tensor.ts";
+import { eagerRef, hostLeaf, TracedProgram } from "./traced-program.ts";
+import { checkGuard } from "./transformed.ts";
+import { buildTree, type Leaf, type Tree } from "./trees.ts";
+import type { Source, Wiring } from "./wiring.ts";
+
+export class GpuConcrete extends TracedProgram {
+  private readonly program: GpuProgram | undefined;
+  /** How many of the results a call returns: the status follows them. */
+  private readonly returned: number;
+
+  constructor(tree: Tree, signature: string, wiring: Wiring, result: Tree, options: CompileOptions) {
+    super(tree, signature, wiring, result, options.backend);
+    const { graph, checking } = wiring;
+    refuseChecking(graph.name, checking);
+    this.returned = wiring.checked?.result ?? wiring.outTypes.length;
+    this.program = graph.results.length === 0 ? undefined : programOnGpu(graph, options);
+    this.hold(this.program?.executable.bytes ?? 0);
+  }
+
+  protected override touch(): void {
+    this.program?.used();
+  }
+
+  protected override run(leaves: readonly Leaf[], where: Site | undefined, temporary: Lazy[]): unknown {
+    const { states } = this.wiring;
+    const args = leaves.map((leaf, i) => {
+      if (leaf instanceof Tensor) return eagerRef(leaf, this.labels[i]!);
+      const lazy = uploaded(leaf, this.labels[i]!).retain();
+      temporary.push(lazy);
+      return lazy;
+    });
+    const call = this.prepare(args);
+    this.whole(call, () => {
+      this.launch(call, where);
+    });
+    for (const lazy of call.results.slice(this.returned)) lazy.retain();
+    const read = sourceReader(this.wiring, call);
+    const handles = this.wiring.outs.map((source) => new Tensor(read(source), where));
+    // All are read before any is assigned.
+    const assigned = states.flatMap(({ variable, out, from }) => {
+      if (out < 0 && from === undefined) return [];
+      return [{ variable, value: (out >= 0 ? call.fresh[out]! : read(from!)).retain() }];
+    });
+    for (const { variable, value } of assigned) {
+      update(variable, value);
+      value.release();
+    }
+    for (const lazy of call.results.slice(this.returned)) lazy.release();
+    return buildTree(this.result, (index) => handles[index]!);
+  }
+
+  /**
+   * Adds the dispatches of a call to `encoder` instead of submitting them; gives what a call returns, which is there when
+   * the caller has submitted them.
+   */
+  record(encoder: GPUCommandEncoder, leaves: readonly Leaf[], where: Site | undefined): unknown {
+    const { graph, states, checked, calls, guards } = this.wiring;
+    const written = states.find(({ out, from }) => out >= 0 || from !== undefined);
+    const why =
+      written !== undefined
+        ? `it assigns ${written.variable.name}: return the new value, and assign it when the commands are submitted`
+        : checked !== undefined
+          ? "it makes checks, which are read after the call"
+          : calls !== undefined
+            ? "it prints or calls the host"
+            : undefined;
+    if (why !== undefined) throw new SinterError(`record: ${graph.name} cannot be recorded: ${why}`);
+    for (const guard of guards) checkGuard(guard);
+    const args = leaves.map((leaf, i) => {
+      if (leaf instanceof Tensor) return eagerRef(leaf, this.labels[i]!);
+      throw new SinterError(
+        `record: ${this.labels[i]} must be a tensor, whose memory stays until the commands have run`,
+      );
+    });
+    const call = this.prepare(args);
+    this.whole(call, () => {
+      const { executable } = this.program ?? {};
+      const reads = [...args, ...call.entries, ...this.wiring.consts];
+      if (executable?.isReady === false || !reads.every(isSubmitted))
+        throw new SinterError(
+          `record: ${graph.name} is still being compiled, or what it reads is not known to have run: write await ready("webgpu"), then record`,
+        );
+      executable?.record(encoder, this.buffers(call), this.sizesBySlot());
+    });
+    const read = sourceReader(this.wiring, call);
+    const handles = this.wiring.outs.map((source) => new Tensor(read(source), where));
+    return buildTree(this.result, (index) => handles[index]!);
+  }
+
+  /** Computes what the call reads, and makes memory for what it writes. */
+  private prepare(args: readonly Lazy[]): GpuCallValues {
+    const { states, consts, outTypes } = this.wiring;
+    const entries = states.map(({ variable }) => variable.current());
+    forceAnywhere([...args, ...entries, ...consts]);
+    const call: GpuCallValues = { args, entries, fresh: [], results: [] };
+    if (this.program === undefined) return call;
+    return this.whole(call, () => {
+      for (const { out, variable } of states)
+        if (out >= 0) call.fresh[out] = freshOnGpu(variable.dtype, variable.shape);
+      for (const [i, { dtype, shape }] of outTypes.entries())
+        call.results.push(freshOnGpu(dtype, this.sizes?.shapes[i] ?? (shape as readonly number[])));
+      return call;
+    });
+  }
+
+  /** Runs `body`; where it throws, the memory that the call would have written is given back. */
+  private whole<T>({ fresh, results }: GpuCallValues, body: () => T): T {
+    try {
+      return body();
+    } catch (error) {
+      for (const lazy of [...fresh, ...results]) lazy?.retain().release();
+      throw error;
+    }
+  }
+
+  private launch(call: GpuCallValues, where: Site | undefined): void {
+    const { program, wiring } = this;
+    if (program === undefined) return;
+    const host = wiring.calls === undefined ? undefined : new HostRun(wiring.calls);
+    const { checked } = wiring;
+    launch({
+      name: wiring.graph.name,
+      where,
+      executable: program.executable,
+      buffers: this.buffers(call),
+      sizes: this.sizesBySlot(),
+      reads: [...call.args, ...call.entries, ...wiring.consts],
+      writes: [...call.fresh, ...call.results],
+      host: host?.answer,
+      check:
+        checked === undefined
+          ? undefined
+          : { code: call.results[checked.result]!, meaning: (code) => failureOf(checked.checks, code, host) },
+    });
+  }
+
+  /** Where the program finds what it reads and writes, by slot. */
+  private buffers({ args, entries, fresh, results }: GpuCallValues): (GPUBuffer | undefined)[] {
+    const { graph, states, consts } = this.wiring;
+    return this.program!.executable.slots.map(({ kind, index }) => {
+      switch (kind) {
+        case "arg":
+          return onDevice(this.labels[index]!, args[index]!);
+        case "state":
+          return onDevice(`${graph.name}: variable ${states[index]!.variable.name}`, entries[index]!);
+        case "const": {
+          // Constants of the code follow the captured ones; the executable knows where they are.
+          const lazy = consts[index];
+          return lazy === undefined ? undefined : onDevice(`${graph.name}: a captured tensor`, lazy);
+        }
+        case "stateOut":
+          return fresh[index]!.gpu!.block.buffer;
+        case "result":
+          return results[index]!.gpu!.block.buffer;
+        default:
+          return undefined;
+      }
+    });
+  }
+
+  private sizesBySlot(): readonly number[] {
+    return this.program!.executable.slots.map(({ kind, index }) => (kind === "sym" ? this.sizes!.values[index]! : 0));
+  }
+}
+
+/** What one call reads and writes. */
+interface GpuCallValues {
+  readonly args: readonly Lazy[];
+  /** Values of variables before it. */
+  readonly entries: readonly Lazy[];
+  /** New values of variables, by state result. */
+  readonly fresh: Lazy[];
+  readonly results: Lazy[];
+}
+
+function sourceReader({ consts }: Wiring, { args, entries, fresh, results }: GpuCallValues): (source: Source) => Lazy {
+  const lists = { arg: args, const: consts, state: entries, stateOut: fresh, result: results } as const;
+  return ({ kind, index }) => lists[kind][index]!;
+}
+
+/** An argument that is a typed array, in memory on the device. */
+function uploaded(leaf: Exclude<Leaf, Tensor>, label: string): Lazy {
+  const { dtype, shape, data } = hostLeaf(leaf, label);
+  const { machine } = theGpu();
+  const lazy = new Lazy(dtype, shape);
+  checkDeviceType(label, lazy);
+  lazy.gpu = new GpuBuffer(machine.upload(dtype, data), machine);
+  return lazy;
+}

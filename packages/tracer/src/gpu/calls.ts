@@ -1,0 +1,194 @@
+/**
+ * Calls of programs on the GPU. They return at once; whether one succeeded shows later: its program may still have to be
+ * compiled, and its checks are read after it ran. Until then it is in flight, in program order: it keeps all that it reads
+ * and writes, and what needs its results fails with it. A call that cannot fail any more is never in flight.
+ */
+import type { HostFunction } from "@sinter/ir";
+import type { GpuExecutable } from "@sinter/runtime/webgpu";
+import { locText, SinterError, type Site } from "../errors.ts";
+import type { VariableCell } from "../frame.ts";
+import type { Lazy } from "../lazy.ts";
+import { theGpu } from "./session.ts";
+
+export interface Launch {
+  readonly name: string;
+  readonly where: Site | undefined;
+  readonly executable: GpuExecutable;
+  readonly buffers: readonly (GPUBuffer | undefined)[];
+  /** Values of symbolic sizes, by slot. */
+  readonly sizes: readonly number[];
+  readonly reads: readonly Lazy[];
+  readonly writes: readonly Lazy[];
+  readonly host: HostFunction | undefined;
+  /** The status that the program writes, and what it means. */
+  readonly check: { readonly code: Lazy; meaning(code: number): unknown } | undefined;
+}
+
+/** A variable that a call in flight gave its value. */
+interface Update {
+  readonly variable: VariableCell;
+  readonly before: Lazy;
+  readonly after: Lazy;
+}
+
+/** What a call failed with. */
+interface Failure {
+  readonly error: unknown;
+}
+
+class GpuCall {
+  readonly updates: Update[] = [];
+  readonly reads: readonly Lazy[];
+  readonly writes: readonly Lazy[];
+  /** Resolves, and never rejects, when it is known whether the call succeeded, and its failure where it did not. */
+  readonly outcome: Promise<Failure | undefined>;
+  readonly settled: Promise<void>;
+  failure: Failure | undefined;
+  private settle: () => void = () => {};
+
+  constructor(reads: readonly Lazy[], writes: readonly Lazy[], outcome: Promise<Failure | undefined>) {
+    this.reads = reads;
+    this.writes = writes;
+    this.outcome = outcome;
+    this.settled = new Promise((resolve) => {
+      this.settle = resolve;
+    });
+    for (const lazy of reads) lazy.retain();
+    for (const lazy of writes) {
+      lazy.retain();
+      lazy.gpu!.writer = this;
+    }
+  }
+
+  fail(failure: Failure): void {
+    this.failure = failure;
+    for (const lazy of this.writes) lazy.fail(failure.error);
+  }
+
+  /** Its variables get back what they held, where nothing else was assigned since. */
+  rollBack(): void {
+    for (const { variable, before, after } of [...this.updates].reverse())
+      if (holds(variable, after)) variable.rebind(before);
+  }
+
+  end(): void {
+    for (const lazy of this.writes) lazy.gpu!.writer = undefined;
+    for (const { before } of this.updates) before.release();
+    for (const lazy of [...this.reads, ...this.writes]) lazy.release();
+    this.settle();
+  }
+}
+
+function holds(variable: VariableCell, lazy: Lazy): boolean {
+  try {
+    return variable.current() === lazy;
+  } catch {
+    // It has been disposed.
+    return false;
+  }
+}
+
+/** In program order. */
+const flying: GpuCall[] = [];
+let following = false;
+
+/** Queues a call. Its buffers are the caller's, which may let go of them as soon as this returns. */
+export function launch(call: Launch): void {
+  const { executable, reads, writes, check } = call;
+  const { machine } = theGpu();
+  const submitted = executable.enqueue(call.buffers, call.sizes, call.host);
+  // Nothing waits, so that this call does not either: it is submitted.
+  const isCertain =
+    machine.turns.idle &&
+    call.host === undefined &&
+    check === undefined &&
+    !reads.some((lazy) => lazy.gpu?.writer !== undefined);
+  if (isCertain) {
+    submitted.catch((error: unknown) => {
+      for (const lazy of writes) lazy.fail(located(call, error));
+    });
+    return;
+  }
+  const outcome = submitted
+    .then(async () => {
+      if (check === undefined) return undefined;
+      const code = await machine.download(check.code.gpu!.block, "i32", 1);
+      const error = check.meaning(code[0]!);
+      return error === undefined ? undefined : { error };
+    })
+    .catch((error: unknown): Failure => ({ error: located(call, error) }));
+  flying.push(new GpuCall(reads, writes, outcome));
+  if (!following) void follow();
+}
+
+/** Settles calls in program order. */
+async function follow(): Promise<void> {
+  following = true;
+  for (let call = flying[0]; call !== undefined; call = flying[0]) {
+    const failure = await call.outcome;
+    if (failure !== undefined && call.failure === undefined) failFrom(0, failure);
+    flying.shift();
+    call.end();
+  }
+  following = false;
+}
+
+/** Fails a call in flight and all later ones that read what it should have written. */
+function failFrom(position: number, failure: Failure): void {
+  const failed = [flying[position]!];
+  flying[position]!.fail(failure);
+  for (const later of flying.slice(position + 1)) {
+    const reason = later.failure === undefined ? later.reads.find((lazy) => lazy.failure !== undefined) : undefined;
+    if (reason === undefined) continue;
+    later.fail(reason.failure!);
+    failed.push(later);
+  }
+  // The last assignment first, so that each finds the value that it had made.
+  for (const call of failed.reverse()) call.rollBack();
+}
+
+/** Gives a variable a value that a program computed; it gets the old one back where that turns out to have failed. */
+export function update(variable: VariableCell, after: Lazy): void {
+  const { writer } = after.gpu ?? {};
+  if (writer instanceof GpuCall) writer.updates.push({ variable, before: variable.current().retain(), after });
+  variable.rebind(after);
+}
+
+/** The contents of a value on the GPU, as soon as it is known that it was computed; throws where it was not. */
+export async function downloaded(lazy: Lazy): Promise<ReturnType<typeof submittedData>> {
+  lazy.retain();
+  try {
+    const { writer } = lazy.gpu!;
+    if (writer instanceof GpuCall) await writer.settled;
+    const data = lazy.failure === undefined ? await submittedData(lazy) : undefined;
+    // What the device itself reports comes after the data.
+    if (lazy.failure !== undefined || data === undefined) throw lazy.failure?.error;
+    return data;
+  } finally {
+    lazy.release();
+  }
+}
+
+function submittedData(lazy: Lazy) {
+  const length = lazy.shape.reduce((n, size) => n * size, 1);
+  return theGpu().machine.download(lazy.gpu!.block, lazy.dtype, length);
+}
+
+/** Resolves when all calls made so far are settled. */
+export async function landed(): Promise<void> {
+  await flying.at(-1)?.settled;
+}
+
+/** Whether the program that writes a value has been submitted. */
+export function isSubmitted(lazy: Lazy): boolean {
+  return lazy.gpu?.writer === undefined;
+}
+
+/** An error of the device as users see it: which function's call it was, and the line. */
+function located({ name, where }: Launch, error: unknown): unknown {
+  if (error instanceof SinterError) return error;
+  const text = error instanceof Error ? error.message : String(error);
+  const told = new SinterError(`${name}: ${text}`, locText(where?.loc()));
+  told.cause = error;
+  return told;
+}

@@ -1,0 +1,46 @@
+/** Memory on the GPU for eager values: fresh for results, copies of what lies in the heap. */
+import { GpuBuffer, theMachine } from "@sinter/runtime";
+import { Lazy, sizeOf } from "../lazy.ts";
+import { check } from "../piece.ts";
+import { checkDeviceType } from "./place.ts";
+import { theGpu } from "./session.ts";
+
+/** Bytes on the device: elements take four each, and the range a multiple of 16. */
+export function deviceBytes(shape: readonly number[]): number {
+  return Math.max(16, Math.ceil((4 * sizeOf(shape)) / 16) * 16);
+}
+
+/** A new value with memory of its own, which nobody has written yet. */
+export function freshOnGpu(dtype: Lazy["dtype"], shape: readonly number[]): Lazy {
+  const lazy = new Lazy(dtype, shape);
+  lazy.gpu = freshMemory(lazy);
+  return lazy;
+}
+
+export function freshMemory(lazy: Lazy): GpuBuffer {
+  const { machine } = theGpu();
+  return new GpuBuffer(machine.allocate(deviceBytes(lazy.shape)), machine);
+}
+
+/** The memory of a computed value on the GPU; one that lies in the heap is copied at its first use there. */
+export function onDevice(what: string, lazy: Lazy): GPUBuffer {
+  check(lazy);
+  if (lazy.gpu === undefined) {
+    checkDeviceType(what, lazy);
+    const { machine } = theGpu();
+    const data = theMachine().heap.copy(lazy.dtype, lazy.buffer!.address, sizeOf(lazy.shape));
+    // The copy counts as a use of the buffer: a program on the heap that updates the value takes fresh memory for it.
+    lazy.gpu = new GpuBuffer(machine.upload(lazy.dtype, data), machine, lazy.buffer);
+  }
+  return lazy.gpu.block.buffer;
+}
+
+/** A copy on the GPU of a value that was computed in the heap. */
+export function toGpu(lazy: Lazy): Lazy {
+  checkDeviceType("to: the tensor", lazy);
+  const { machine } = theGpu();
+  const data = theMachine().heap.copy(lazy.dtype, lazy.buffer!.address, sizeOf(lazy.shape));
+  const copy = new Lazy(lazy.dtype, lazy.shape);
+  copy.gpu = new GpuBuffer(machine.upload(lazy.dtype, data), machine);
+  return copy;
+}

@@ -1,0 +1,25 @@
+/** `ready`: waits for a backend. */
+import type { Backend } from "@sinter/runtime";
+import { checkBackend } from "./backend.ts";
+import { checkOptions } from "./errors.ts";
+import { landed } from "./gpu/calls.ts";
+import { acquireGpu, pipelinesMade } from "./gpu/session.ts";
+
+export interface ReadyOptions {
+  /** `webgpu`: the device to run on, so that its buffers can be shared; without it one is made, with all that the adapter can do. */
+  readonly device?: GPUDevice;
+}
+
+/**
+ * Resolves when a backend can be used, all programs for it are compiled, and all that was called on it before has run. `webgpu` needs it before its first
+ * use: it acquires the device, and rejects with what is missing where there is none. Other backends are ready at all
+ * times.
+ */
+export async function ready(backend: Backend, options: ReadyOptions = {}): Promise<void> {
+  checkBackend("ready", backend);
+  checkOptions("ready", options, ["device"]);
+  if (backend !== "webgpu") return;
+  await acquireGpu(options.device);
+  await pipelinesMade();
+  await landed();
+}

@@ -1,0 +1,250 @@
+// Tensors, compiled functions, variables and failures on the backend "webgpu": what happens when, and where values are.
+// What programs compute there is compared op by op elsewhere.
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import {
+  assert,
+  compile,
+  fromGPUBuffer,
+  grad,
+  hostCall,
+  print,
+  profile,
+  ready,
+  scope,
+  setBackend,
+  setPrintSink,
+  spec,
+  type Tensor,
+  tensor,
+  valueAndGrad,
+  variable,
+  zeros,
+} from "../src/index.ts";
+
+const early = compile((x: Tensor) => x.add(1), { backend: "webgpu" });
+let beforeReady: unknown;
+try {
+  early(tensor([1]));
+} catch (error) {
+  beforeReady = error;
+}
+const missing: unknown = await ready("webgpu").then(
+  () => undefined,
+  (error: unknown) => error,
+);
+if (missing !== undefined) {
+  if (process.env["SINTER_REQUIRE_WEBGPU"] === "1") throw missing;
+  console.log(`not run: the tracer's tests on webgpu: ${missing instanceof Error ? missing.message : String(missing)}`);
+}
+
+const numbers = async (x: { data(): Promise<ArrayLike<number>> }): Promise<number[]> => Array.from(await x.data());
+/** The message of what `body` throws or rejects with. */
+async function failure(body: () => unknown): Promise<string> {
+  try {
+    await body();
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+  return "nothing was thrown";
+}
+
+describe.skipIf(missing !== undefined)("webgpu", () => {
+  beforeAll(() => {
+    setBackend("webgpu");
+  });
+  afterAll(() => {
+    setBackend("wasm");
+  });
+
+  test("before ready, a use is an error that says what to write", () => {
+    expect(String(beforeReady)).toContain('await ready("webgpu")');
+  });
+
+  test("a compiled function gives at once what can be read later", async () => {
+    const f = compile((x: Tensor) => ({ y: x.mul(2).add(1), positive: x.gt(0), x }));
+    const x = tensor([[1, -2, 3]]);
+    const { y, positive, x: same } = f(x);
+    expect(y.shape).toEqual([1, 3]);
+    expect(String(y)).toBe("Tensor f32[1,3] (on webgpu)");
+    expect(await y.array()).toEqual([[3, -3, 7]]);
+    expect(await positive.array()).toEqual([[true, false, true]]);
+    expect(await numbers(same)).toEqual([1, -2, 3]);
+    // Results go into calls that follow, of any size.
+    expect(await numbers(f(y).y)).toEqual([7, -5, 15]);
+    expect(f.traces).toBe(1);
+    const long = Float32Array.from({ length: 257 }, (_, i) => i);
+    expect(await numbers(f(tensor(long)).y)).toEqual(Array.from(long, (v) => 2 * v + 1));
+    expect(await numbers(compile((v: Float32Array) => tensor(v).neg())(new Float32Array([1, 2])))).toEqual([-1, -2]);
+  });
+
+  test("operations outside a compiled function run there too", async () => {
+    const x = tensor([1, 2, 3]);
+    let y = x.add(1);
+    for (let i = 0; i < 300; i++) y = y.add(x);
+    expect(String(y)).toBe("Tensor f32[3] (on webgpu)");
+    expect(await numbers(y)).toEqual([302, 603, 904]);
+    expect(await numbers(grad((v: typeof x) => v.square().sum())(x))).toEqual([2, 4, 6]);
+    const w = variable([1, 2]);
+    w.assignAdd(tensor([1, 1]));
+    w.assignAdd(w);
+    expect(await numbers(w)).toEqual([4, 6]);
+  });
+
+  test("reading at once is an error that says what to await", async () => {
+    const y = tensor([2]).mul(3);
+    expect(await failure(() => y.dataSync())).toContain("await x.data()");
+    expect(await failure(() => y.item())).toContain("(await x.data())[0]");
+    expect(await failure(() => y.view())).toContain("await x.data()");
+    expect(await failure(() => y.arraySync())).toContain("await x.array()");
+    expect(await failure(() => y.item())).toContain("webgpu.test.ts");
+  });
+
+  test("a tensor goes from one backend to the other", async () => {
+    const onWasm = compile((x: Tensor) => x.add(1), { backend: "wasm" });
+    const y = tensor([1, 2]).mul(3);
+    expect(await failure(() => onWasm(y))).toMatch(/x, f32\[2\], is on webgpu.*await x\.to\("wasm"\)/);
+    const moved = await y.to("wasm");
+    expect(onWasm(moved).dataSync()).toEqual(new Float32Array([4, 7]));
+    const back = await moved.to("webgpu");
+    expect(String(back)).toContain("(on webgpu)");
+    expect(await numbers(back)).toEqual([3, 6]);
+    const bools = await tensor([true, false, true]).to("webgpu");
+    expect(await (await bools.to("wasm")).array()).toEqual([true, false, true]);
+    expect(await failure(() => y.to("moon" as "wasm"))).toContain('"wasm" or on "webgpu"');
+  });
+
+  test("variables live where they were last written", async () => {
+    const w = variable([1, 2], { name: "w" });
+    const onWasm = compile(() => void w.assignAdd(1), { backend: "wasm" });
+    const onGpu = compile((x: Tensor) => {
+      const before = w.value;
+      w.assign(w.mul(x));
+      return before;
+    });
+    onWasm();
+    expect(await numbers(onGpu(tensor(2)))).toEqual([2, 3]);
+    expect(await numbers(onGpu(tensor(3)))).toEqual([4, 6]);
+    expect(await numbers(w)).toEqual([12, 18]);
+    expect(await failure(() => onWasm())).toContain('w.assign(await w.value.to("wasm"))');
+    w.assign(await w.value.to("wasm"));
+    onWasm();
+    expect(w.dataSync()).toEqual(new Float32Array([13, 19]));
+    // The copy on the device is not that of the value before.
+    expect(await numbers(onGpu(tensor(1)))).toEqual([13, 19]);
+  });
+
+  test("variables exchange their values", async () => {
+    const a = variable([1]);
+    const b = variable([2]);
+    const swap = compile(() => {
+      const before = a.value;
+      a.assign(b);
+      b.assign(before);
+    });
+    swap();
+    expect([await numbers(a), await numbers(b)]).toEqual([[2], [1]]);
+  });
+
+  test("a training step learns", async () => {
+    const w = variable(zeros([3]));
+    const x = tensor([
+      [1, 0, 2],
+      [0, 1, 1],
+      [1, 1, 0],
+      [2, 1, 1],
+    ]);
+    const y = tensor([5, 3, 3, 6]);
+    const step = compile(() => {
+      const [loss, slope] = valueAndGrad((v: typeof x) => x.matmul(v).sub(y).square().mean())(w.value);
+      w.assignSub(slope.mul(0.1));
+      return loss;
+    });
+    const first = step();
+    let loss = first;
+    for (let i = 0; i < 50; i++) loss = step();
+    const [before, now] = [(await first.data())[0]!, (await loss.data())[0]!];
+    expect(before).toBeCloseTo(19.75, 3);
+    expect(now).toBeLessThan(before / 100);
+  });
+
+  test("a failed check rejects what was computed, and variables get their values back", async () => {
+    const w = variable([1], { name: "w" });
+    const step = compile((x: Tensor) => {
+      assert(x.gt(0).all(), "x must be positive");
+      w.assign(w.add(x));
+      return w.value;
+    });
+    const good = step(tensor([1]));
+    const bad = step(tensor([-1]));
+    // Queued before it is known: fails with the one before.
+    const after = step(tensor([5]));
+    expect(await numbers(good)).toEqual([2]);
+    expect(await failure(() => bad.data())).toContain("x must be positive");
+    expect(await failure(() => after.data())).toContain("x must be positive");
+    expect(await failure(() => bad.add(1).data())).toContain("x must be positive");
+    expect(await numbers(w)).toEqual([2]);
+    expect(await numbers(step(tensor([2])))).toEqual([4]);
+  });
+
+  test("host calls and prints happen in order", async () => {
+    const told: string[] = [];
+    const before = setPrintSink((text) => told.push(text));
+    try {
+      const f = compile((x: Tensor) => {
+        print("x is {}", x);
+        const y = hostCall((v: typeof x) => v.mul(10), spec([2]), x);
+        return (y as typeof x).add(1);
+      });
+      expect(await numbers(f(tensor([1, 2])))).toEqual([11, 21]);
+      expect(told).toEqual(["x is [1, 2]"]);
+    } finally {
+      setPrintSink(before);
+    }
+  });
+
+  test("f64, and looking into programs, are errors", async () => {
+    const wide = compile((x: Tensor) => x.cast("f64").add(1));
+    expect(await failure(() => wide(tensor([1])))).toMatch(
+      /f64.*not available on webgpu; cast to f32[\s\S]*webgpu\.test\.ts/,
+    );
+    expect(await failure(() => tensor([1]).cast("f64"))).toContain("not available on webgpu");
+    expect(await failure(() => compile((x: Tensor) => x, { verify: true })(tensor([1])))).toContain("verify");
+    expect(await failure(() => compile((x: Tensor) => x.add(1), { debug: true })(tensor([1])))).toContain("debug");
+    expect(await failure(() => profile((x: Tensor) => x.add(1), tensor([1])))).toContain("webgpu");
+  });
+
+  test("buffers of the device go in and out", async () => {
+    const y = tensor([1, 2, 3]).add(1);
+    await y.data();
+    const same = fromGPUBuffer(y.gpuBuffer(), spec([3], "f32"));
+    expect(await numbers(same.mul(10))).toEqual([20, 30, 40]);
+    expect(fromGPUBuffer(same.gpuBuffer(), spec([])).gpuBuffer()).toBe(y.gpuBuffer());
+    expect(await failure(() => fromGPUBuffer(y.gpuBuffer(), spec([1000])))).toContain("4000 bytes");
+    expect(await failure(() => fromGPUBuffer({} as GPUBuffer, spec([1])))).toContain("GPUBuffer");
+  });
+
+  test("symbolic sizes", async () => {
+    const f = compile((x: Tensor) => x.sub(x.mean()), { signature: [spec([null])] });
+    expect(await numbers(f(tensor([1, 3])))).toEqual([-1, 1]);
+    expect(await numbers(f(tensor([1, 2, 3, 6])))).toEqual([-2, -1, 0, 3]);
+    expect(f.traces).toBe(1);
+  });
+
+  test("memory comes back", async () => {
+    const w = variable(zeros([1000]));
+    const f = compile((x: Tensor) => {
+      w.assignAdd(x);
+      return w.sum();
+    });
+    const x = tensor(new Float32Array(1000).fill(1));
+    let last = 0;
+    const round = async (): Promise<void> => {
+      const total = scope(() => f(x.add(0)));
+      last = (await total.data())[0]!;
+      total.dispose();
+    };
+    await round();
+    for (let i = 1; i < 20; i++) await round();
+    expect(last).toBe(20_000);
+  });
+});
