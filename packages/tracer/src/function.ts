@@ -235,7 +235,9 @@ export class TracedFunction {
     try {
       const given = this.options.signature === undefined ? args : this.conform(args, made);
       if (made.length > 0)
-        throw new SinterError(`record: arguments of ${this.name} must be tensors, whose memory stays until the commands have run`);
+        throw new SinterError(
+          `record: arguments of ${this.name} must be tensors, whose memory stays until the commands have run`,
+        );
       const leaves: Leaf[] = [];
       const program = this.fitting(this.treeOf(given, leaves), leaves, backend);
       program.accepts(leaves);

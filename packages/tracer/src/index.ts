@@ -71,7 +71,7 @@ export { methodNames } from "./methods.ts";
 export { type ProfileOptions, profile } from "./profile/index.ts";
 export type { ChromeEvent, ChromeTrace, KernelProfile, Profile } from "./profile/profile.ts";
 export * as random from "./random.ts";
-export { type ReadyOptions, ready } from "./ready.ts";
+export { gpuDevice, type ReadyOptions, ready } from "./ready.ts";
 export { Spec, spec } from "./spec.ts";
 export { type NestedArray, Tensor, type TensorLike } from "./tensor.ts";
 export type { TensorMethods } from "./tensor-methods.ts";

@@ -3,7 +3,7 @@ import type { Backend } from "@sinter/runtime";
 import { checkBackend } from "./backend.ts";
 import { checkOptions } from "./errors.ts";
 import { landed } from "./gpu/calls.ts";
-import { acquireGpu, pipelinesMade } from "./gpu/session.ts";
+import { acquireGpu, pipelinesMade, theGpu } from "./gpu/session.ts";
 
 export interface ReadyOptions {
   /** `webgpu`: the device to run on, so that its buffers can be shared; without it one is made, with all that the adapter can do. */
@@ -22,4 +22,12 @@ export async function ready(backend: Backend, options: ReadyOptions = {}): Promi
   await acquireGpu(options.device);
   await pipelinesMade();
   await landed();
+}
+
+/**
+ * The device that programs for `webgpu` run on, for work of one's own with `gpuBuffer`, `fromGPUBuffer` and `record`. Throws
+ * before `await ready("webgpu")`.
+ */
+export function gpuDevice(): GPUDevice {
+  return theGpu().machine.device;
 }

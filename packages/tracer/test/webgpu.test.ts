@@ -5,6 +5,7 @@ import {
   assert,
   compile,
   fromGPUBuffer,
+  gpuDevice,
   grad,
   hostCall,
   print,
@@ -221,6 +222,27 @@ describe.skipIf(missing !== undefined)("webgpu", () => {
     expect(fromGPUBuffer(same.gpuBuffer(), spec([])).gpuBuffer()).toBe(y.gpuBuffer());
     expect(await failure(() => fromGPUBuffer(y.gpuBuffer(), spec([1000])))).toContain("4000 bytes");
     expect(await failure(() => fromGPUBuffer({} as GPUBuffer, spec([1])))).toContain("GPUBuffer");
+  });
+
+  test("a call is recorded into the commands of somebody else", async () => {
+    const f = compile((x: Tensor) => x.matmul(x).add(1).sum(0));
+    const x = tensor([
+      [1, 2],
+      [3, 4],
+    ]).add(0);
+    const device = gpuDevice();
+    expect(await failure(() => f.record(device.createCommandEncoder(), x))).toContain('await ready("webgpu")');
+    await ready("webgpu");
+    const encoder = device.createCommandEncoder();
+    const sums = f.record(encoder, x);
+    // Other calls in between have working memory of their own.
+    await f(x).data();
+    device.queue.submit([encoder.finish()]);
+    expect(await numbers(sums)).toEqual([24, 34]);
+    const w = variable([1], { name: "w" });
+    const step = compile(() => w.assignAdd(1));
+    expect(await failure(() => step.record(device.createCommandEncoder()))).toContain("it assigns w");
+    expect(await failure(() => f.record({} as GPUCommandEncoder, x))).toContain("GPUCommandEncoder");
   });
 
   test("symbolic sizes", async () => {

@@ -1,5 +1,5 @@
 /** The device that programs for the GPU run on, once it has been acquired. */
-import { compileToWebgpu, ProgramCache } from "@sinter/runtime";
+import { compileToWebgpu, loadWebgpu, ProgramCache } from "@sinter/runtime";
 import type { GpuExecutable, GpuMachine } from "@sinter/runtime/webgpu";
 import { SinterError } from "../errors.ts";
 
@@ -28,7 +28,7 @@ export async function acquireGpu(device: GPUDevice | undefined): Promise<void> {
 
 async function open(device: GPUDevice | undefined): Promise<Session> {
   // What a page without WebGPU never loads.
-  const webgpu = await import("@sinter/runtime/webgpu");
+  const webgpu = await loadWebgpu();
   const machine = await webgpu.GpuMachine.acquire(device === undefined ? {} : { device });
   const { features } = machine;
   const programs = new ProgramCache(

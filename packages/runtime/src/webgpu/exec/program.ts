@@ -19,7 +19,7 @@ import { checkSizes, slotText } from "./limits.ts";
 import type { Recording } from "./ops.ts";
 import { Places } from "./places.ts";
 import { always, type PipelinesOfProgram, type Print, Recorder } from "./record.ts";
-import { BindGroups, replay } from "./replay.ts";
+import { BindGroups, OwnMemory, recordInto, replay } from "./replay.ts";
 import { helpersOf, waitingSteps } from "./steps.ts";
 
 /** A program on a device. */
@@ -36,6 +36,11 @@ export interface GpuExecutable {
    * there and nothing waits, else in turn. Resolves when all is submitted, and what the program prints is printed by `host`.
    */
   enqueue(buffers: readonly (GPUBuffer | undefined)[], sizes: readonly number[], host?: HostFunction): Promise<void>;
+  /**
+   * Adds a call to the commands of somebody else, who submits them. Throws where the pipelines are not there yet, and for a
+   * program that prints or needs values on the host.
+   */
+  record(encoder: GPUCommandEncoder, buffers: readonly (GPUBuffer | undefined)[], sizes: readonly number[]): void;
   /** Gives back its constants, once what was enqueued is done. It must not run any more. */
   dispose(): void;
 }
@@ -82,6 +87,8 @@ class Executable implements GpuExecutable {
   private readonly constants: readonly { readonly slot: number; readonly block: GpuBlock }[];
   /** By sizes. */
   private readonly sized = new Map<string, Sized>();
+  /** For recorded commands. */
+  private own: OwnMemory | undefined;
 
   constructor(machine: GpuMachine, program: WebgpuProgram) {
     this.machine = machine;
@@ -136,6 +143,24 @@ class Executable implements GpuExecutable {
       return undefined;
     });
     return submitted.then(() => printed);
+  }
+
+  record(encoder: GPUCommandEncoder, given: readonly (GPUBuffer | undefined)[], sizeOfSlot: readonly number[]): void {
+    const { machine, program } = this;
+    if (machine.lost !== undefined) throw machine.lost;
+    if (!this.isReady) throw new Error(`webgpu: ${program.name}: its pipelines are still being made`);
+    const buffers = [...given];
+    for (const { slot, block } of this.constants) buffers[slot] = block.buffer;
+    const sized = this.sizedFor(sizeOfSlot);
+    this.checkBuffers(buffers, sized);
+    if (sized.waiting.size === 0) sized.prepared ??= this.prepare(sized.sizes);
+    if (sized.prepared === undefined || sized.prepared.prints.length > 0)
+      throw new Error(
+        `webgpu: ${program.name}: a loop that runs while something holds, or a call of the host, needs values on the host, which commands of somebody else cannot wait for`,
+      );
+    this.own ??= new OwnMemory(machine);
+    const { recording, params } = sized.prepared;
+    recordInto(encoder, machine, recording, buffers, this.groups, this.own, params);
   }
 
   dispose(): void {

@@ -1,5 +1,6 @@
 /** Hands a recorded list to the device: one command encoder, one pass except where buffers are copied, one submit. */
 import type { GpuMachine } from "../machine.ts";
+import { usage } from "../usage.ts";
 import { type DispatchOp, emptySpace, emptyTargetSpace, type Recording } from "./ops.ts";
 
 let buffersNamed = 0;
@@ -132,6 +133,64 @@ export function replay(
     params: table,
   });
   const encoder = device.createCommandEncoder();
+  encode(machine, encoder, ops, memory, groups);
+  machine.submit(encoder);
+  return staging;
+}
+
+/** Working memory of commands that somebody else submits, at a time that nobody tells: nothing else uses it. */
+export class OwnMemory {
+  private readonly machine: GpuMachine;
+  private readonly buffers = new Map<string, GPUBuffer>();
+
+  constructor(machine: GpuMachine) {
+    this.machine = machine;
+  }
+
+  /** At least `bytes`. What grows is another buffer: commands that use the old one may be submitted yet. */
+  get(name: string, bytes: number): GPUBuffer {
+    let buffer = this.buffers.get(name);
+    if (buffer === undefined || buffer.size < bytes) {
+      const size = Math.ceil(Math.max(bytes, 16) / 16) * 16;
+      buffer = this.machine.device.createBuffer({ label: `recorded ${name}`, size, usage: usage.memory });
+      this.buffers.set(name, buffer);
+    }
+    return buffer;
+  }
+}
+
+/** Adds a list to the commands of somebody else. */
+export function recordInto(
+  encoder: GPUCommandEncoder,
+  machine: GpuMachine,
+  { ops, arenaBytes, gateBytes }: Recording,
+  slots: readonly (GPUBuffer | undefined)[],
+  groups: BindGroups,
+  own: OwnMemory,
+  params: GPUBuffer | undefined,
+): void {
+  const gates = gateBytes === 0 ? undefined : own.get("gates", gateBytes);
+  // Nobody writes the first gate, which is always open.
+  if (gates !== undefined) machine.write(gates, 0, Uint32Array.of(1));
+  const arena = own.get("arena", arenaBytes);
+  const memory = new Memory(slots, {
+    arena,
+    gates,
+    empty: own.get("empty", 8192),
+    emptyTarget: own.get("emptyTarget", 8192),
+    staging: undefined,
+    params,
+  });
+  encode(machine, encoder, ops, memory, groups);
+}
+
+function encode(
+  machine: GpuMachine,
+  encoder: GPUCommandEncoder,
+  ops: Recording["ops"],
+  memory: Memory,
+  groups: BindGroups,
+): void {
   let pass: GPUComputePassEncoder | undefined;
   let set: GPUComputePipeline | undefined;
   let dispatches = 0;
@@ -158,7 +217,5 @@ export function replay(
     else dispatches++;
   }
   pass?.end();
-  machine.submit(encoder);
   machine.count(dispatches, helpers);
-  return staging;
 }
