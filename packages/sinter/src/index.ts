@@ -1,4 +1,4 @@
-/** Sinter: eager TypeScript functions, traced and compiled to one WebAssembly program. */
+/** Sinter: eager TypeScript functions, traced and compiled to one program, for WebAssembly or for a GPU. */
 export type { DType, Loc, TypedArray } from "@sinter/ir";
 export {
   type Bound,
@@ -11,11 +11,3 @@ export {
   type StageName,
 } from "@sinter/runtime";
 export * from "@sinter/tracer";
-
-/**
- * Resolves when functions compiled for a backend can be called. Both backends can at once; one that has to ask for a
- * device cannot.
- */
-export function ready(_backend?: "wasm" | "reference"): Promise<void> {
-  return Promise.resolve();
-}

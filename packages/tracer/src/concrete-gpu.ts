@@ -6,7 +6,7 @@ import { type CompileOptions, GpuBuffer } from "@sinter/runtime";
 import { forceAnywhere } from "./eager.ts";
 import { HostRun } from "./effects/run.ts";
 import { SinterError, type Site } from "./errors.ts";
-import { isSubmitted, launch, update } from "./gpu/calls.ts";
+import { isSubmitted, launch, located, update } from "./gpu/calls.ts";
 import { type GpuProgram, programOnGpu, refuseChecking } from "./gpu/compile.ts";
 import { freshOnGpu, onDevice } from "./gpu/memory.ts";
 import { checkDeviceType } from "./gpu/place.ts";
@@ -125,7 +125,7 @@ export class GpuConcrete extends TracedProgram {
       return body();
     } catch (error) {
       for (const lazy of [...fresh, ...results]) lazy?.retain().release();
-      throw error;
+      throw located({ name: this.wiring.graph.name, where: undefined }, error);
     }
   }
 

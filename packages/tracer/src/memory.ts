@@ -4,6 +4,7 @@
  */
 import { HeapFullError, theMachine } from "@sinter/runtime";
 import { locText, OutOfMemoryError, type Site } from "./errors.ts";
+import { gpuBytes } from "./gpu/session.ts";
 import type { Lazy } from "./lazy.ts";
 
 /** One live handle of an eager value. Cleared when the handle is disposed. */
@@ -49,6 +50,8 @@ export interface MemoryReport {
   readonly heapBytes: number;
   /** Bytes of the heap in use: tensors, variables, captured constants, working memory. */
   readonly liveBytes: number;
+  /** Bytes in use on the GPU: tensors, variables, constants, working memory; 0 where there is none. */
+  readonly gpuBytes: number;
   /** Live handles of eager tensors. */
   readonly tensors: number;
   /** Bytes of computed tensors by the line that made the handle, largest first. A value with two handles counts once. */
@@ -70,7 +73,7 @@ export function memory(): MemoryReport {
     seen.add(lazy);
   }
   const byLine = [...lines.values()].sort((a, b) => b.bytes - a.bytes || b.tensors - a.tensors);
-  return { heapBytes: heap.capacityBytes, liveBytes: heap.liveBytes, tensors: live.size, byLine };
+  return { heapBytes: heap.capacityBytes, liveBytes: heap.liveBytes, gpuBytes: gpuBytes(), tensors: live.size, byLine };
 }
 
 /** An error as users see it: running out of memory says who holds it and what to do. */

@@ -1,6 +1,6 @@
 /** `ready`: waits for a backend. */
 import type { Backend } from "@sinter/runtime";
-import { checkBackend } from "./backend.ts";
+import { checkBackend, currentBackend } from "./backend.ts";
 import { checkOptions } from "./errors.ts";
 import { landed } from "./gpu/calls.ts";
 import { acquireGpu, pipelinesMade, theGpu } from "./gpu/session.ts";
@@ -15,7 +15,7 @@ export interface ReadyOptions {
  * use: it acquires the device, and rejects with what is missing where there is none. Other backends are ready at all
  * times.
  */
-export async function ready(backend: Backend, options: ReadyOptions = {}): Promise<void> {
+export async function ready(backend: Backend = currentBackend(), options: ReadyOptions = {}): Promise<void> {
   checkBackend("ready", backend);
   checkOptions("ready", options, ["device"]);
   if (backend !== "webgpu") return;

@@ -1,17 +1,19 @@
 // Tensors, compiled functions, variables and failures on the backend "webgpu": what happens when, and where values are.
 // What programs compute there is compared op by op elsewhere.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { theGpu } from "../src/gpu/session.ts";
 import {
   assert,
   compile,
+  cond,
   fromGPUBuffer,
   gpuDevice,
   grad,
   hostCall,
+  memory,
   print,
   profile,
   ready,
-  scope,
   setBackend,
   setPrintSink,
   spec,
@@ -203,6 +205,36 @@ describe.skipIf(missing !== undefined)("webgpu", () => {
     }
   });
 
+  test("what a host call throws rejects the results", async () => {
+    const w = variable([1]);
+    const f = compile((x: Tensor) => {
+      w.assignAdd(x);
+      return x.add(hostCall((_: Tensor) => fail(), spec([1]), x) as Tensor);
+    });
+    const fail = (): never => {
+      throw new RangeError("no luck");
+    };
+    const result = f(tensor([1]));
+    expect(await failure(() => result.data())).toBe("no luck");
+    expect(await numbers(w)).toEqual([1]);
+  });
+
+  test("what would have to read at once says what to do instead", async () => {
+    const x = tensor([1]).add(1);
+    const isLarge = x.sum().gt(1);
+    expect(
+      await failure(() =>
+        cond(
+          isLarge,
+          () => x,
+          () => x,
+        ),
+      ),
+    ).toContain("compile the function");
+    expect(await failure(() => assert(isLarge))).toContain("compile the function");
+    expect(await failure(() => print("{}", x))).toContain("await x.data()");
+  });
+
   test("f64, and looking into programs, are errors", async () => {
     const wide = compile((x: Tensor) => x.cast("f64").add(1));
     expect(await failure(() => wide(tensor([1])))).toMatch(
@@ -252,21 +284,29 @@ describe.skipIf(missing !== undefined)("webgpu", () => {
     expect(f.traces).toBe(1);
   });
 
-  test("memory comes back", async () => {
+  test("each call is one submit, and memory comes back, in loops that never wait too", async () => {
     const w = variable(zeros([1000]));
     const f = compile((x: Tensor) => {
       w.assignAdd(x);
       return w.sum();
     });
     const x = tensor(new Float32Array(1000).fill(1));
-    let last = 0;
-    const round = async (): Promise<void> => {
-      const total = scope(() => f(x.add(0)));
-      last = (await total.data())[0]!;
-      total.dispose();
-    };
-    await round();
-    for (let i = 1; i < 20; i++) await round();
-    expect(last).toBe(20_000);
+    const first = f(x);
+    await ready("webgpu");
+    const { stats } = theGpu().machine;
+    const { gpuBytes } = memory();
+    let last = first;
+    for (let i = 1; i < 50; i++) {
+      last.dispose();
+      last = f(x);
+    }
+    expect(theGpu().machine.stats.submits - stats.submits).toBe(49);
+    expect(memory().gpuBytes).toBeLessThan(gpuBytes + 8000);
+    expect(await numbers(last)).toEqual([50_000]);
+    last.dispose();
+    w.dispose();
+    x.dispose();
+    // The new value and the sum, the old value's memory, the copy of x.
+    expect(memory().gpuBytes).toBeLessThan(gpuBytes - 8000);
   });
 });

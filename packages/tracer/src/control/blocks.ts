@@ -9,6 +9,7 @@ import { theMachine } from "@sinter/runtime";
 import { force } from "../eager.ts";
 import { TraceError } from "../errors.ts";
 import { currentFrame, currentTrace, inFrame, TraceFrame, type VariableCell } from "../frame.ts";
+import { checkReadable } from "../gpu/place.ts";
 import { emit, scalar, select, stretch } from "../kit.ts";
 import { type Ref, readLazy, type Traced } from "../lazy.ts";
 import { status } from "../status.ts";
@@ -302,8 +303,10 @@ function carriedBy(
 export function emitCheck(condition: Ref, error: Error): void {
   const frame = currentTrace();
   if (frame === undefined) {
-    if (condition.kind === "lazy") force(condition);
-    if (condition.kind === "lazy" && readLazy(theMachine().heap, condition)[0] === 0) throw error;
+    if (condition.kind !== "lazy") return;
+    checkReadable("a check outside compiled functions", condition, "compile the function that makes it");
+    force(condition);
+    if (readLazy(theMachine().heap, condition)[0] === 0) throw error;
     return;
   }
   if (knownScalar(condition) === 1) return;

@@ -6,6 +6,7 @@ import { sameDims } from "../dims.ts";
 import { force } from "../eager.ts";
 import { type AnyFunction, DTypeError, describe, describeValue, ShapeError, SinterError, userLine } from "../errors.ts";
 import { currentTrace, finishedTrace, inFrame, VariableCell } from "../frame.ts";
+import { checkReadable } from "../gpu/place.ts";
 import { cast, reshape, run, toRef } from "../kit.ts";
 import { type Ref, readLazy } from "../lazy.ts";
 import { Tensor, type TensorLike } from "../tensor.ts";
@@ -92,6 +93,7 @@ export function decided(ref: Ref): number | Ref {
     return knownScalar(own) ?? own;
   }
   if (ref.kind === "traced") throw finishedTrace(ref);
+  checkReadable("a condition outside compiled functions", ref, "compile the function that depends on it");
   force(ref);
   return readLazy(theMachine().heap, ref)[0]!;
 }

@@ -3,6 +3,7 @@ import type { Attrs, HostValue } from "@sinter/ir";
 import { theMachine } from "@sinter/runtime";
 import { force } from "../eager.ts";
 import type { TraceFrame } from "../frame.ts";
+import { checkReadable } from "../gpu/place.ts";
 import { type Lazy, type Ref, readLazy } from "../lazy.ts";
 import { status } from "../status.ts";
 
@@ -20,6 +21,12 @@ export function emitHost(frame: TraceFrame, op: string, values: readonly Ref[], 
 /** The contents of eager values. */
 export function hostValues(refs: readonly Ref[]): HostValue[] {
   const lazies = refs as readonly Lazy[];
+  for (const lazy of lazies)
+    checkReadable(
+      "what a call outside compiled functions is given",
+      lazy,
+      "compile the function that makes it, or await x.data()",
+    );
   force(...lazies);
   const { heap } = theMachine();
   return lazies.map((lazy) => ({ dtype: lazy.dtype, shape: lazy.shape, data: readLazy(heap, lazy) }));

@@ -185,10 +185,10 @@ export function isSubmitted(lazy: Lazy): boolean {
 }
 
 /** An error of the device as users see it: which function's call it was, and the line. */
-function located({ name, where }: Launch, error: unknown): unknown {
+export function located({ name, where }: Pick<Launch, "name" | "where">, error: unknown): unknown {
   if (error instanceof SinterError) return error;
   const text = error instanceof Error ? error.message : String(error);
-  const told = new SinterError(`${name}: ${text}`, locText(where?.loc()));
+  const told = new SinterError(`${name}: ${text}`, where === undefined ? undefined : locText(where.loc()));
   told.cause = error;
   return told;
 }

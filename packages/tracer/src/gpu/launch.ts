@@ -1,7 +1,7 @@
 /** Runs a program of arguments and results only on eager values, on the GPU. */
 import type { GpuExecutable } from "@sinter/runtime/webgpu";
 import type { Lazy } from "../lazy.ts";
-import { type Launch, launch } from "./calls.ts";
+import { type Launch, launch, located } from "./calls.ts";
 import { freshMemory, onDevice } from "./memory.ts";
 
 /** Queues the call; the results get memory, which calls that follow may read. */
@@ -26,6 +26,6 @@ export function launchOn(
       result.gpu?.release();
       result.gpu = undefined;
     }
-    throw error;
+    throw located(call, error);
   }
 }

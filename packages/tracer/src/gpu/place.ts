@@ -18,6 +18,12 @@ export function misplaced(what: string, lazy: Lazy, variable?: string): SinterEr
   );
 }
 
+/** Throws for a value on the GPU that `what` would have to read at once. */
+export function checkReadable(what: string, lazy: Lazy, cure: string): void {
+  if (isOnGpu(lazy))
+    throw new SinterError(`${what}, ${describe(lazy)}, is on webgpu, whose memory cannot be read at once: ${cure}`);
+}
+
 /** Throws for an element type that devices do not have. */
 export function checkDeviceType(what: string, type: Pick<Lazy, "dtype" | "shape">): void {
   if (type.dtype === "f64")

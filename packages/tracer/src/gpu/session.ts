@@ -55,3 +55,8 @@ export function theGpu(): Session {
 export async function pipelinesMade(): Promise<void> {
   await Promise.allSettled([...compiling]);
 }
+
+/** Bytes in use on the device; 0 where there is none. */
+export function gpuBytes(): number {
+  return session?.machine.stats.liveBytes ?? 0;
+}
