@@ -21,8 +21,7 @@ import {
   type WebgpuProgram,
 } from "@sinter/ir";
 import { lower, planMemory, verifyPlan } from "@sinter/passes";
-import { buffersOf } from "@sinter/runtime";
-import { type GpuExecutable, type GpuMachine, instantiateOnGpu } from "@sinter/runtime/webgpu";
+import { buffersOf, type GpuExecutable, type GpuMachine, instantiateOnGpu } from "@sinter/runtime/webgpu";
 import { type Form, formName } from "./compiled.ts";
 import { resultsDifference, type Tolerance } from "./random.ts";
 import { caseText, type GraphCase } from "./random-graph.ts";

@@ -51,13 +51,9 @@ export { configureHeap, theMachine } from "./session.ts";
 export { slotNames } from "./slot-names.ts";
 export { placesText, type StageName, stageNames } from "./stage-text.ts";
 export {
-  buffersOf,
-  compileToWebgpu,
   type PassRecord,
   type Stages,
   stagesOf,
-  type WebgpuCompileOptions,
-  type WebgpuMade,
 } from "./stages.ts";
 export {
   type ClockCost,

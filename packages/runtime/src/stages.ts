@@ -1,6 +1,5 @@
 /** The stages from a graph to a wasm program, one readable list, each kept so that it can be looked at. */
 import { emit, probeFeatures, schedule } from "@sinter/codegen-wasm";
-import { emit as emitWgsl, KernelError, schedule as scheduleForGpu } from "@sinter/codegen-wgsl";
 import {
   expressionScope,
   type Graph,
@@ -9,8 +8,6 @@ import {
   type Plan,
   type WasmFeatures,
   type WasmProgram,
-  type WebgpuFeatures,
-  type WebgpuProgram,
 } from "@sinter/ir";
 import {
   findElementLoops,
@@ -23,7 +20,7 @@ import {
 } from "@sinter/passes";
 import { type Cost, costOf, type LoopStages, type Made } from "./cost.ts";
 import { theMachine } from "./session.ts";
-import { kernelNodes, type StageName, stageText, whereIn } from "./stage-text.ts";
+import { type StageName, stageText } from "./stage-text.ts";
 
 export type Backend = "wasm" | "webgpu" | "reference";
 
@@ -90,60 +87,12 @@ export function lowerToLoops(
   });
 }
 
-/** What a program for a GPU is made from. */
-export interface WebgpuMade extends LoopStages {
-  readonly program: WebgpuProgram;
-}
-
-/** What a schedule for GPUs may be asked for. */
-export interface WebgpuCompileOptions extends Pick<CompileOptions, "fastMath"> {
-  /** The simplest schedule of each kernel: what the others are tested against. */
-  readonly generic?: boolean;
-}
-
-/** Where bindings may begin on every device, and what an element takes there. */
-const deviceMemory = { alignment: 256, bytesPerElement: () => 4 };
-
-/**
- * Compiles a graph for a GPU with these features. Throws for what it does not have, such as f64. `observe` is told of all
- * passes before the shaders.
- */
-export function compileToWebgpu(
-  graph: Graph,
-  options: WebgpuCompileOptions,
-  features: WebgpuFeatures,
-  observe?: Observe,
-): WebgpuMade {
-  const simplified = simplifyGraph(graph, options, observe);
-  const { generic = false } = options;
-  return expressionScope(() => {
-    const nests = pass("fuse", observe, () => lower(simplified, { buffers: buffersOf(features) }));
-    const loops = pass("schedule", observe, () => scheduleForGpu(nests, features, { generic }));
-    const plan = pass("plan", observe, () => planMemory(loops, deviceMemory));
-    verifyPlan(loops, plan);
-    return { simplified, nests, loops, plan, program: emitLocated(simplified, loops, plan, features) };
-  });
-}
-
-/** Buffers that fusion may give to a kernel: beside them there may be a gate, and scratch. */
-export function buffersOf({ limits }: WebgpuFeatures): number {
-  return limits.maxStorageBuffersPerShaderStage - 2;
-}
-
-/** The program. An error about a kernel says where that was written. */
-function emitLocated(graph: Graph, loops: LoopProgram, plan: Plan, features: WebgpuFeatures): WebgpuProgram {
-  try {
-    return emitWgsl(loops, plan, features);
-  } catch (error) {
-    if (!(error instanceof KernelError) || error.kernel === undefined) throw error;
-    const where = whereIn(graph)(kernelNodes(loops)[error.kernel]!);
-    if (where !== "") error.message += ` (${where})`;
-    throw error;
-  }
-}
-
 /** The passes over graphs, which are the same for every target. */
-function simplifyGraph(graph: Graph, { fastMath = false }: Pick<CompileOptions, "fastMath">, observe?: Observe): Graph {
+export function simplifyGraph(
+  graph: Graph,
+  { fastMath = false }: Pick<CompileOptions, "fastMath">,
+  observe?: Observe,
+): Graph {
   const algebra = { fastMath };
   pass("trace", observe, () => graph);
   const smaller = pass("simplify", observe, () => simplify(graph, algebra));
@@ -151,7 +100,11 @@ function simplifyGraph(graph: Graph, { fastMath = false }: Pick<CompileOptions, 
   return pass("loops-of-elements", observe, () => findElementLoops(normal, algebra));
 }
 
-function pass<P extends PassName>(name: P, observe: Observe | undefined, run: () => PassResults[P]): PassResults[P] {
+export function pass<P extends PassName>(
+  name: P,
+  observe: Observe | undefined,
+  run: () => PassResults[P],
+): PassResults[P] {
   if (observe === undefined) return run();
   const started = performance.now();
   const made = run();

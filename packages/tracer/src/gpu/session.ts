@@ -1,5 +1,5 @@
 /** The device that programs for the GPU run on, once it has been acquired. */
-import { compileToWebgpu, loadWebgpu, ProgramCache } from "@sinter/runtime";
+import { loadWebgpu, ProgramCache } from "@sinter/runtime";
 import type { GpuExecutable, GpuMachine } from "@sinter/runtime/webgpu";
 import { SinterError } from "../errors.ts";
 
@@ -34,7 +34,7 @@ async function open(device: GPUDevice | undefined): Promise<Session> {
   const programs = new ProgramCache(
     ({ fastMath = false }) => `webgpu ${fastMath}`,
     (graph, options) => {
-      const executable = webgpu.instantiateOnGpu(machine, compileToWebgpu(graph, options, features).program);
+      const executable = webgpu.instantiateOnGpu(machine, webgpu.compileToWebgpu(graph, options, features).program);
       const done = (): void => void compiling.delete(executable.ready);
       compiling.add(executable.ready);
       executable.ready.then(done, done);
