@@ -72,12 +72,12 @@ export class Classifier {
     }
   }
 
-  compiledStep() {
-    return compile((images: Tensor, labels: Tensor) => this.step(images, labels), { name: "trainingStep" });
+  compiledStep(backend: "wasm" | "webgpu" = "wasm") {
+    return compile((images: Tensor, labels: Tensor) => this.step(images, labels), { name: "trainingStep", backend });
   }
 
-  compiledScore() {
-    return compile((images: Tensor, labels: Tensor) => this.score(images, labels), { name: "score" });
+  compiledScore(backend: "wasm" | "webgpu" = "wasm") {
+    return compile((images: Tensor, labels: Tensor) => this.score(images, labels), { name: "score", backend });
   }
 }
 
