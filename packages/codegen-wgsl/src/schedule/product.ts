@@ -44,6 +44,8 @@ export function productKernel(
   decls: readonly BufferDecl[],
   features: WebgpuFeatures,
 ): LoopKernel | undefined {
+  // Results that meet in memory have an owner each, which is another schedule's business.
+  if (kernel.nests.some((nest) => nest.stores.some((s) => s.combine !== undefined))) return undefined;
   const p = productOf(kernel, decls);
   if (p === undefined) return matvecKernel(kernel, decls, features);
   const [m, n] = [typicalDim(p.m.extent), typicalDim(p.n.extent)];
