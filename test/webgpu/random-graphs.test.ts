@@ -51,12 +51,12 @@ function withSpecials(tensor: HostTensor, rng: Rng): HostTensor {
 
 describe.skipIf(machine === undefined)("random graphs on WebGPU", () => {
   test("whose ops are exact", async () => {
-    const options = { seed: 1, runs: fuzzRuns(10, 200), accept: exact, exact: true, tolerance: exactOnGpu };
+    const options = { seed: 1, runs: fuzzRuns(10, 110), accept: exact, exact: true, tolerance: exactOnGpu };
     await checkDrawnOnGpu(machine!, drawn(options));
   });
 
   test("whose ops are accurate to some ulp", async () => {
-    const options = { seed: 1000, runs: fuzzRuns(8, 150), accept: isSmooth, tolerance: nearOnGpu };
+    const options = { seed: 1000, runs: fuzzRuns(8, 80), accept: isSmooth, tolerance: nearOnGpu };
     await checkDrawnOnGpu(
       machine!,
       drawn(options, (one) => (evalGraph(one.graph, one.args).some(wild) ? undefined : one)),
@@ -64,7 +64,7 @@ describe.skipIf(machine === undefined)("random graphs on WebGPU", () => {
   });
 
   test("on NaN, infinities and the ends of integers", async () => {
-    const options = { seed: 9000, runs: fuzzRuns(6, 100), accept: exact, exact: true, tolerance: exactOnGpu };
+    const options = { seed: 9000, runs: fuzzRuns(6, 60), accept: exact, exact: true, tolerance: exactOnGpu };
     await checkDrawnOnGpu(
       machine!,
       drawn(options, ({ graph, args }, rng) => ({ graph, args: args.map((arg) => withSpecials(arg, rng)) })),
@@ -77,13 +77,13 @@ describe.skipIf(machine === undefined)("random graphs on WebGPU", () => {
   });
 
   test("that are large", async () => {
-    const options = { seed: 3000, runs: fuzzRuns(2, 20), accept: exact, exact: true, size: 40, tolerance: exactOnGpu };
+    const options = { seed: 3000, runs: fuzzRuns(2, 10), accept: exact, exact: true, size: 40, tolerance: exactOnGpu };
     await checkDrawnOnGpu(machine!, drawn(options));
   });
 
   test("that are gradients of others", async () => {
     const accept = (op: OpDef): boolean => isSmooth(op) && op.derivative.kind !== "none";
-    const options = { seed: 6000, runs: fuzzRuns(6, 100), accept, tolerance: nearOnGpu };
+    const options = { seed: 6000, runs: fuzzRuns(6, 60), accept, tolerance: nearOnGpu };
     await checkDrawnOnGpu(machine!, drawn(options, gradientsOf));
   });
 });
