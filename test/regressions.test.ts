@@ -21,6 +21,15 @@ describe("graphs that were compiled wrongly", () => {
     );
   });
 
+  test("positions that a gather in one part of a concatenation takes out of data are read for that part only", () => {
+    checkText(
+      graphText("%x: f32[1,2], %y: f32[3,11], %i: i32[3,2], %j: i32[3,2]", [
+        "%g = gather %x, %i, %j {axes=[0,1]} : f32[3,2]",
+        "%out = concat %y, %g {axis=1} : f32[3,13]",
+      ]),
+    );
+  });
+
   test("a part without elements is not read, not even its element 0", () => {
     checkText(
       graphText("%x: f32[5], %y: f32[0], %z: f32[5]", [

@@ -67,16 +67,20 @@ export function scalarGuard(guard: readonly Range[], value: ScalarExpr, otherwis
   if (open === undefined) return otherwise;
   if (open.length === 0) return value;
   if (value.key === otherwise.key) return value;
-  if (value.kind === "read" && value.guard.length === 0 && otherwise.kind === "const")
-    return scalarRead(value.dtype, value.buffer, value.index, open, otherwise.value);
-  const safe = rewriteScalar(value, noAxes, (node) => {
+  const guarded = (node: ScalarExpr): ScalarExpr => {
     if (node.kind === "read")
       return scalarRead(node.dtype, node.buffer, node.index, joinGuards(node.guard, open), node.fill);
     // On the values that stand in for those not read it might never end.
     if (node.kind === "loop")
       return scalarLoop({ ...node, test: scalarGuard(open, node.test, scalarConst("bool", 0)) }, node.result);
     return node;
-  });
+  };
+  if (value.kind === "read" && value.guard.length === 0 && otherwise.kind === "const") {
+    // Its positions may come out of data that is read under the guard only, too.
+    const index = value.index.map((at) => substituteIndex(at, noAxes, (e) => rewriteScalar(e, noAxes, guarded)));
+    return scalarRead(value.dtype, value.buffer, index, open, otherwise.value);
+  }
+  const safe = rewriteScalar(value, noAxes, guarded);
   return intern(`(${safe.key} if ${guardKey(open)} else ${otherwise.key})`, (key) => ({
     kind: "guard",
     dtype: value.dtype,
