@@ -95,7 +95,7 @@ function derivatives(text: string, [x, y, ...v]: readonly number[]) {
 
 describe("nests of control flow", () => {
   test("compute and print what plain JavaScript does", () => {
-    for (let seed = 0; seed < fuzzRuns(40, 600); seed++) {
+    for (let seed = 0; seed < fuzzRuns(60, 600); seed++) {
       const rng = seededRng(seed);
       const text = functionalProgram(rng, rng.int(4, 24));
       for (let i = 0; i < 2; i++) {
@@ -108,7 +108,7 @@ describe("nests of control flow", () => {
   });
 
   test("have the derivatives of what ran", () => {
-    for (let seed = 5000; seed < 5000 + fuzzRuns(28, 200); seed++) {
+    for (let seed = 5000; seed < 5000 + fuzzRuns(40, 200); seed++) {
       const rng = seededRng(seed);
       const text = functionalProgram(rng, rng.int(4, 20));
       // Off the ties, where either side's derivative would do.

@@ -225,7 +225,7 @@ test("random graphs with calls, branches and loops", () => {
       verifyGraph(graph);
       checkForms(graph, args);
     },
-    { runs: fuzzRuns(28, 400), accept: isExact, exact: true, regions: true },
+    { runs: fuzzRuns(40, 400), accept: isExact, exact: true, regions: true },
   );
 });
 
@@ -235,6 +235,6 @@ test("random branches and loops inside each other", () => {
       verifyGraph(graph);
       checkForms(graph, args);
     },
-    { runs: fuzzRuns(70, 1000) },
+    { runs: fuzzRuns(100, 1000) },
   );
 });

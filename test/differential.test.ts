@@ -8,7 +8,7 @@ import { type OpCase, opCases, plainOps } from "./support/op-cases.ts";
 describe.each(plainOps.map((op) => [op.name, op] as const))("%s", (_, op) => {
   test("in every form", () => {
     let first = true;
-    for (const one of opCases(op, fuzzRuns(6, 160))) {
+    for (const one of opCases(op, fuzzRuns(8))) {
       checkCase(one, first ? { memories: ["unshared", "shared"], plainSimd: true } : {});
       first = false;
     }

@@ -34,7 +34,7 @@ function withSpecials(tensor: HostTensor, rng: Rng): HostTensor {
 describe("compiled graphs agree with the reference evaluator", () => {
   test("bit for bit where every op is exact", () => {
     checkRandomGraphs(({ graph, args }) => checkForms(graph, args), {
-      runs: fuzzRuns(28, 800),
+      runs: fuzzRuns(40),
       accept: isExact,
       exact: true,
     });
@@ -42,7 +42,7 @@ describe("compiled graphs agree with the reference evaluator", () => {
 
   test("nearly where ops are accurate to some ulp", () => {
     checkRandomGraphs(({ graph, args }) => checkForms(graph, args, { tolerance: near }), {
-      runs: fuzzRuns(28, 800),
+      runs: fuzzRuns(40),
       accept: isSmooth,
       seed: 1000,
     });
@@ -56,7 +56,7 @@ describe("compiled graphs agree with the reference evaluator", () => {
           args.map((arg) => withSpecials(arg, rng)),
         ),
       {
-        runs: fuzzRuns(18, 500),
+        runs: fuzzRuns(25),
         accept: (op) => isExact(op) && !showsBits(op),
         exact: true,
         seed: 9000,
@@ -96,7 +96,7 @@ describe("compiled graphs agree with the reference evaluator", () => {
 test("simplification changes no bit of what is compiled", () => {
   checkRandomGraphs(
     ({ graph, args }) => checkForms(simplify(graph), args, { expected: evalGraph(graph, args), forms: forms.slice(2) }),
-    { runs: fuzzRuns(18, 500), accept: isExact, exact: true, seed: 4000 },
+    { runs: fuzzRuns(25), accept: isExact, exact: true, seed: 4000 },
   );
 });
 
@@ -112,7 +112,7 @@ test("fusion and schedules change no bit where nothing is summed up", () => {
       checkSameBits(graph, args, [generic, fused]);
       checkSameBits(graph, args, [unfused, fused]);
     },
-    { runs: fuzzRuns(28, 800), accept: (op) => !folds(op), seed: 5000 },
+    { runs: fuzzRuns(40), accept: (op) => !folds(op), seed: 5000 },
   );
 });
 
@@ -125,7 +125,7 @@ test("gradients of random graphs, fused", () => {
       if (expected.some(wild)) return;
       checkForms(gradients.graph, gradients.args, { expected, tolerance: near, forms: forms.slice(2) });
     },
-    { runs: fuzzRuns(20, 600), accept: (op) => isSmooth(op) && op.derivative.kind !== "none", seed: 6000 },
+    { runs: fuzzRuns(30), accept: (op) => isSmooth(op) && op.derivative.kind !== "none", seed: 6000 },
   );
 });
 

@@ -14,7 +14,7 @@ import { shrink } from "./shrink.ts";
 
 test("transformed programs compute what they compute as JavaScript", () => {
   const autograph = new Autograph();
-  const report = fuzz(autograph, { seed: 1, programs: fuzzRuns(36, 600) });
+  const report = fuzz(autograph, { seed: 1, programs: fuzzRuns(60, 600) });
   autograph.dispose();
   expect(report.failures.join("\n\n")).toBe("");
   expect(report.refused.length, report.refused.join("\n")).toBeLessThanOrEqual(report.programs / 20);
@@ -22,7 +22,7 @@ test("transformed programs compute what they compute as JavaScript", () => {
 
 test("derivatives of transformed programs are those of their JavaScript on dual numbers", () => {
   const autograph = new Autograph();
-  const report = fuzz(autograph, { seed: 9000, programs: fuzzRuns(9, 150), inputs: 2, gradients: true });
+  const report = fuzz(autograph, { seed: 9000, programs: fuzzRuns(15, 150), inputs: 2, gradients: true });
   autograph.dispose();
   expect(report.failures.join("\n\n")).toBe("");
 });

@@ -100,7 +100,7 @@ function run(seed: number, mode: Mode): unknown[] {
 }
 
 test("random programs over variables", () => {
-  for (let i = 0; i < fuzzRuns(28, 1500); i++) {
+  for (let i = 0; i < fuzzRuns(40, 1500); i++) {
     const seed = 1 + i * 7919;
     const expected = run(seed, "reference");
     for (const mode of ["compiled", "eager"] as const)
