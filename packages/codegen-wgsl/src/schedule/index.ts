@@ -1,16 +1,6 @@
 /** NestProgram to LoopProgram for GPUs: picks a schedule for each kernel by its structure. */
-import type {
-  BufferDecl,
-  HostCall,
-  Kernel,
-  LoopKernel,
-  LoopProgram,
-  LoopStep,
-  NestKernel,
-  NestProgram,
-  NestStep,
-  WebgpuFeatures,
-} from "@sinter/ir";
+import type { BufferDecl, Kernel, LoopKernel, LoopProgram, NestKernel, NestProgram, WebgpuFeatures } from "@sinter/ir";
+import { scheduleSteps } from "@sinter/ir/schedule";
 import { genericKernel } from "./generic.ts";
 import { libraryKernel } from "./library.ts";
 import { mapKernel } from "./map.ts";
@@ -28,30 +18,8 @@ export interface ScheduleOptions {
 
 /** Every kernel gets grids. */
 export function schedule(program: NestProgram, target: WebgpuFeatures, options: ScheduleOptions = {}): LoopProgram {
-  const kernels: LoopKernel[] = [];
-  const calls: HostCall[] = [];
   const pick = scheduler(target, options.generic ?? false);
-  const steps = (list: readonly NestStep[]): LoopStep[] => list.map(step);
-  const step = (s: NestStep): LoopStep => {
-    switch (s.kind) {
-      case "kernel":
-        return { kind: "kernel", kernel: kernels.push(pick(s.kernel, program.buffers)) - 1, nodes: s.nodes };
-      case "host":
-        return { ...s, call: calls.push(s.call) - 1 };
-      case "copy":
-      case "swap":
-        return s;
-      case "if":
-        return { kind: "if", index: s.index, branches: s.branches.map(steps) };
-      case "for":
-        return { kind: "for", count: s.count, counter: s.counter, body: steps(s.body) };
-      case "while":
-        return { kind: "while", test: steps(s.test), predicate: s.predicate, body: steps(s.body) };
-      default:
-        return s satisfies never;
-    }
-  };
-  return { name: program.name, buffers: program.buffers, steps: steps(program.steps), kernels, calls };
+  return scheduleSteps(program, (kernel) => pick(kernel, program.buffers));
 }
 
 /** A schedule for kernels of some structure; undefined for all others. */

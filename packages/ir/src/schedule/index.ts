@@ -12,4 +12,5 @@ export * from "./nests.ts";
 export * from "./payload.ts";
 export * from "./prepare.ts";
 export * from "./product.ts";
+export * from "./program.ts";
 export * from "./sizes.ts";
