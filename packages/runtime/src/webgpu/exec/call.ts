@@ -57,9 +57,11 @@ export class Call {
     this.host = host;
   }
 
-  async run(): Promise<void> {
+  /** Gives the contents of the slots `reads` when all is done. */
+  async run(reads: readonly number[]): Promise<readonly ArrayBuffer[]> {
     await this.steps(this.program.steps);
-    await this.flush();
+    const parts = reads.map((slot) => this.recorder.readSlot(slot));
+    return contentsOf(parts, await this.flush());
   }
 
   private async steps(list: readonly DeviceStep[]): Promise<void> {
@@ -153,6 +155,11 @@ export class Call {
     machine.check();
     return found;
   }
+}
+
+/** What was read, part by part. */
+export function contentsOf(parts: readonly Read[], found: ArrayBuffer | undefined): readonly ArrayBuffer[] {
+  return parts.map(({ at, bytes }) => (found ?? new ArrayBuffer(0)).slice(at, at + bytes));
 }
 
 export function printAll(prints: readonly Print[], found: ArrayBuffer, host: HostFunction | undefined): void {

@@ -14,9 +14,9 @@ import { paddedBytes } from "../data.ts";
 import type { GpuMachine } from "../machine.ts";
 import type { GpuBlock } from "../pool.ts";
 import { usage } from "../usage.ts";
-import { Call, printAll } from "./call.ts";
+import { Call, contentsOf, printAll } from "./call.ts";
 import { checkSizes, slotText } from "./limits.ts";
-import type { Recording } from "./ops.ts";
+import type { Read, Recording } from "./ops.ts";
 import { Places } from "./places.ts";
 import { always, type PipelinesOfProgram, type Print, Recorder } from "./record.ts";
 import { BindGroups, OwnMemory, recordInto, replay } from "./replay.ts";
@@ -36,6 +36,13 @@ export interface GpuExecutable {
    * there and nothing waits, else in turn. Resolves when all is submitted, and what the program prints is printed by `host`.
    */
   enqueue(buffers: readonly (GPUBuffer | undefined)[], sizes: readonly number[], host?: HostFunction): Promise<void>;
+  /** As `enqueue`, and reads the elements of the slots `reads` afterwards: copied for the host in the same submit. */
+  run(
+    buffers: readonly (GPUBuffer | undefined)[],
+    sizes: readonly number[],
+    reads: readonly number[],
+    host?: HostFunction,
+  ): RunningCall;
   /**
    * Adds a call to the commands of somebody else, who submits them. Throws where the pipelines are not there yet, and for a
    * program that prints or needs values on the host.
@@ -43,6 +50,14 @@ export interface GpuExecutable {
   record(encoder: GPUCommandEncoder, buffers: readonly (GPUBuffer | undefined)[], sizes: readonly number[]): void;
   /** Gives back its constants, once what was enqueued is done. It must not run any more. */
   dispose(): void;
+}
+
+/** A call that is on its way. */
+export interface RunningCall {
+  /** As that of `enqueue`. */
+  readonly submitted: Promise<void>;
+  /** The elements of what is read, as they lie on the device; rejects where the call does. */
+  readonly contents: Promise<readonly ArrayBuffer[]>;
 }
 
 /** Rows of sizes that lists are kept for. */
@@ -62,6 +77,8 @@ export function instantiateOnGpu(machine: GpuMachine, program: WebgpuProgram): G
 interface Prepared {
   readonly recording: Recording;
   readonly prints: readonly Print[];
+  /** Of slots, for the caller. */
+  readonly reads: readonly Read[];
   readonly params: GPUBuffer | undefined;
 }
 
@@ -71,7 +88,8 @@ interface Sized {
   /** Bytes of each slot's binding; 0 where it has none. */
   readonly bytes: readonly number[];
   readonly waiting: ReadonlySet<DeviceStep>;
-  prepared: Prepared | undefined;
+  /** By the slots that are read. */
+  readonly prepared: Map<string, Prepared>;
 }
 
 class Executable implements GpuExecutable {
@@ -116,14 +134,24 @@ class Executable implements GpuExecutable {
   }
 
   enqueue(
-    given: readonly (GPUBuffer | undefined)[],
+    buffers: readonly (GPUBuffer | undefined)[],
     sizeOfSlot: readonly number[],
     host?: HostFunction,
   ): Promise<void> {
+    return this.run(buffers, sizeOfSlot, [], host).submitted;
+  }
+
+  run(
+    given: readonly (GPUBuffer | undefined)[],
+    sizeOfSlot: readonly number[],
+    reads: readonly number[],
+    host?: HostFunction,
+  ): RunningCall {
     const { machine } = this;
     const buffers = [...given];
     for (const { slot, block } of this.constants) buffers[slot] = block.buffer;
     let printed: Promise<void> | undefined;
+    let contents: Promise<readonly ArrayBuffer[]> | undefined;
     const submitted = machine.turns.take(this.isReady ? undefined : this.ready, () => {
       if (machine.lost !== undefined) throw machine.lost;
       const sized = this.sizedFor(sizeOfSlot);
@@ -131,18 +159,24 @@ class Executable implements GpuExecutable {
       const { sizes, waiting } = sized;
       if (waiting.size > 0) {
         const { pipelines, groups } = this;
-        return new Call(machine, this.program, { pipelines, groups, waiting }, sizes, buffers, host).run();
+        const call = new Call(machine, this.program, { pipelines, groups, waiting }, sizes, buffers, host);
+        contents = call.run(reads);
+        return contents.then(() => {});
       }
-      sized.prepared ??= this.prepare(sizes);
-      const { recording, prints, params } = sized.prepared;
+      const prepared = this.prepared(sized, reads);
+      const { recording, prints, params } = prepared;
       const staging = replay(machine, recording, buffers, this.groups, params);
-      if (staging !== undefined)
-        printed = machine.inPrintOrder(machine.read(staging, recording.readBytes), (found) => {
-          printAll(prints, found, host);
-        });
+      const found = staging === undefined ? undefined : machine.read(staging, recording.readBytes);
+      if (found !== undefined && prints.length > 0)
+        printed = machine.inPrintOrder(found, (bytes) => printAll(prints, bytes, host));
+      contents = (found ?? Promise.resolve(undefined)).then((bytes) => contentsOf(prepared.reads, bytes));
+      contents.catch(() => {});
       return undefined;
     });
-    return submitted.then(() => printed);
+    return {
+      submitted: submitted.then(() => printed),
+      contents: reads.length === 0 ? Promise.resolve([]) : submitted.then(() => contents!),
+    };
   }
 
   record(encoder: GPUCommandEncoder, given: readonly (GPUBuffer | undefined)[], sizeOfSlot: readonly number[]): void {
@@ -153,13 +187,13 @@ class Executable implements GpuExecutable {
     for (const { slot, block } of this.constants) buffers[slot] = block.buffer;
     const sized = this.sizedFor(sizeOfSlot);
     this.checkBuffers(buffers, sized);
-    if (sized.waiting.size === 0) sized.prepared ??= this.prepare(sized.sizes);
-    if (sized.prepared === undefined || sized.prepared.prints.length > 0)
+    const prepared = sized.waiting.size === 0 ? this.prepared(sized, []) : undefined;
+    if (prepared === undefined || prepared.prints.length > 0)
       throw new Error(
         `webgpu: ${program.name}: a loop that runs while something holds, or a call of the host, needs values on the host, which commands of somebody else cannot wait for`,
       );
     this.own ??= new OwnMemory(machine);
-    const { recording, params } = sized.prepared;
+    const { recording, params } = prepared;
     recordInto(encoder, machine, recording, buffers, this.groups, this.own, params);
   }
 
@@ -176,10 +210,10 @@ class Executable implements GpuExecutable {
       const bytes = this.slots.map((slot) =>
         slot.kind === "arena" || slot.kind === "sym" ? 0 : paddedBytes(dimValue(slot.bytes, sizes)),
       );
-      sized = { sizes, bytes, waiting: waitingSteps(this.program, sizes), prepared: undefined };
+      sized = { sizes, bytes, waiting: waitingSteps(this.program, sizes), prepared: new Map() };
       for (const [oldest, { prepared }] of this.sized) {
         if (this.sized.size < mostSizes) break;
-        prepared?.params?.destroy();
+        destroyParams(prepared);
         this.sized.delete(oldest);
       }
       this.sized.set(key, sized);
@@ -197,10 +231,18 @@ class Executable implements GpuExecutable {
     }
   }
 
-  private prepare(sizes: ReadonlyMap<string, number>): Prepared {
+  private prepared({ sizes, prepared }: Sized, reads: readonly number[]): Prepared {
+    const key = reads.join();
+    let found = prepared.get(key);
+    if (found === undefined) prepared.set(key, (found = this.prepare(sizes, reads)));
+    return found;
+  }
+
+  private prepare(sizes: ReadonlyMap<string, number>, slots: readonly number[]): Prepared {
     const { machine, program } = this;
     const recorder = new Recorder(program, new Places(program, sizes), this.pipelines, machine.features.limits);
     recorder.steps(program.steps, always);
+    const reads = slots.map((slot) => recorder.readSlot(slot));
     const { recording, prints } = recorder.take();
     let params: GPUBuffer | undefined;
     if (recording.params.length > 0) {
@@ -208,7 +250,7 @@ class Executable implements GpuExecutable {
       params = machine.device.createBuffer({ label, size: recording.params.byteLength, usage: usage.params });
       machine.write(params, 0, recording.params);
     }
-    return { recording, prints, params };
+    return { recording, prints, reads, params };
   }
 }
 
@@ -224,8 +266,12 @@ function freeing(
     freed = true;
     for (const { block } of constants) machine.release(block);
     machine.turns.after(() => {
-      for (const { prepared } of sized.values()) prepared?.params?.destroy();
+      for (const { prepared } of sized.values()) destroyParams(prepared);
       sized.clear();
     });
   };
+}
+
+function destroyParams(prepared: ReadonlyMap<string, Prepared>): void {
+  for (const { params } of prepared.values()) params?.destroy();
 }

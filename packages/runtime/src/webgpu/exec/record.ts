@@ -8,6 +8,7 @@ import {
   dimValue,
   type HostCall,
   type ParamWord,
+  sizedSlot,
   type WebgpuProgram,
 } from "@sinter/ir/program";
 import { bytesPerElement, paddedBytes } from "../data.ts";
@@ -165,6 +166,13 @@ export class Recorder {
   /** The elements of a buffer, for the host. */
   readBuffer(id: number): Read {
     return this.read(rangeOf(this.places.of(id), this.places.elements(id)));
+  }
+
+  /** The elements of a slot, for the host. */
+  readSlot(slot: number): Read {
+    const { shape } = sizedSlot(this.program.slots[slot]!, this.places.sizes);
+    const elements = shape.reduce((n, size) => n * size, 1);
+    return this.read({ space: slot, offset: 0, bytes: elements * bytesPerElement });
   }
 
   private read(from: Location): Read {
