@@ -3,7 +3,7 @@
  * into one program that updates the variables in place.
  */
 import { compile, gradients, random, type Tensor, tensor, type Variable, variable, zeros } from "sinter";
-import { classes, pixels } from "./data.ts";
+import { classes, pixels } from "./sets.ts";
 
 export const layerSizes: readonly number[] = [pixels, 256, 128, classes];
 export const adam = { learningRate: 1e-3, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 } as const;

@@ -32,8 +32,10 @@ export async function requestDevice(): Promise<{ readonly device: GPUDevice; rea
   const adapter = await gpu.requestAdapter({ powerPreference: "high-performance" });
   if (adapter === null)
     throw new Error(
-      "webgpu: there is no adapter: this machine has no GPU whose driver WebGPU can use (on Linux a Vulkan driver; " +
-        "VK_ICD_FILENAMES may name one), or the browser does not allow it",
+      isNode()
+        ? "webgpu: there is no adapter: this machine has no GPU whose driver WebGPU can use (on Linux a Vulkan driver; " +
+            "VK_ICD_FILENAMES may name one)"
+        : "webgpu: there is no adapter: this machine has no GPU, or the browser does not use its driver",
     );
   const wanted = ["shader-f16", "subgroups", "timestamp-query"] as const;
   const device = await adapter.requestDevice({
@@ -44,13 +46,15 @@ export async function requestDevice(): Promise<{ readonly device: GPUDevice; rea
   return { device, info: adapter.info };
 }
 
+function isNode(): boolean {
+  const { process } = globalThis as { readonly process?: { readonly versions?: { readonly node?: string } } };
+  return process?.versions?.node !== undefined;
+}
+
 async function findGpu(): Promise<GPU> {
   const own = (globalThis as { readonly navigator?: { readonly gpu?: GPU } }).navigator?.gpu;
   if (own !== undefined && own !== null) return own;
-  if (
-    (globalThis as { readonly process?: { readonly versions?: { readonly node?: string } } }).process?.versions
-      ?.node === undefined
-  )
+  if (!isNode())
     throw new Error("webgpu: this browser or worker has no navigator.gpu (pages need https or localhost for it)");
   ofNode ??= loadDawn();
   try {
