@@ -20,7 +20,9 @@ export type Job =
   | { readonly kind: "pow" }
   | { readonly kind: "fma-peak"; readonly relaxed: boolean }
   | { readonly kind: "read-bandwidth"; readonly size: number }
-  | { readonly kind: "copy-bandwidth"; readonly size: number };
+  | { readonly kind: "copy-bandwidth"; readonly size: number }
+  /** What device the peer runs on, as facts. */
+  | { readonly kind: "adapter" };
 
 export type JobOf<Kind extends Job["kind"]> = Extract<Job, { kind: Kind }>;
 
@@ -39,6 +41,16 @@ export interface Prepared {
    * arithmetic on those is many times slower on some processors.
    */
   reset?(): void;
+  /**
+   * Where `run` only hands work to a queue: resolves when all of it is done. Many runs are then timed together, with one
+   * wait at their end, and besides a run that is waited for by itself.
+   */
+  finish?(): Promise<void>;
+  /** Milliseconds of the device's own clock for one run; undefined where it has none. Called after a series of runs. */
+  deviceTime?(): Promise<number | undefined>;
+  /** Chooses among the library's settings by time. Called once, before the job is warmed. */
+  tune?(): Promise<void>;
+  /** Asked for when the job is checked, and again when it is warm. */
   readonly facts?: Facts;
   dispose(): void;
 }

@@ -2,15 +2,15 @@
 import { writeFileSync } from "node:fs";
 import type { Job, Peer, Prepared } from "./job.ts";
 import type { Reply, Request } from "./protocol.ts";
-import { runOnce, sample, warmUp } from "./sampling.ts";
+import { runOnce, takeTurn, warmUp } from "./sampling.ts";
 
 const peerModule = process.argv[2];
 if (peerModule === undefined || process.send === undefined) {
-  throw new Error("peer-main.ts is started by the bench, with the name of a module in bench/peers/");
+  throw new Error("peer-main.ts is started by the bench, with the path of a peer's module in bench/");
 }
 
 const loadStart = performance.now();
-const loading: Promise<{ peer: Peer }> = import(`../peers/${peerModule}.ts`);
+const loading: Promise<{ peer: Peer }> = import(`../${peerModule}.ts`);
 // A library that cannot be loaded is reported when it is asked for, not by a crash before.
 loading.catch(() => {});
 let current: Prepared | undefined;
@@ -20,9 +20,9 @@ async function answer(request: Request): Promise<Reply> {
     case "check":
       return await check(request.job, request.resultFile);
     case "warm":
-      return { type: "warmed", ...(await warmUp(checkedJob(), request.limitSeconds)) };
+      return await warm(checkedJob(), request.limitSeconds);
     case "sample":
-      return { type: "times", milliseconds: await sample(checkedJob(), request.seconds) };
+      return { type: "times", times: await takeTurn(checkedJob(), request.seconds) };
     case "first-call":
       return await firstCall(request.job);
     case "release":
@@ -42,6 +42,12 @@ async function check(job: Job, resultFile: string): Promise<Reply> {
   writeFileSync(resultFile, new Uint8Array(result.buffer, result.byteOffset, result.byteLength));
   current = prepared;
   return { type: "checked", facts: prepared.facts ?? {} };
+}
+
+async function warm(job: Prepared, limitSeconds: number): Promise<Reply> {
+  await job.tune?.();
+  const { runs, milliseconds } = await warmUp(job, limitSeconds);
+  return { type: "warmed", runs, milliseconds, facts: job.facts ?? {} };
 }
 
 async function firstCall(job: Job): Promise<Reply> {

@@ -11,10 +11,11 @@ export class PeerProcess {
   #stderr = "";
   #exited: Promise<void>;
 
-  constructor(name: string) {
+  /** `folder` in bench/ holds the peer's module, which has its name. */
+  constructor(name: string, folder = "peers") {
     this.name = name;
     // Libraries write to stdout as they please; only the message channel is read. The end of stderr explains a crash.
-    this.#child = fork(mainFile, [name], { stdio: ["ignore", "ignore", "pipe", "ipc"] });
+    this.#child = fork(mainFile, [`${folder}/${name}`], { stdio: ["ignore", "ignore", "pipe", "ipc"] });
     this.#child.stderr?.on("data", (chunk: Buffer) => {
       this.#stderr = (this.#stderr + chunk.toString()).slice(-2000);
     });

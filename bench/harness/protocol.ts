@@ -18,10 +18,20 @@ export type Reply =
   | { readonly type: "checked"; readonly facts: Facts }
   | { readonly type: "refused"; readonly reason: string }
   | { readonly type: "failed"; readonly reason: string }
-  | { readonly type: "warmed"; readonly runs: number; readonly milliseconds: number }
-  | { readonly type: "times"; readonly milliseconds: readonly number[] }
+  | { readonly type: "warmed"; readonly runs: number; readonly milliseconds: number; readonly facts: Facts }
+  | { readonly type: "times"; readonly times: Times }
   | { readonly type: "first-call"; readonly times: FirstCallTimes }
   | { readonly type: "released" };
+
+/** Milliseconds of one turn, by sample. */
+export interface Times {
+  /** Of one run. For a job with a queue: of one among many that are waited for together. */
+  readonly runs: readonly number[];
+  /** Jobs with a queue: of one run that is waited for by itself. */
+  readonly waited?: readonly number[];
+  /** Of the device's own clock, for one run. */
+  readonly device?: number;
+}
 
 /** Where the time of a first call in a fresh process went, in milliseconds. */
 export interface FirstCallTimes {

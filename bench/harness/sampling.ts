@@ -2,12 +2,63 @@
 // resolution does not matter, and collects samples until its time is used up. Rounds and pairs are the parent's business.
 import Benchmark from "benchmark";
 import type { Prepared } from "./job.ts";
+import type { Times } from "./protocol.ts";
+import { median } from "./statistics.ts";
 
 /** Repeats per sample that Benchmark.js settled on, kept so that a later round need not search again. */
 const settledCounts = new WeakMap<Prepared, number>();
 
+/** A sample of runs that are waited for together lasts this long at least, in milliseconds. */
+const queuedSample = 20;
+/** Nobody's queue grows beyond this. */
+const mostQueued = 200;
+/** Runs in a turn that are waited for by themselves. */
+const waitedRuns = 5;
+
+/** A peer's turn of about `seconds`. */
+export async function takeTurn(job: Prepared, seconds: number): Promise<Times> {
+  const { finish } = job;
+  if (finish === undefined) return { runs: await sample(job, seconds) };
+  job.reset?.();
+  const waited: number[] = [];
+  for (let run = 0; run <= waitedRuns; run++) waited.push(await runOnce(job));
+  // The first brings the data back into the caches.
+  waited.shift();
+  const runs = await sampleQueue(job, seconds, median(waited));
+  const device = await job.deviceTime?.();
+  return { runs, waited, ...(device === undefined ? {} : { device }) };
+}
+
+/** Times series of runs with one wait at the end of each; milliseconds per run. `once`: about what a run takes by itself. */
+async function sampleQueue(job: Prepared, seconds: number, once: number): Promise<number[]> {
+  let count = settledCounts.get(job) ?? Math.min(mostQueued, Math.max(1, Math.round(queuedSample / once)));
+  const samples: number[] = [];
+  const start = performance.now();
+  while (samples.length < 3 || performance.now() - start < seconds * 1e3) {
+    const time = await runQueued(job, count);
+    if (time < queuedSample / 2 && count < mostQueued) {
+      // Runs that overlap take less than by themselves.
+      count = Math.min(mostQueued, count * 2);
+      samples.length = 0;
+    } else samples.push(time / count);
+  }
+  settledCounts.set(job, count);
+  return samples;
+}
+
+/** Milliseconds of `count` runs and of the wait for the last. */
+export async function runQueued(job: Prepared, count: number): Promise<number> {
+  const start = performance.now();
+  for (let run = 0; run < count; run++) {
+    const pending = job.run();
+    if (pending instanceof Promise) await pending;
+  }
+  await job.finish?.();
+  return performance.now() - start;
+}
+
 /** Times `job.run` for about `seconds`; milliseconds per run, one entry per sample. */
-export async function sample(job: Prepared, seconds: number): Promise<number[]> {
+async function sample(job: Prepared, seconds: number): Promise<number[]> {
   job.reset?.();
   // The first run brings the data back into the caches, and tells whether the job is asynchronous.
   const start = performance.now();
@@ -20,11 +71,8 @@ export async function sample(job: Prepared, seconds: number): Promise<number[]> 
 }
 
 /** Runs the job once and waits for it; milliseconds. */
-export async function runOnce(job: Prepared): Promise<number> {
-  const start = performance.now();
-  const pending = job.run();
-  if (pending instanceof Promise) await pending;
-  return performance.now() - start;
+export function runOnce(job: Prepared): Promise<number> {
+  return runQueued(job, 1);
 }
 
 function runBenchmark(job: Prepared, seconds: number, deferred: boolean): Promise<number[]> {

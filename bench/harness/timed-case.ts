@@ -6,12 +6,15 @@ import { compare, type Tolerance } from "./compare.ts";
 import type { Facts, Job } from "./job.ts";
 import type { Options } from "./options.ts";
 import { PeerProcess } from "./peer-process.ts";
+import type { Times } from "./protocol.ts";
 import { median, medianRatio } from "./statistics.ts";
 
 export interface Context {
   readonly options: Options;
   /** Peers beside Sinter, by module name. */
   readonly peers: readonly string[];
+  /** Where the modules of the peers are in bench/; `peers` unless given. */
+  readonly peerFolder?: string;
   /** A folder for result files that is removed at the end. */
   readonly folder: string;
   /** Says what is going on, on stderr. */
@@ -47,6 +50,10 @@ export type Outcome =
       readonly rounds: readonly number[];
       /** Sinter's median in the same round, taken just before; empty without Sinter. */
       readonly pairedSinter: readonly number[];
+      /** Jobs with a queue: median milliseconds of a run waited for by itself, round by round. */
+      readonly waited: readonly number[];
+      /** Milliseconds of a run by the device's clock, round by round, where it has one. */
+      readonly device: readonly number[];
     };
 
 export interface JobResult {
@@ -67,6 +74,8 @@ interface Contestant {
   outcome: Outcome;
   readonly rounds: number[];
   readonly pairedSinter: number[];
+  readonly waited: number[];
+  readonly device: number[];
 }
 
 /** How much time a job gets. */
@@ -91,7 +100,7 @@ export async function runJobs(
   const processOf = (name: string, module: string): PeerProcess => {
     const existing = processes.get(name);
     if (existing !== undefined) return existing;
-    const created = new PeerProcess(module);
+    const created = new PeerProcess(module, context.peerFolder);
     processes.set(name, created);
     return created;
   };
@@ -124,7 +133,8 @@ export async function runJobs(
 }
 
 function newContestant(name: string, process: PeerProcess, job: Job): Contestant {
-  return { name, process, job, outcome: { status: "refused", reason: "not asked" }, rounds: [], pairedSinter: [] };
+  const outcome: Outcome = { status: "refused", reason: "not asked" };
+  return { name, process, job, outcome, rounds: [], pairedSinter: [], waited: [], device: [] };
 }
 
 async function check(
@@ -177,6 +187,9 @@ async function timeInRounds(
     context.progress(`${label}: warming ${contestant.name}`);
     const reply = await contestant.process.ask({ type: "warm", limitSeconds: warmUpSeconds });
     if (reply.type === "failed") contestant.outcome = { status: "failed", reason: reply.reason };
+    const { outcome } = contestant;
+    if (reply.type === "warmed" && outcome.status === "checked")
+      contestant.outcome = { ...outcome, facts: { ...outcome.facts, ...reply.facts } };
   }
   const sinter = running.find(({ name }) => name === sinterName);
   const others = running.filter((contestant) => contestant !== sinter);
@@ -192,16 +205,21 @@ async function timeInRounds(
     }
   }
   for (const contestant of running) {
-    const { outcome, rounds: times, pairedSinter } = contestant;
+    const { outcome, rounds: times, pairedSinter, waited, device } = contestant;
     if (outcome.status === "checked") {
-      contestant.outcome = { ...outcome, status: "timed", rounds: times, pairedSinter };
+      contestant.outcome = { ...outcome, status: "timed", rounds: times, pairedSinter, waited, device };
     }
   }
 }
 
 async function sampleOnce(contestant: Contestant, seconds: number): Promise<number> {
   const reply = await contestant.process.ask({ type: "sample", seconds });
-  if (reply.type === "times") return median(reply.milliseconds);
+  if (reply.type === "times") {
+    const { runs, waited, device }: Times = reply.times;
+    if (waited !== undefined) contestant.waited.push(median(waited));
+    if (device !== undefined) contestant.device.push(device);
+    return median(runs);
+  }
   contestant.outcome = { status: "failed", reason: reply.type === "failed" ? reply.reason : reply.type };
   return Number.NaN;
 }

@@ -38,50 +38,93 @@ export function timedSection({ name, title, unit, results, targets, notes = [], 
   };
 }
 
+interface Row {
+  readonly result: JobResult;
+  readonly contestant: string;
+  readonly outcome: Outcome;
+}
+
+type Timed = Extract<Outcome, { status: "timed" }>;
+
+/** A column shows nothing for a row where it gives undefined, and is left out where that is so for all rows. */
+interface Column {
+  readonly title: string;
+  cell(row: Row): string | undefined;
+}
+
 function mainTable(results: readonly JobResult[], unit: RateUnit): Table {
   const rows = results.flatMap((result) =>
-    [...result.outcomes]
-      .filter(([, outcome]) => outcome.status !== "refused")
-      .map(([contestant, outcome]) => row(result, contestant, outcome, unit)),
+    [...result.outcomes].map(([contestant, outcome]): Row => ({ result, contestant, outcome })),
   );
+  const shown = rows.filter(({ outcome }) => outcome.status !== "refused");
+  const used = columnsOf(unit)
+    .map(({ title, cell }) => ({ title, cells: shown.map((row) => cell(row)) }))
+    .filter(({ cells }) => cells.some((cell) => cell !== undefined));
   return {
-    columns: ["job", "who", "ms", "best ms", unit, "floor ms", "of floor", "x Sinter's time", "max error"],
-    rows,
+    columns: used.map(({ title }) => title),
+    rows: shown.map((_, index) => used.map(({ cells }) => cells[index] ?? "")),
   };
 }
 
-function row(result: JobResult, contestant: string, outcome: Outcome, unit: RateUnit): string[] {
-  if (outcome.status === "failed") return [result.label, contestant, "FAILED"];
-  if (outcome.status === "refused") return [result.label, contestant];
-  const error = outcome.maxError.toExponential(1);
-  if (outcome.status === "checked") return [result.label, contestant, "right", "", "", "", "", "", error];
-  const time = median(outcome.rounds);
-  const best = Math.min(...outcome.rounds);
+const isFloor = (contestant: string): boolean => contestant === fmaFloor || contestant === bandwidthFloor;
+
+function columnsOf(unit: RateUnit): Column[] {
+  /** A column of what was timed; floors have none of it. */
+  const timed = (title: string, cell: (outcome: Timed, row: Row) => number | undefined): Column => ({
+    title,
+    cell: (row) => {
+      if (row.outcome.status !== "timed" || isFloor(row.contestant)) return undefined;
+      const value = cell(row.outcome, row);
+      return value === undefined || Number.isNaN(value) ? undefined : significant(value);
+    },
+  });
+  const fact = (name: string): Column => ({
+    title: name,
+    cell: ({ outcome }) =>
+      outcome.status === "checked" || outcome.status === "timed" ? outcome.facts[name]?.toString() : undefined,
+  });
+  return [
+    { title: "job", cell: ({ result }) => result.label },
+    { title: "who", cell: ({ contestant }) => (isFloor(contestant) ? `(${contestant})` : contestant) },
+    { title: "result", cell: ({ outcome }) => verdicts[outcome.status] },
+    timed("ms", ({ rounds }) => median(rounds)),
+    timed("best ms", ({ rounds }) => Math.min(...rounds)),
+    timed("alone ms", ({ waited }) => median(waited)),
+    timed("device ms", ({ device }) => median(device)),
+    { title: unit, cell: (row) => rateOf(row, unit) },
+    timed("floor ms", (_, { result }) => floorTime(result)),
+    {
+      title: "of floor",
+      cell: ({ result, contestant, outcome }) => {
+        const floor = floorTime(result);
+        if (outcome.status !== "timed" || isFloor(contestant) || floor === undefined) return undefined;
+        return percent(floor / median(outcome.rounds));
+      },
+    },
+    timed("x Sinter's time", (_, { result, contestant }) => ratioToSinter(result, contestant)),
+    fact("submits"),
+    fact("dispatches"),
+    {
+      title: "max error",
+      cell: ({ contestant, outcome }) =>
+        (outcome.status === "checked" || outcome.status === "timed") && !isFloor(contestant)
+          ? outcome.maxError.toExponential(1)
+          : undefined,
+    },
+  ];
+}
+
+const verdicts: Partial<Record<Outcome["status"], string>> = { failed: "FAILED", checked: "right" };
+
+function rateOf({ result, contestant, outcome }: Row, unit: RateUnit): string | undefined {
+  if (outcome.status !== "timed") return undefined;
   if (contestant === fmaFloor || contestant === bandwidthFloor) {
-    const rate = (floorRate(result, contestant) ?? Number.NaN) / 1e6;
+    const rate = significant((floorRate(result, contestant) ?? Number.NaN) / 1e6);
     const unitOfFloor = contestant === fmaFloor ? "GFLOP/s" : "GB/s";
-    return [
-      result.label,
-      `(${contestant})`,
-      "",
-      "",
-      `${significant(rate)}${unitOfFloor === unit ? "" : ` ${unitOfFloor}`}`,
-    ];
+    return unitOfFloor === unit ? rate : `${rate} ${unitOfFloor}`;
   }
   const amount = unit === "GFLOP/s" ? result.work.flops : result.work.bytes;
-  const floor = floorTime(result);
-  const ratio = ratioToSinter(result, contestant);
-  return [
-    result.label,
-    contestant,
-    significant(time),
-    significant(best),
-    significant(amount / time / 1e6),
-    floor === undefined ? "" : significant(floor),
-    floor === undefined ? "" : percent(floor / time),
-    ratio === undefined ? "" : significant(ratio),
-    error,
-  ];
+  return significant(amount / median(outcome.rounds) / 1e6);
 }
 
 /** Who did not take part or was wrong, and why; one line per reason. */
