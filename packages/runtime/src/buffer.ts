@@ -47,6 +47,13 @@ interface PooledBlock {
   readonly bytes: number;
 }
 
+/** The device that blocks are on. */
+interface BlockOwner {
+  release(block: PooledBlock): void;
+  /** Why nothing that is there can be used any more; undefined while it can. */
+  readonly lost: Error | undefined;
+}
+
 /**
  * A counted block of GPU memory. `source` is the buffer of the heap that it is a copy of: while the copy exists it counts as
  * a use of that one, which is therefore not written in place.
@@ -56,15 +63,26 @@ export class GpuBuffer {
   refs = 1;
   /** The call that writes it, where it is not known yet whether that succeeds. */
   writer: object | undefined;
-  private readonly pool: { release(block: PooledBlock): void } | undefined;
+  private readonly owner: BlockOwner;
+  private readonly isBorrowed: boolean;
   private readonly source: Buffer | undefined;
   private held: PooledBlock | undefined;
 
-  /** Without a pool the block is somebody else's, and stays so. */
-  constructor(block: PooledBlock, pool: { release(block: PooledBlock): void } | undefined, source?: Buffer) {
+  /** A block that is borrowed is somebody else's, and stays so. */
+  constructor(
+    block: PooledBlock,
+    owner: BlockOwner,
+    of: { readonly source?: Buffer; readonly borrowed?: boolean } = {},
+  ) {
     this.held = block;
-    this.pool = pool;
-    this.source = source?.retain();
+    this.owner = owner;
+    this.isBorrowed = of.borrowed ?? false;
+    this.source = of.source?.retain();
+  }
+
+  /** Why its contents are gone with its device; undefined while they are there. */
+  get lost(): Error | undefined {
+    return this.owner.lost;
   }
 
   /** Throws once freed. */
@@ -82,7 +100,7 @@ export class GpuBuffer {
   release(): void {
     if (this.refs <= 0) throw new Error("a GPU buffer was released more often than retained");
     if (--this.refs > 0 || this.held === undefined) return;
-    this.pool?.release(this.held);
+    if (!this.isBorrowed) this.owner.release(this.held);
     this.held = undefined;
     this.source?.release();
   }

@@ -66,3 +66,4 @@ export {
   timedProgram,
 } from "./timed.ts";
 export { isTrap, type TrappedKernel, trappedKernels } from "./trap.ts";
+export { DeviceLoss } from "./webgpu/loss.ts";

@@ -5,9 +5,11 @@
 import { type CompileOptions, GpuBuffer } from "@sinter/runtime";
 import { forceAnywhere } from "./eager.ts";
 import { HostRun } from "./effects/run.ts";
-import { SinterError, type Site } from "./errors.ts";
+import { DeviceLostError, SinterError, type Site } from "./errors.ts";
+import type { VariableCell } from "./frame.ts";
 import { isSubmitted, launch, located, update } from "./gpu/calls.ts";
 import { type GpuProgram, programOnGpu, refuseChecking } from "./gpu/compile.ts";
+import { lostVariables } from "./gpu/lost.ts";
 import { freshOnGpu, onDevice } from "./gpu/memory.ts";
 import { checkDeviceType } from "./gpu/place.ts";
 import { theGpu } from "./gpu/session.ts";
@@ -20,7 +22,11 @@ import { buildTree, type Leaf, type Tree } from "./trees.ts";
 import type { Source, Wiring } from "./wiring.ts";
 
 export class GpuConcrete extends TracedProgram {
-  private readonly program: GpuProgram | undefined;
+  private readonly options: CompileOptions;
+  /** The program on the device at hand; another one is made for another device. */
+  private made: { readonly machine: object; readonly program: GpuProgram } | undefined;
+  /** Which variables the program reads: the values of others may be lost. */
+  private readonly isRead: readonly boolean[];
   /** How many of the results a call returns: the status follows them. */
   private readonly returned: number;
 
@@ -29,8 +35,18 @@ export class GpuConcrete extends TracedProgram {
     const { graph, checking } = wiring;
     refuseChecking(graph.name, checking);
     this.returned = wiring.checked?.result ?? wiring.outTypes.length;
-    this.program = graph.results.length === 0 ? undefined : programOnGpu(graph, options);
+    this.options = options;
+    this.isRead = statesRead(wiring);
     this.hold(this.program?.executable.bytes ?? 0);
+  }
+
+  /** Undefined where there is nothing to run. */
+  private get program(): GpuProgram | undefined {
+    const { graph } = this.wiring;
+    if (graph.results.length === 0) return undefined;
+    const { machine } = theGpu();
+    if (this.made?.machine !== machine) this.made = { machine, program: programOnGpu(graph, this.options) };
+    return this.made.program;
   }
 
   protected override touch(): void {
@@ -45,7 +61,7 @@ export class GpuConcrete extends TracedProgram {
       temporary.push(lazy);
       return lazy;
     });
-    const call = this.prepare(args);
+    const call = this.prepare(args, temporary);
     this.whole(call, () => {
       this.launch(call, where);
     });
@@ -88,7 +104,8 @@ export class GpuConcrete extends TracedProgram {
         `record: ${this.labels[i]} must be a tensor, whose memory stays until the commands have run`,
       );
     });
-    const call = this.prepare(args);
+    const temporary: Lazy[] = [];
+    const call = this.prepare(args, temporary);
     this.whole(call, () => {
       const { executable } = this.program ?? {};
       const reads = [...args, ...call.entries, ...this.wiring.consts];
@@ -104,9 +121,9 @@ export class GpuConcrete extends TracedProgram {
   }
 
   /** Computes what the call reads, and makes memory for what it writes. */
-  private prepare(args: readonly Lazy[]): GpuCallValues {
+  private prepare(args: readonly Lazy[], temporary: Lazy[]): GpuCallValues {
     const { states, consts, outTypes } = this.wiring;
-    const entries = states.map(({ variable }) => variable.current());
+    const entries = this.entries(temporary);
     forceAnywhere([...args, ...entries, ...consts]);
     const call: GpuCallValues = { args, entries, fresh: [], results: [] };
     if (this.program === undefined) return call;
@@ -117,6 +134,26 @@ export class GpuConcrete extends TracedProgram {
         call.results.push(freshOnGpu(dtype, this.sizes?.shapes[i] ?? (shape as readonly number[])));
       return call;
     });
+  }
+
+  /** The values of variables; any memory for those that were lost with a device, and that nobody reads. */
+  private entries(temporary: Lazy[]): Lazy[] {
+    const lost: VariableCell[] = [];
+    let reason: unknown;
+    const found = this.wiring.states.map(({ variable }, i) => {
+      try {
+        return variable.current();
+      } catch (error) {
+        if (!(error instanceof DeviceLostError)) throw error;
+        reason = error;
+        if (this.isRead[i]) lost.push(variable);
+        const empty = freshOnGpu(variable.dtype, variable.shape).retain();
+        temporary.push(empty);
+        return empty;
+      }
+    });
+    if (lost.length > 0) throw lostVariables(this.wiring.graph.name, lost, reason);
+    return found;
   }
 
   /** Runs `body`; where it throws, the memory that the call would have written is given back. */
@@ -192,6 +229,16 @@ interface GpuCallValues {
 function sourceReader({ consts }: Wiring, { args, entries, fresh, results }: GpuCallValues): (source: Source) => Lazy {
   const lists = { arg: args, const: consts, state: entries, stateOut: fresh, result: results } as const;
   return ({ kind, index }) => lists[kind][index]!;
+}
+
+function statesRead({ graph, states, outs }: Wiring): readonly boolean[] {
+  const read = new Set(graph.nodes.flatMap(({ operands }) => operands));
+  for (const { value } of graph.results) read.add(value);
+  const params = graph.params.filter(({ kind }) => kind === "state");
+  const leaving = [...outs, ...states.flatMap(({ from }) => from ?? [])];
+  return params.map(
+    ({ value }, i) => read.has(value) || leaving.some(({ kind, index }) => kind === "state" && index === i),
+  );
 }
 
 /** An argument that is a typed array, in memory on the device. */

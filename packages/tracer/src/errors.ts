@@ -35,6 +35,13 @@ export class AssertionError extends SinterError {
 export class DisposedError extends SinterError {
   override readonly name = "DisposedError";
 }
+/**
+ * A GPU that is gone, as after a crash of its driver, and what was in its memory: reads that wait for it reject with this,
+ * and so does what needs values that were lost. Another device is acquired by itself; this arrives when it is there.
+ */
+export class DeviceLostError extends SinterError {
+  override readonly name = "DeviceLostError";
+}
 /** What keeps functions from being exported: all of it, each with its line. */
 export class ExportError extends SinterError {
   override readonly name = "ExportError";

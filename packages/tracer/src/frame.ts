@@ -46,8 +46,10 @@ export abstract class VariableCell {
   abstract readonly trainable: boolean;
   /** What it holds when a program starts, where it is no state that lasts from call to call. */
   readonly initial: number | undefined = undefined;
-  /** Its eager value now. */
+  /** Its eager value now. Throws where there is none any more. */
   abstract current(): Lazy;
+  /** What it holds, whatever became of that; undefined once it is disposed. */
+  abstract held(): Lazy | undefined;
   /** Makes another eager value its own. */
   abstract rebind(lazy: Lazy): void;
 }

@@ -28,6 +28,7 @@ export { print } from "./effects/print.ts";
 export { setPrintSink } from "./effects/run.ts";
 export {
   AssertionError,
+  DeviceLostError,
   DisposedError,
   DTypeError,
   ExportError,

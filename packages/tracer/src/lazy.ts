@@ -25,6 +25,8 @@ export class Lazy {
   buffer: Buffer | undefined;
   /** Its memory on the GPU: where it was computed there, or a copy of `buffer`. */
   gpu: GpuBuffer | undefined;
+  /** What was read from the GPU, where it is the value of a variable: it outlives the device. */
+  copy: TypedArray | undefined;
   /** The operation that computes it while there is no buffer. */
   pending: PendingOp | undefined;
   /** Where it was made, for reports. */

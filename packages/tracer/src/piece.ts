@@ -2,6 +2,7 @@
 import { Builder, type Graph, type HostTensor, inlineElements, type TensorType, type Value } from "@sinter/ir";
 import { type Compiled, type CompileOptions, compileAlias, compileGraph } from "@sinter/runtime";
 import { DisposedError } from "./errors.ts";
+import { isLost, lostValue } from "./gpu/lost.ts";
 import type { Lazy, PendingOp } from "./lazy.ts";
 
 export function typeOfLazy(lazy: Lazy): TensorType {
@@ -11,6 +12,7 @@ export function typeOfLazy(lazy: Lazy): TensorType {
 /** The value, if it is one still. */
 export function check(lazy: Lazy): Lazy {
   if (lazy.failure !== undefined) throw lazy.failure.error;
+  if (isLost(lazy)) throw lostValue(lazy);
   if (lazy.buffer === undefined && lazy.pending === undefined && lazy.gpu === undefined)
     throw new DisposedError(
       lazy.lost

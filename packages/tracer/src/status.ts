@@ -21,6 +21,9 @@ class StatusCell extends VariableCell {
   current(): Lazy {
     return eager.scalar("i32", 0);
   }
+  held(): Lazy {
+    return this.current();
+  }
   rebind(): void {
     throw new Error("the status of a program was assigned outside it");
   }

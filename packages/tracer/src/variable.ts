@@ -15,6 +15,7 @@ import {
   TraceError,
 } from "./errors.ts";
 import { currentFrame, currentTrace, VariableCell } from "./frame.ts";
+import { isLost, lostVariables } from "./gpu/lost.ts";
 import {
   broadcastShapes,
   cast,
@@ -169,7 +170,12 @@ export class Variable extends VariableCell {
       throw new DisposedError(
         `the value of variable ${this.name} was lost: the program that was updating it stopped with an error. Assign a new one.`,
       );
+    if (isLost(lazy)) throw lostVariables(this.name, [this], lazy.gpu?.lost);
     return lazy;
+  }
+
+  override held(): Lazy | undefined {
+    return this.slot.lazy;
   }
 
   override rebind(lazy: Lazy): void {

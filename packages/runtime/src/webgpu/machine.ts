@@ -2,6 +2,7 @@
 import type { DType, TypedArray, WebgpuFeatures } from "@sinter/ir/program";
 import { describe, featuresOf, requestDevice } from "./adapter.ts";
 import { bytesPerElement, fromDevice, paddedBytes, toDevice } from "./data.ts";
+import { DeviceLoss } from "./loss.ts";
 import { Pipelines } from "./pipelines.ts";
 import { BufferPool, type GpuBlock } from "./pool.ts";
 import { Staging } from "./staging.ts";
@@ -39,7 +40,7 @@ export class GpuMachine {
   readonly staging: Staging;
   /** Rejects when the device is gone. */
   readonly gone: Promise<never>;
-  private lossError: Error | undefined;
+  private lossError: DeviceLoss | undefined;
   private fault: Error | undefined;
   private printing: Promise<void> = Promise.resolve();
   private readonly pool: BufferPool;
@@ -50,16 +51,16 @@ export class GpuMachine {
     this.device = device;
     this.features = featuresOf(device);
     this.description = describe(info);
-    this.pipelines = new Pipelines(device);
     this.pool = new BufferPool(device, usage.memory, "memory");
     this.staging = new Staging(device);
     this.gone = device.lost.then(({ reason, message }) => {
-      this.lossError = new Error(
+      this.lossError = new DeviceLoss(
         `webgpu: the device is lost (${reason}): ${message || "the system took it away"}; what was on it is gone`,
       );
       throw this.lossError;
     });
     this.gone.catch(() => {});
+    this.pipelines = new Pipelines(device, this.gone);
     device.addEventListener("uncapturederror", (event) => {
       event.preventDefault();
       // Node has no globals to ask for the class.
@@ -85,7 +86,7 @@ export class GpuMachine {
   }
 
   /** Why nothing can run any more; undefined while the device is there. */
-  get lost(): Error | undefined {
+  get lost(): DeviceLoss | undefined {
     return this.lossError;
   }
 

@@ -25,11 +25,14 @@ export interface PipelineEntry {
 
 export class Pipelines {
   private readonly device: GPUDevice;
+  private readonly gone: Promise<never>;
   private readonly known = new Map<string, PipelineEntry>();
   private readonly layouts = new Map<string, GPUBindGroupLayout>();
 
-  constructor(device: GPUDevice) {
+  /** `gone` rejects when the device is lost. */
+  constructor(device: GPUDevice, gone: Promise<never>) {
     this.device = device;
+    this.gone = gone;
   }
 
   /** How many there are. */
@@ -44,7 +47,7 @@ export class Pipelines {
     const key = `${bindings}\n${code}`;
     const known = this.known.get(key);
     if (known !== undefined) return known;
-    const entry: PipelineEntry = { ready: this.make(source, bindings), made: undefined };
+    const entry: PipelineEntry = { ready: this.unlessGone(this.make(source, bindings)), made: undefined };
     this.known.set(key, entry);
     entry.ready.then(
       (made) => {
@@ -54,6 +57,12 @@ export class Pipelines {
       () => this.known.delete(key),
     );
     return entry;
+  }
+
+  /** A lost device may settle nothing more, or settle it with what means nothing. */
+  private async unlessGone<T>(made: Promise<T>): Promise<T> {
+    made.catch(() => {});
+    return Promise.race([this.gone, made]);
   }
 
   private async make(source: PipelineSource, bindings: string): Promise<Pipeline> {

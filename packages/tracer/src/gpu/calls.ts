@@ -5,10 +5,11 @@
  */
 import type { HostFunction } from "@sinter/ir";
 import type { GpuExecutable } from "@sinter/runtime/webgpu";
-import { locText, SinterError, type Site } from "../errors.ts";
+import { DeviceLostError, locText, SinterError, type Site } from "../errors.ts";
 import type { VariableCell } from "../frame.ts";
 import type { Lazy } from "../lazy.ts";
-import { theGpu } from "./session.ts";
+import { isLoss, lostValue } from "./lost.ts";
+import { recovered, theGpu } from "./session.ts";
 
 export interface Launch {
   readonly name: string;
@@ -27,7 +28,7 @@ export interface Launch {
 /** A variable that a call in flight gave its value. */
 interface Update {
   readonly variable: VariableCell;
-  readonly before: Lazy;
+  readonly before: Lazy | undefined;
   readonly after: Lazy;
 }
 
@@ -68,23 +69,14 @@ class GpuCall {
   /** Its variables get back what they held, where nothing else was assigned since. */
   rollBack(): void {
     for (const { variable, before, after } of [...this.updates].reverse())
-      if (holds(variable, after)) variable.rebind(before);
+      if (before !== undefined && variable.held() === after) variable.rebind(before);
   }
 
   end(): void {
     for (const lazy of this.writes) lazy.gpu!.writer = undefined;
-    for (const { before } of this.updates) before.release();
+    for (const { before } of this.updates) before?.release();
     for (const lazy of [...this.reads, ...this.writes]) lazy.release();
     this.settle();
-  }
-}
-
-function holds(variable: VariableCell, lazy: Lazy): boolean {
-  try {
-    return variable.current() === lazy;
-  } catch {
-    // It has been disposed.
-    return false;
   }
 }
 
@@ -150,7 +142,7 @@ function failFrom(position: number, failure: Failure): void {
 /** Gives a variable a value that a program computed; it gets the old one back where that turns out to have failed. */
 export function update(variable: VariableCell, after: Lazy): void {
   const { writer } = after.gpu ?? {};
-  if (writer instanceof GpuCall) writer.updates.push({ variable, before: variable.current().retain(), after });
+  if (writer instanceof GpuCall) writer.updates.push({ variable, before: variable.held()?.retain(), after });
   variable.rebind(after);
 }
 
@@ -163,7 +155,14 @@ export async function downloaded(lazy: Lazy): Promise<ReturnType<typeof submitte
     const data = lazy.failure === undefined ? await submittedData(lazy) : undefined;
     // What the device itself reports comes after the data.
     if (lazy.failure !== undefined || data === undefined) throw lazy.failure?.error;
+    // Another device can have it again.
+    if (lazy.rooted > 0) lazy.copy = data.slice();
     return data;
+  } catch (error) {
+    if (!isLoss(error)) throw error;
+    // Who goes on after this finds a device that works.
+    await recovered();
+    throw error instanceof DeviceLostError ? error : lostValue(lazy);
   } finally {
     lazy.release();
   }
@@ -188,7 +187,8 @@ export function isSubmitted(lazy: Lazy): boolean {
 export function located({ name, where }: Pick<Launch, "name" | "where">, error: unknown): unknown {
   if (error instanceof SinterError) return error;
   const text = error instanceof Error ? error.message : String(error);
-  const told = new SinterError(`${name}: ${text}`, where === undefined ? undefined : locText(where.loc()));
+  const Kind = isLoss(error) ? DeviceLostError : SinterError;
+  const told = new Kind(`${name}: ${text}`, where === undefined ? undefined : locText(where.loc()));
   told.cause = error;
   return told;
 }

@@ -26,7 +26,7 @@ export function fromGPUBuffer(buffer: GPUBuffer, spec: Spec): Tensor {
   const { size, usage } = (buffer ?? {}) as Partial<GPUBuffer>;
   if (typeof size !== "number" || typeof usage !== "number")
     throw new SinterError(`fromGPUBuffer: buffer must be a GPUBuffer, not ${describeValue(buffer)}`);
-  theGpu();
+  const { machine } = theGpu();
   const lazy = new Lazy(spec.dtype, fixedShape(spec));
   checkDeviceType("fromGPUBuffer: the tensor", lazy);
   const needed = deviceBytes(lazy.shape);
@@ -34,7 +34,7 @@ export function fromGPUBuffer(buffer: GPUBuffer, spec: Spec): Tensor {
     throw new ShapeError(`fromGPUBuffer: ${spec} needs ${needed} bytes (a multiple of 16), but the buffer has ${size}`);
   if ((usage & storage) === 0 || (usage & copySource) === 0)
     throw new SinterError("fromGPUBuffer: buffer must have the usages GPUBufferUsage.STORAGE and COPY_SRC");
-  lazy.gpu = new GpuBuffer({ buffer, bytes: size }, undefined);
+  lazy.gpu = new GpuBuffer({ buffer, bytes: size }, machine, { borrowed: true });
   return new Tensor(lazy, site(fromGPUBuffer));
 }
 

@@ -30,7 +30,11 @@ export function onDevice(what: string, lazy: Lazy): GPUBuffer {
     const { machine } = theGpu();
     const data = theMachine().heap.copy(lazy.dtype, lazy.buffer!.address, sizeOf(lazy.shape));
     // The copy counts as a use of the buffer: a program on the heap that updates the value takes fresh memory for it.
-    lazy.gpu = new GpuBuffer(machine.upload(lazy.dtype, data), machine, lazy.buffer);
+    lazy.gpu = new GpuBuffer(
+      machine.upload(lazy.dtype, data),
+      machine,
+      lazy.buffer === undefined ? {} : { source: lazy.buffer },
+    );
   }
   return lazy.gpu.block.buffer;
 }

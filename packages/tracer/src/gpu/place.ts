@@ -1,9 +1,11 @@
 /** On which device an eager value is, and what is said where that is the wrong one. */
 import { DTypeError, describe, SinterError } from "../errors.ts";
 import type { Lazy } from "../lazy.ts";
+import { isLost } from "./lost.ts";
 
 /** Whether a value is on the GPU, or will be when it is computed, and nowhere else. */
 export function isOnGpu(lazy: Lazy): boolean {
+  if (lazy.gpu?.lost !== undefined) isLost(lazy);
   return lazy.buffer === undefined && (lazy.gpu !== undefined || lazy.pending?.onGpu === true);
 }
 
