@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import { vjpGraph } from "../packages/passes/test/support/check.ts";
 import { randomRegions } from "../packages/passes/test/support/random-regions.ts";
 import { randomLike } from "../packages/passes/test/support/sampled.ts";
-import { stagesOf } from "../packages/runtime/src/stages.ts";
+import { stagesOf } from "../packages/runtime/src/stages-of.ts";
 import { checkForms } from "./support/check-forms.ts";
 import { fuzzRuns } from "./support/fuzz.ts";
 import { seededRng } from "./support/random.ts";

@@ -9,6 +9,7 @@ import { spec } from "sinter";
 import { printPlan } from "../../packages/runtime/src/print-plan.ts";
 import { kernelTexts, whereIn } from "../../packages/runtime/src/stage-text.ts";
 import { lowerToLoops, readNotes } from "../../packages/runtime/src/stages.ts";
+import { wasmTarget } from "../../packages/runtime/src/wasm-target.ts";
 import { layer } from "./worked-example.ts";
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -20,7 +21,7 @@ export function stageTexts(): ReadonlyMap<string, string> {
   const lowered = layer.lower(spec([32, 64]), spec([64, 16]), spec([16]));
   const source = readFileSync(join(here, "worked-example.ts"), "utf8");
   const traced = printGraph(lowered.graph, { locs: true });
-  const made = lowerToLoops(lowered.graph, { backend: "wasm" }, features, readNotes);
+  const made = lowerToLoops(lowered.graph, {}, wasmTarget({}, features), readNotes);
   const { simplified, nests, loops, plan } = made;
   const wat = emitWat(loops, plan, { ...features, memory: "unshared", owner: "import" });
   const kernels = kernelTexts(made);

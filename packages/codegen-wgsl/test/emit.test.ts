@@ -94,8 +94,8 @@ test("f64, large groups and their memory are errors that name the kernel and the
 
 test("text for people names kernels in front of their modules", () => {
   const { program, plan } = programOf([addOne(false)], [{ func: "addOne", groups: 4, threads: 2 }], [32, 32]);
-  const { module, kernels } = emitText(program, plan, features, ["addOne, app.ts:3"]);
-  expect(module).toBe(`// addOne, app.ts:3\n${kernels[0]}`);
+  const { module, kernels } = emitText(emit(program, plan, features), program, ["addOne, app.ts:3"]);
+  expect(module).toBe(`// 0: addOne, app.ts:3\n${kernels[0]}`);
 });
 
 describe.skipIf(device === undefined)("on a device", () => {

@@ -2,7 +2,7 @@
  * A dump: a folder with a text for each pass, the page, the graph with all that is needed to compile it again, and one
  * call to compare with.
  *
- *     00-trace.ir 01-simplify.ir ... 07-program.wat   what each pass made
+ *     00-trace.ir 01-simplify.ir ... 07-program.wat   what each pass made; on webgpu 07-program.wgsl
  *     index.html                                      all of it to look at
  *     graph.ir                                        what was compiled; its comments say where it was written
  *     data.safetensors                                large constants by their name in the text, captured tensors
@@ -30,7 +30,8 @@ const extensions: Readonly<Record<Inspection["passes"][number]["level"], string>
   nests: "nests",
   loops: "loops",
   plan: "txt",
-  wasm: "wat",
+  wat: "wat",
+  wgsl: "wgsl",
 };
 
 /** Writes a dump into `parent/NAME-N`, with the first N that is free. Throws what the file system throws. */
@@ -39,12 +40,12 @@ export function writeDump(parent: string, source: DumpSource): DumpFolder {
   const path = newFolder(parent, inspection.name);
   const write = (name: string, content: string | Uint8Array): void => writeFileSync(join(path, name), content);
   inspection.passes.forEach(({ name, level, text }, i) => {
-    const file = level === "wasm" ? "program" : name;
+    const file = name === "emit" ? "program" : name;
     write(`${String(i).padStart(2, "0")}-${file}.${extensions[level]}`, text);
   });
   write("index.html", page(inspection, readSources(inspection)));
   write(dumpFiles.graph, `// sinter inspect --from-text ${dumpFiles.graph} compiles and runs this again.\n${graph}`);
-  const metadata = { fastMath: String(inspection.fastMath) };
+  const metadata = { backend: inspection.backend, fastMath: String(inspection.fastMath) };
   const large = [...constants].map(([name, data]) => constantOf(name, data));
   write(dumpFiles.data, writeSafetensors(large, metadata));
   return {

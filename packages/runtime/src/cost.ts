@@ -7,25 +7,12 @@ import {
   type LoopProgram,
   type LoopStep,
   type NestProgram,
-  type Plan,
   symIndex,
   typicalDim,
   visitSteps,
-  type WasmProgram,
   workOfKernel,
 } from "@sinter/ir";
-
-/** Everything that was made on the way. */
-export interface Made {
-  readonly simplified: Graph;
-  readonly nests: NestProgram;
-  readonly loops: LoopProgram;
-  readonly plan: Plan;
-  readonly program: WasmProgram;
-}
-
-/** All but the module. */
-export type LoopStages = Omit<Made, "program">;
+import type { Made, Program, Target } from "./target.ts";
 
 /** One kernel of a program: what one run of it does. */
 export interface KernelCost extends KernelWork {
@@ -51,7 +38,10 @@ export interface Cost extends KernelWork {
   readonly arenaBytes: number;
   /** Arena, arguments, constants, states and results together. */
   readonly peakBytes: number;
+  /** Of the module, or of the text of all shaders. */
   readonly codeBytes: number;
+  /** On webgpu: how many a call makes of its kernels, loops as for their work. */
+  readonly dispatches?: number;
   /** What symbolic sizes were taken for, by name; undefined where there are none. */
   readonly sizes?: Readonly<Record<string, number>>;
   /** Each kernel that `kernels` and `scalarKernels` count, in the order of execution. */
@@ -60,10 +50,11 @@ export interface Cost extends KernelWork {
 
 const scalarElements = 64;
 
-export function costOf({ simplified, nests, loops, plan, program }: Made): Cost {
+export function costOf({ simplified, nests, loops, program, target }: Made): Cost {
   const total = { flops: 0, bytesRead: 0, bytesWritten: 0 };
   const byKernel: KernelCost[] = [];
-  const works = kernelWorks(nests, loops);
+  const works = kernelWorks(nests, loops, target);
+  let dispatches = 0;
   const add = (work: KernelWork, times: number): void => {
     total.flops += work.flops * times;
     total.bytesRead += work.bytesRead * times;
@@ -73,11 +64,12 @@ export function costOf({ simplified, nests, loops, plan, program }: Made): Cost 
   const visit = (steps: readonly LoopStep[], times: number, counted: boolean): void => {
     for (const step of steps) {
       if (step.kind === "kernel") {
-        const { name, schedule } = loops.kernels[step.kernel]!;
+        const { name, schedule, grids } = loops.kernels[step.kernel]!;
         const work = works[step.kernel]!;
         add(work, times);
+        dispatches += times * (grids?.length ?? 0);
         byKernel.push({ name, schedule, ...work, intensity: intensityOf(work), runs: counted ? times : null });
-      } else if (step.kind === "copy") add(copyWork(loops, step), times);
+      } else if (step.kind === "copy") add(copyWork(loops, step, target), times);
       const rounds = step.kind === "for" ? typicalDim(step.count) : 1;
       for (const body of bodiesOf(step)) visit(body, times * rounds, counted && step.kind !== "while");
     }
@@ -92,14 +84,15 @@ export function costOf({ simplified, nests, loops, plan, program }: Made): Cost 
     (n, slot) => (slot.kind === "arena" || slot.kind === "stateOut" ? n : n + typicalDim(slot.bytes)),
     0,
   );
-  const arenaBytes = typicalDim(plan.arenaBytes);
+  const arenaBytes = typicalDim(program.arenaBytes);
   return {
     ...total,
     kernels,
     scalarKernels: loops.kernels.length - kernels,
     arenaBytes,
     peakBytes: arenaBytes + outside,
-    codeBytes: program.bytes.length,
+    codeBytes: codeBytes(program),
+    ...(program.kind === "webgpu" ? { dispatches } : {}),
     ...(simplified.syms.length === 0 ? {} : { sizes: typicalSizes(simplified) }),
     byKernel,
   };
@@ -109,18 +102,24 @@ function typicalSizes({ syms }: Graph): Readonly<Record<string, number>> {
   return Object.fromEntries(syms.map((sym) => [sym.name, typicalDim(symIndex(sym))]));
 }
 
+/** Of the module, or of all shaders. */
+function codeBytes(program: Program): number {
+  if (program.kind === "wasm") return program.bytes.length;
+  return program.shaders.reduce((n, { code }) => n + code.length, 0);
+}
+
 /** What one run of each kernel does, by its number. */
-export function kernelWorks(nests: NestProgram, { buffers }: LoopProgram): KernelWork[] {
+export function kernelWorks(nests: NestProgram, { buffers }: LoopProgram, { memory }: Target): KernelWork[] {
   const out: KernelWork[] = [];
   visitSteps(nests.steps, (step) => {
-    if (step.kind === "kernel") out.push(workOfKernel(step.kernel, buffers));
+    if (step.kind === "kernel") out.push(workOfKernel(step.kernel, buffers, memory.bytesPerElement));
   });
   return out;
 }
 
 /** What a copy of one buffer to another moves. */
-export function copyWork({ buffers }: LoopProgram, { to }: { readonly to: number }): KernelWork {
-  const bytes = bytesOfBuffer(buffers[to]!);
+export function copyWork({ buffers }: LoopProgram, { to }: { readonly to: number }, { memory }: Target): KernelWork {
+  const bytes = bytesOfBuffer(buffers[to]!, memory.bytesPerElement);
   return { flops: 0, bytesRead: bytes, bytesWritten: bytes };
 }
 

@@ -43,18 +43,15 @@ export { hostImports } from "./exec/host.ts";
 export { type Executable, instantiate, Machine } from "./exec/program.ts";
 export { inspect } from "./inspection.ts";
 export type * from "./inspection-types.ts";
-export { loadWebgpu } from "./load-webgpu.ts";
+export { hasWebgpu, loadWebgpu } from "./load-webgpu.ts";
 export { measurePeaks } from "./peaks.ts";
 export { slotsOf } from "./reference.ts";
 export { type Bound, type Peaks, roofline } from "./roofline.ts";
 export { configureHeap, theMachine } from "./session.ts";
 export { slotNames } from "./slot-names.ts";
 export { placesText, type StageName, stageNames } from "./stage-text.ts";
-export {
-  type PassRecord,
-  type Stages,
-  stagesOf,
-} from "./stages.ts";
+export type { PassRecord } from "./stages.ts";
+export { type Stages, stagesOf } from "./stages-of.ts";
 export {
   type ClockCost,
   measureClock,

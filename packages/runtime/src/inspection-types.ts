@@ -13,8 +13,9 @@ export interface Inspection {
   readonly name: string;
   /** The types of parameters and results, as the head of a function. */
   readonly signature: string;
-  /** `wasm relaxed-simd` */
+  /** What it was compiled for, as people read it: `wasm relaxed-simd`. */
   readonly target: string;
+  readonly backend: "wasm" | "webgpu";
   readonly fastMath: boolean;
   /** The levels and passes in the order they ran, as text. */
   readonly passes: readonly PassDump[];
@@ -26,7 +27,7 @@ export interface Inspection {
   readonly kernels: readonly KernelPicture[];
   readonly steps: readonly StepPicture[];
   readonly buffers: readonly BufferPicture[];
-  /** The WebAssembly text of the function that runs the steps. */
+  /** What runs the steps: a function as WebAssembly text, or the dispatches with what each binds. */
   readonly run: string;
   readonly arenaBytes: number;
   readonly cost: Cost;
@@ -35,7 +36,7 @@ export interface Inspection {
 export interface PassDump {
   /** `trace`, `simplify`, ... */
   readonly name: string;
-  readonly level: "graph" | "nests" | "loops" | "plan" | "wasm";
+  readonly level: "graph" | "nests" | "loops" | "plan" | "wat" | "wgsl";
   readonly text: string;
   readonly milliseconds: number;
 }
@@ -78,7 +79,8 @@ export interface KernelPicture {
   readonly scratch: readonly { readonly name: string; readonly offset: number; readonly bytes: number }[];
   readonly nest: string;
   readonly loops: string;
-  readonly wat: string;
+  /** Its code, in the language of the target: the functions of wasm, or the shaders of its grids. */
+  readonly wat?: string;
   readonly wgsl?: string;
   /** Of one run. */
   readonly flops: number;

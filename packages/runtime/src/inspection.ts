@@ -2,7 +2,6 @@
  * All that a compilation did, as plain data. Compiles the graph anew: programs are shared by graphs of one text, but
  * positions are those of the graph at hand.
  */
-import { probeFeatures } from "@sinter/codegen-wasm";
 import {
   type BufferDecl,
   bytesOfBuffer,
@@ -24,7 +23,7 @@ import {
   visitNodes,
   workSteps,
 } from "@sinter/ir";
-import { costOf, type Made } from "./cost.ts";
+import { costOf } from "./cost.ts";
 import type {
   BufferPicture,
   Decision,
@@ -35,33 +34,41 @@ import type {
   StepPicture,
 } from "./inspection-types.ts";
 import { printPlan } from "./print-plan.ts";
-import { kernelNodes, kernelTexts, locsOfNodes, loopsText, watOf, whereIn } from "./stage-text.ts";
-import { type CompileOptions, compileToWasm, type PassRecord, readNotes } from "./stages.ts";
+import { codeOf, kernelNodes, kernelTexts, locsOfNodes, loopsText, whereIn } from "./stage-text.ts";
+import { type CompileOptions, compileFor, type PassRecord, readNotes } from "./stages.ts";
+import type { CodeText, LoopStages, Made, Target } from "./target.ts";
+import { targetOf } from "./targets.ts";
+import type { DeviceKind } from "./webgpu/target.ts";
 
-/** Compiles a graph for wasm and tells how. */
-export function inspect(graph: Graph, options: CompileOptions): Inspection {
+/**
+ * Compiles a graph for the backend that the options name and tells how. `device`: what it is compiled for on webgpu;
+ * without one it is every device.
+ */
+export function inspect(graph: Graph, options: CompileOptions, device?: DeviceKind): Inspection {
+  const target = targetOf(options, device);
   const records: PassRecord[] = [];
-  const made = compileToWasm(graph, options, (record) => {
+  const made = compileFor(target, graph, options, (record) => {
     readNotes(record);
     records.push(record);
   });
-  const wat = watOf(made);
+  const code = codeOf(made);
   const cost = costOf(made);
   const { steps, count } = stepPictures(made.loops);
   return {
     name: graph.name,
     signature: signatureOf(graph),
-    target: probeFeatures().relaxedSimd ? "wasm relaxed-simd" : "wasm",
+    target: target.name,
+    backend: target.backend,
     fastMath: options.fastMath ?? false,
-    passes: records.map((record) => dumpOf(record, made, wat.module)),
+    passes: records.map((record) => dumpOf(record, made, code.module)),
     nodes: nodePictures(made),
     params: graph.params.map(({ kind, name, value }) => ({ kind, name, type: typeText(value.type) })),
     results: resultsOf(made.simplified),
     decisions: made.nests.notes.map(decisionOf),
-    kernels: kernelPictures(made, cost.byKernel, wat.kernels),
+    kernels: kernelPictures(made, cost.byKernel, code),
     steps,
-    buffers: made.loops.buffers.map((_, id) => bufferPicture(made.loops, made.plan, id, Math.max(0, count - 1))),
-    run: wat.run,
+    buffers: made.loops.buffers.map((_, id) => bufferPicture(made, id, Math.max(0, count - 1))),
+    run: code.run,
     arenaBytes: cost.arenaBytes,
     cost,
   };
@@ -75,7 +82,7 @@ function signatureOf(graph: Graph): string {
   return `${graph.name}(${params.join(", ")}) -> ${results.length === 1 ? results[0] : `(${results.join(", ")})`}`;
 }
 
-function dumpOf(record: PassRecord, made: Made, wat: string): PassDump {
+function dumpOf(record: PassRecord, made: Made, code: string): PassDump {
   const { name, milliseconds } = record;
   switch (record.name) {
     case "fuse":
@@ -85,7 +92,7 @@ function dumpOf(record: PassRecord, made: Made, wat: string): PassDump {
     case "plan":
       return { name, level: "plan", text: printPlan(made.loops, record.made), milliseconds };
     case "emit":
-      return { name, level: "wasm", text: wat, milliseconds };
+      return { name, level: made.target.language, text: code, milliseconds };
     default:
       return { name, level: "graph", text: printGraph(record.made, { locs: true }), milliseconds };
   }
@@ -101,7 +108,7 @@ function valueNames(graph: Graph, before: NodePath): ReadonlyMap<number, string>
   return names;
 }
 
-function nodePictures({ simplified, loops }: Made): NodePicture[] {
+function nodePictures({ simplified, loops }: LoopStages): NodePicture[] {
   const kernels = new Map<string, number[]>();
   for (const [k, nodes] of kernelNodes(loops).entries())
     for (const path of nodes.map(pathText)) kernels.set(path, [...(kernels.get(path) ?? []), k]);
@@ -133,8 +140,8 @@ function decisionOf({ producerNodes, consumerNodes, ...note }: Made["nests"]["no
   return { ...note, producerNodes: producerNodes.map(pathText), consumerNodes: consumerNodes.map(pathText) };
 }
 
-function kernelPictures(made: Made, costs: Inspection["cost"]["byKernel"], wat: readonly string[]): KernelPicture[] {
-  const { nests, loops, plan, simplified } = made;
+function kernelPictures(made: Made, costs: Inspection["cost"]["byKernel"], { kernels }: CodeText): KernelPicture[] {
+  const { nests, loops, plan, simplified, target } = made;
   const loopsOf = kernelTexts(made);
   const steps = workSteps(nests.steps).filter((step) => step.kind === "kernel");
   return loops.kernels.map((kernel, index): KernelPicture => {
@@ -152,7 +159,7 @@ function kernelPictures(made: Made, costs: Inspection["cost"]["byKernel"], wat: 
       })),
       nest: printNestKernel(step, whereIn(simplified)),
       loops: loopsOf[index]!,
-      wat: wat[index]!,
+      [target.language]: kernels[index]!,
     };
   });
 }
@@ -193,14 +200,19 @@ function stepPictures(program: LoopProgram): { readonly steps: readonly StepPict
 
 /** `last`: the number of the last step. */
 function bufferPicture(
-  { buffers }: Pick<LoopProgram, "buffers">,
-  { places }: Pick<Plan, "places">,
+  {
+    loops,
+    plan,
+    target,
+  }: { readonly loops: Pick<LoopProgram, "buffers">; readonly plan: Pick<Plan, "places">; readonly target: Target },
   id: number,
   last: number,
 ): BufferPicture {
+  const { buffers } = loops;
+  const { places } = plan;
   const buffer = buffers[id]!;
   const shape = buffer.shape.map((d) => (typeof d === "number" ? d : d.key)).join(",");
-  const bytes = bytesOfBuffer(buffer);
+  const bytes = bytesOfBuffer(buffer, target.memory.bytesPerElement);
   const common = { id, name: buffer.name, dtype: buffer.dtype, shape: `[${shape}]`, bytes };
   const nowhere = { offset: 0, firstStep: 0, lastStep: last } as const;
   if (buffer.slice !== undefined) return { ...common, place: "slice", ...nowhere, of: buffer.slice.of };
@@ -213,7 +225,7 @@ function bufferPicture(
     case "slot":
       return { ...common, place: isOutside(buffer.kind) ? buffer.kind : "none", ...nowhere };
     case "same": {
-      const { of, ...shared } = bufferPicture({ buffers }, { places }, place.as, last);
+      const { of, ...shared } = bufferPicture({ loops, plan, target }, place.as, last);
       return { ...shared, ...common, of: of ?? place.as };
     }
     case "none":

@@ -1,5 +1,4 @@
 /** The stages of a compilation as text for people, beside the lines that the kernels come from. */
-import { emitText, type ProgramText, probeFeatures } from "@sinter/codegen-wasm";
 import {
   type Graph,
   type Loc,
@@ -20,12 +19,20 @@ import {
   regionAt,
   visitSteps,
 } from "@sinter/ir";
-import type { LoopStages, Made } from "./cost.ts";
 import { printPlan } from "./print-plan.ts";
-import { theMachine } from "./session.ts";
+import type { CodeText, LoopStages, Made } from "./target.ts";
 
-export type StageName = "trace" | "simplified" | "fused" | "nests" | "loops" | "plan" | "wat";
-export const stageNames: readonly StageName[] = ["trace", "simplified", "fused", "nests", "loops", "plan", "wat"];
+export type StageName = "trace" | "simplified" | "fused" | "nests" | "loops" | "plan" | "wat" | "wgsl";
+export const stageNames: readonly StageName[] = [
+  "trace",
+  "simplified",
+  "fused",
+  "nests",
+  "loops",
+  "plan",
+  "wat",
+  "wgsl",
+];
 
 /** `made` is called for stages behind the trace only. Throws for a name that is no stage. */
 export function stageText(stage: StageName, graph: Graph, made: () => Made): string {
@@ -43,7 +50,8 @@ export function stageText(stage: StageName, graph: Graph, made: () => Made): str
     case "plan":
       return printPlan(made().loops, made().plan);
     case "wat":
-      return watOf(made()).module;
+    case "wgsl":
+      return codeOf(made()).module;
     default:
       throw new RangeError(
         `there is no stage ${JSON.stringify(stage satisfies never)}; there are ${stageNames.join(", ")}`,
@@ -83,12 +91,12 @@ export function kernelTexts({ loops, simplified }: LoopStages): string[] {
 const count = (kernels: number): string =>
   kernels === 0 ? "no kernels" : `${kernels} ${kernels === 1 ? "kernel" : "kernels"}`;
 
-/** The WebAssembly text of a program that was made for this machine. */
-export function watOf({ loops, plan, simplified }: LoopStages): ProgramText {
+/** The code of a program, each kernel under its name and its lines. */
+export function codeOf(made: Made): CodeText {
+  const { loops, simplified, target } = made;
   const places = placesOfKernels(loops, simplified);
   const comments = loops.kernels.map(({ name }, k) => (places[k] === "" ? name : `${name}: ${places[k]}`));
-  const target = { ...probeFeatures(), memory: theMachine().heap.kind, owner: "import" } as const;
-  return emitText(loops, plan, target, comments);
+  return target.text(made, comments);
 }
 
 /** By kernel: the nodes whose work it does. */

@@ -1,26 +1,15 @@
-/** The stages from a graph to a wasm program, one readable list, each kept so that it can be looked at. */
-import { emit, probeFeatures, schedule } from "@sinter/codegen-wasm";
+/** The stages from a graph to a program, one readable list, each kept so that it can be looked at. */
 import {
   expressionScope,
   type Graph,
   type LoopProgram,
   type NestProgram,
   type Plan,
-  type WasmFeatures,
   type WasmProgram,
 } from "@sinter/ir";
-import {
-  findElementLoops,
-  lower,
-  normaliseRegions,
-  planMemory,
-  poisonDead,
-  simplify,
-  verifyPlan,
-} from "@sinter/passes";
-import { type Cost, costOf, type LoopStages, type Made } from "./cost.ts";
-import { theMachine } from "./session.ts";
-import { type StageName, stageText } from "./stage-text.ts";
+import { findElementLoops, lower, normaliseRegions, planMemory, simplify, verifyPlan } from "@sinter/passes";
+import type { LoopStages, Made, Program, Target } from "./target.ts";
+import { wasmTarget } from "./wasm-target.ts";
 
 export type Backend = "wasm" | "webgpu" | "reference";
 
@@ -30,8 +19,6 @@ export interface CompileOptions {
   readonly fastMath?: boolean;
   /** Fills memory that nobody should read with NaN. */
   readonly poison?: boolean;
-  /** Makes the program tell a clock when its steps begin and are done. */
-  readonly instrument?: boolean;
 }
 
 /** What each pass makes. */
@@ -44,7 +31,7 @@ export interface PassResults {
   readonly fuse: NestProgram;
   readonly schedule: LoopProgram;
   readonly plan: Plan;
-  readonly emit: WasmProgram;
+  readonly emit: Program;
 }
 export type PassName = keyof PassResults;
 
@@ -56,43 +43,44 @@ export type PassRecord = {
 export type Observe = (pass: PassRecord) => void;
 
 /** Compiles a graph for wasm. */
-export function compileToWasm(graph: Graph, options: CompileOptions, observe?: Observe): Made {
-  const features = probeFeatures();
-  const made = lowerToLoops(graph, options, features, observe);
-  const { instrument = false } = options;
-  const target = { ...features, memory: theMachine().heap.kind, owner: "import", names: true, instrument } as const;
-  const { program, plan } = loopsThatRun(made, options);
-  return { ...made, program: pass("emit", observe, () => emit(program, plan, target)) };
+export function compileToWasm(graph: Graph, options: CompileOptions, observe?: Observe): Made<WasmProgram> {
+  return compileFor(wasmTarget(options), graph, options, observe);
 }
 
-/** What a module is made of. */
-export function loopsThatRun({ loops, plan }: LoopStages, { poison = false }: CompileOptions) {
-  return poison ? poisonDead(loops, plan) : { program: loops, plan };
-}
-
-/** All that comes before a module, for an engine with these features. */
-export function lowerToLoops(
+/** Compiles a graph for a target. */
+export function compileFor<P extends Program>(
+  target: Target<P>,
   graph: Graph,
-  options: CompileOptions,
-  features: WasmFeatures,
+  options: GraphOptions,
   observe?: Observe,
-): LoopStages {
+): Made<P> {
   const simplified = simplifyGraph(graph, options, observe);
   return expressionScope(() => {
-    const nests = pass("fuse", observe, () => lower(simplified, {}));
-    const loops = pass("schedule", observe, () => schedule(nests, features));
-    const plan = pass("plan", observe, () => planMemory(loops, { alignment: 64 }));
-    verifyPlan(loops, plan);
-    return { simplified, nests, loops, plan };
+    const stages = loopStages(simplified, target, observe);
+    return { ...stages, target, program: pass("emit", observe, () => target.emit(stages)) as P };
   });
 }
 
+/** What decides about the passes over graphs. */
+export type GraphOptions = Pick<CompileOptions, "fastMath">;
+
+/** All that comes before a program. */
+export function lowerToLoops(graph: Graph, options: GraphOptions, target: Target, observe?: Observe): LoopStages {
+  const simplified = simplifyGraph(graph, options, observe);
+  return expressionScope(() => loopStages(simplified, target, observe));
+}
+
+/** Inside an `expressionScope`. */
+function loopStages(simplified: Graph, target: Target, observe: Observe | undefined): LoopStages {
+  const nests = pass("fuse", observe, () => lower(simplified, target.fusion));
+  const loops = pass("schedule", observe, () => target.schedule(nests));
+  const plan = pass("plan", observe, () => planMemory(loops, target.memory));
+  verifyPlan(loops, plan);
+  return { simplified, nests, loops, plan };
+}
+
 /** The passes over graphs, which are the same for every target. */
-export function simplifyGraph(
-  graph: Graph,
-  { fastMath = false }: Pick<CompileOptions, "fastMath">,
-  observe?: Observe,
-): Graph {
+export function simplifyGraph(graph: Graph, { fastMath = false }: GraphOptions, observe?: Observe): Graph {
   const algebra = { fastMath };
   pass("trace", observe, () => graph);
   const smaller = pass("simplify", observe, () => simplify(graph, algebra));
@@ -100,35 +88,12 @@ export function simplifyGraph(
   return pass("loops-of-elements", observe, () => findElementLoops(normal, algebra));
 }
 
-export function pass<P extends PassName>(
-  name: P,
-  observe: Observe | undefined,
-  run: () => PassResults[P],
-): PassResults[P] {
+function pass<P extends PassName>(name: P, observe: Observe | undefined, run: () => PassResults[P]): PassResults[P] {
   if (observe === undefined) return run();
   const started = performance.now();
   const made = run();
   observe({ name, made, milliseconds: performance.now() - started } as PassRecord);
   return made;
-}
-
-/** The stages of one compilation as text and numbers, made when first asked for. */
-export interface Stages {
-  /** Throws for a name that is no stage. */
-  text(stage: StageName): string;
-  cost(): Cost;
-}
-
-export function stagesOf(graph: Graph, options: CompileOptions): Stages {
-  let made: Made | undefined;
-  const all = (): Made => {
-    made ??= compileToWasm(graph, options, readNotes);
-    return made;
-  };
-  return {
-    text: (stage) => stageText(stage, graph, all),
-    cost: () => costOf(all()),
-  };
 }
 
 /** Notes are made of the compilation's own expressions, when they are read first. */

@@ -13,11 +13,13 @@ import {
 } from "@sinter/ir";
 import { planMemory } from "@sinter/passes";
 import type { Compiled } from "./compile.ts";
-import { copyWork, kernelWorks, type Made } from "./cost.ts";
+import { copyWork, kernelWorks } from "./cost.ts";
 import { type Executable, instantiate, type StepClock } from "./exec/program.ts";
 import { theMachine } from "./session.ts";
 import { locsOfNodes } from "./stage-text.ts";
-import { type CompileOptions, compileToWasm } from "./stages.ts";
+import { type CompileOptions, compileFor } from "./stages.ts";
+import type { Made } from "./target.ts";
+import { wasmTarget } from "./wasm-target.ts";
 
 /** A step that is timed: a kernel, a copy of one buffer to another, or a call of whoever runs the program. */
 export interface TimedStep {
@@ -61,7 +63,7 @@ const mostEvents = 20_000;
 
 /** Compiles a graph for wasm, with a clock around each step. */
 export function timedProgram(graph: Graph, options: CompileOptions): TimedProgram {
-  const made = compileToWasm(graph, { ...options, instrument: true });
+  const made = compileFor(wasmTarget({ ...options, instrument: true }), graph, options);
   const steps = describeSteps(made);
   const clock = new Clock(steps.length);
   const inner = instantiate(theMachine(), made.program, clock);
@@ -84,8 +86,8 @@ export function timedProgram(graph: Graph, options: CompileOptions): TimedProgra
   };
 }
 
-function describeSteps({ nests, loops, simplified }: Made): TimedStep[] {
-  const works = kernelWorks(nests, loops);
+function describeSteps({ nests, loops, simplified, target }: Made): TimedStep[] {
+  const works = kernelWorks(nests, loops, target);
   const nothing = { flops: 0, bytesRead: 0, bytesWritten: 0 };
   const describe = (step: WorkStep<LoopStep>): TimedStep => {
     if (step.kind === "kernel") {
@@ -95,7 +97,7 @@ function describeSteps({ nests, loops, simplified }: Made): TimedStep[] {
     }
     if (step.kind === "copy") {
       const name = `copy ${bufferName(loops, step.from)} to ${bufferName(loops, step.to)}`;
-      return { kind: "copy", name, schedule: "copy", work: copyWork(loops, step), locs: [] };
+      return { kind: "copy", name, schedule: "copy", work: copyWork(loops, step, target), locs: [] };
     }
     const name = hostCallText(loops.calls[step.call]!);
     return { kind: "call", name, schedule: "call", work: nothing, locs: locsOfNodes(simplified, step.nodes) };

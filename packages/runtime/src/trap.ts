@@ -3,7 +3,8 @@ import { functionNames, probeFeatures } from "@sinter/codegen-wasm";
 import type { Graph } from "@sinter/ir";
 import { theMachine } from "./session.ts";
 import { kernelNodes, locsOfNodes, placesText } from "./stage-text.ts";
-import { type CompileOptions, compileToWasm, loopsThatRun } from "./stages.ts";
+import { type CompileOptions, compileToWasm } from "./stages.ts";
+import { loopsThatRun } from "./wasm-target.ts";
 
 /** A kernel that was running. Equal ones share their functions, so there may be several that it can have been. */
 export interface TrappedKernel {
@@ -23,7 +24,7 @@ export function trappedKernels(error: Error, graph: Graph, options: CompileOptio
   const running = functionsIn(error.stack ?? "");
   if (running.length === 0 || options.backend === "reference") return [];
   const made = compileToWasm(graph, options);
-  const { program, plan } = loopsThatRun(made, options);
+  const { program, plan } = loopsThatRun(made, options.poison ?? false);
   const target = { ...probeFeatures(), memory: theMachine().heap.kind, owner: "import" } as const;
   const names = functionNames(program, plan, target);
   const nodes = kernelNodes(program);

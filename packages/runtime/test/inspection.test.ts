@@ -74,7 +74,7 @@ describe("an inspection", () => {
       "nests",
       "loops",
       "plan",
-      "wasm",
+      "wat",
     ]);
     for (const pass of found.passes) expect(pass.text, pass.name).toMatch(/\S/);
     expect(found.passes[0]!.text).toContain("# train.ts:2:3");
@@ -110,7 +110,7 @@ describe("an inspection", () => {
     for (const kernel of found.kernels) {
       expect(kernel.nest).toContain(kernel.name);
       expect(kernel.loops).toContain(`func ${kernel.name}(`);
-      for (const func of kernel.wat.split(/(?=^\(func )/m)) expect(wasm).toContain(func.trimEnd());
+      for (const func of kernel.wat!.split(/(?=^\(func )/m)) expect(wasm).toContain(func.trimEnd());
       expect(kernel.locs.length).toBeGreaterThan(0);
       expect(kernel.buffers.some((b) => b.writes)).toBe(true);
     }

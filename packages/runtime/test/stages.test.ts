@@ -1,10 +1,13 @@
 // The text of all stages, for programs of every kind, and recorded passes.
 import { type Graph, parseGraph } from "@sinter/ir";
 import { describe, expect, test } from "vitest";
-import { type PassRecord, placesText, stageNames, stagesOf } from "../src/index.ts";
-import { compileToWasm } from "../src/stages.ts";
+import { loadWebgpu, type PassRecord, placesText, stageNames, stagesOf } from "../src/index.ts";
+import { compileFor } from "../src/stages.ts";
+import { wasmTarget } from "../src/wasm-target.ts";
 
 const wasm = { backend: "wasm" } as const;
+const webgpu = { backend: "webgpu" } as const;
+const { everyDevice, webgpuTarget } = await loadWebgpu();
 
 const layer = `graph @layer(%x: f32[32,64], %w: f32[64,16], %b: f32[16]) {
   %0 = dot %x, %w {batch=[[],[]], contract=[[1],[0]]} : f32[32,16]
@@ -46,8 +49,8 @@ const programs: Readonly<Record<string, Graph>> = {
 };
 
 describe.each(Object.entries(programs))("%s", (_, graph) => {
-  test("has text for each stage, the same each time", () => {
-    const [stages, again] = [stagesOf(graph, wasm), stagesOf(graph, wasm)];
+  test.each([wasm, webgpu])("has text for each stage, the same each time: $backend", (options) => {
+    const [stages, again] = [stagesOf(graph, options), stagesOf(graph, options)];
     for (const stage of stageNames) {
       const text = stages.text(stage);
       expect(text, stage).toMatch(/\S/);
@@ -56,7 +59,51 @@ describe.each(Object.entries(programs))("%s", (_, graph) => {
     }
     expect(stages.text("fused")).toContain(graph.name);
     expect(stages.text("wat")).toContain("(func $run ");
+    expect(stages.text("wgsl")).toContain(`// ${graph.name}, webgpu for every device (8 buffers a shader)\n`);
   });
+
+  test("has the same code for a target, whichever backend is asked", () => {
+    const [a, b] = [stagesOf(graph, wasm), stagesOf(graph, webgpu)];
+    for (const stage of ["trace", "simplified", "wat", "wgsl"] as const) expect(a.text(stage)).toBe(b.text(stage));
+  });
+});
+
+test("WGSL has its kernels in order, under their names and lines", () => {
+  const text = stagesOf(programs["a product"]!, webgpu).text("wgsl");
+  const heads = text.split("\n").filter((line) => line.startsWith("// "));
+  expect(heads).toEqual([
+    "// layer, webgpu for every device (8 buffers a shader)",
+    expect.stringMatching(/^\/\/ 0: k0_dot_add: layer\.ts:2; :3; :4/),
+    expect.stringMatching(/^\/\/ 1: k1_reduce: layer\.ts:5/),
+  ]);
+  expect(text.match(/@compute/g)).toHaveLength(2);
+});
+
+const sum = parseGraph(
+  "graph @sum(%x: f32[1048576]) {\n  %0 = reduce %x {op=add, axes=[0]} : f32[]\n  return %0\n}\n",
+);
+
+test("a device's own features are what stages are made for", () => {
+  const device = { description: "a test", features: { ...everyDevice.features, subgroups: true } };
+  const texts = [undefined, device].map((kind) => stagesOf(sum, webgpu, kind).text("wgsl"));
+  expect(texts.map((text) => /^\/\/ .*/.exec(text)![0])).toEqual([
+    "// sum, webgpu for every device (8 buffers a shader)",
+    "// sum, webgpu for a test (subgroups, 8 buffers a shader)",
+  ]);
+  expect(texts.map((text) => text.includes("enable subgroups;"))).toEqual([false, true]);
+});
+
+test("cost on a device counts four bytes an element, and dispatches", () => {
+  const graph = parseGraph("graph @g(%x: f32[100]) {\n  %0 = isNaN %x : bool[100]\n  return %0\n}\n");
+  const costs = [wasm, webgpu].map((options) => stagesOf(graph, options).cost());
+  expect(costs.map((cost) => [cost.bytesRead, cost.bytesWritten, cost.dispatches])).toEqual([
+    [400, 100, undefined],
+    [400, 400, 1],
+  ]);
+  const rounds = stagesOf(programs["loops and branches"]!, webgpu).cost();
+  // One before the loop; in each of ten rounds the product, and both arms of the branch.
+  expect(rounds.dispatches).toBe(1 + 10 * 3);
+  expect(stagesOf(sum, webgpu).cost()).toMatchObject({ kernels: 1, dispatches: 2 });
 });
 
 test("groups of nodes beside their lines, and why others stand apart", () => {
@@ -86,26 +133,29 @@ test("kernels of regions stand in their loops and branches", () => {
 
 test("a stage that is none", () => {
   expect(() => stagesOf(programs["numbers only"]!, wasm).text("asm" as never)).toThrow(
-    'there is no stage "asm"; there are trace, simplified, fused, nests, loops, plan, wat',
+    'there is no stage "asm"; there are trace, simplified, fused, nests, loops, plan, wat, wgsl',
   );
 });
 
-test("passes are recorded in order, with what they made", () => {
-  const records: PassRecord[] = [];
-  const made = compileToWasm(programs["a product"]!, wasm, (record) => records.push(record));
-  expect(records.map((r) => r.name)).toEqual([
-    "trace",
-    "simplify",
-    "regions",
-    "loops-of-elements",
-    "fuse",
-    "schedule",
-    "plan",
-    "emit",
-  ]);
-  expect(records.map((r) => r.made)).toEqual(expect.arrayContaining([made.simplified, made.nests, made.program]));
-  for (const { milliseconds } of records) expect(milliseconds).toBeGreaterThanOrEqual(0);
-});
+test.each([wasmTarget(), webgpuTarget(everyDevice)])(
+  "passes are recorded in order, with what they made: $backend",
+  (target) => {
+    const records: PassRecord[] = [];
+    const made = compileFor(target, programs["a product"]!, {}, (record) => records.push(record));
+    expect(records.map((r) => r.name)).toEqual([
+      "trace",
+      "simplify",
+      "regions",
+      "loops-of-elements",
+      "fuse",
+      "schedule",
+      "plan",
+      "emit",
+    ]);
+    expect(records.map((r) => r.made)).toEqual(expect.arrayContaining([made.simplified, made.nests, made.program]));
+    for (const { milliseconds } of records) expect(milliseconds).toBeGreaterThanOrEqual(0);
+  },
+);
 
 test("lines are those of the graph at hand, not of another of the same text", () => {
   const other = parseGraph(`\n\n${layer}`, { file: "other.ts" });

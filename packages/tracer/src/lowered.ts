@@ -1,8 +1,10 @@
 /** The stages of compilation of one traced function, as text and numbers. */
 import type { Graph } from "@sinter/ir";
 import {
+  type Backend,
   type CompileOptions,
   type Cost,
+  hasWebgpu,
   type Inspection,
   inspect,
   type StageName,
@@ -11,6 +13,8 @@ import {
   stagesOf,
 } from "@sinter/runtime";
 import { describeValue, SinterError } from "./errors.ts";
+import { checkTypes } from "./gpu/compile.ts";
+import { gpuKind } from "./gpu/session.ts";
 
 export class Lowered {
   /** The graph as traced. */
@@ -26,21 +30,30 @@ export class Lowered {
     this.make = make;
   }
 
-  /** One stage as text; throws for a name that is not a stage. */
+  /**
+   * One stage as text, of the program for the function's backend; "wat" and "wgsl" are the code for wasm and for webgpu,
+   * whichever that is. Stages for webgpu are made for the device of `ready("webgpu")`, or where it found none for the
+   * limits that every device has; the text of "wgsl" begins with which. Throws for a name that is not a stage, and for
+   * webgpu before `await ready("webgpu")`, which loads the compiler.
+   */
   text(stage: StageName): string {
     if (!stageNames.includes(stage))
       throw new SinterError(`text: there is no stage ${describeValue(stage)}; there are ${stageNames.join(", ")}`);
+    const { backend } = this.options;
+    if (stage !== "trace") this.check("text", stage === "wat" ? "wasm" : stage === "wgsl" ? "webgpu" : backend);
     return this.stages().text(stage);
   }
 
-  /** Work, memory and size of the program. */
+  /** Work, memory and size of the program. On webgpu an element takes four bytes, a bool too. */
   cost(): Cost {
+    this.check("cost", this.options.backend);
     return this.stages().cost();
   }
 
-  /** All that the compilation for wasm did, as plain data: passes, nodes, decisions, kernels, memory. */
+  /** All that the compilation for the function's backend did, as plain data: passes, nodes, decisions, kernels, memory. */
   inspect(): Inspection {
-    return inspect(this.graph, this.options);
+    this.check("inspect", this.options.backend);
+    return inspect(this.graph, this.options, gpuKind());
   }
 
   /** A function that runs this very program and never traces. */
@@ -48,8 +61,17 @@ export class Lowered {
     return this.make();
   }
 
+  private check(caller: string, backend: Backend): void {
+    if (backend !== "webgpu") return;
+    if (!hasWebgpu())
+      throw new SinterError(
+        `${caller}: the compiler for webgpu is not loaded: write await ready("webgpu") before; where there is no device it rejects, but loads it`,
+      );
+    checkTypes(this.graph);
+  }
+
   private stages(): Stages {
-    this.made ??= stagesOf(this.graph, this.options);
+    this.made ??= stagesOf(this.graph, this.options, gpuKind());
     return this.made;
   }
 }

@@ -13,6 +13,7 @@ import {
 import { bindKernel, type KernelBinding } from "./bind.ts";
 import { gridCode } from "./module.ts";
 import { Packing } from "./packing.ts";
+import { printDispatches, visitDispatches } from "./print.ts";
 import { slotsOf } from "./slots.ts";
 import { KernelError } from "./types.ts";
 
@@ -48,39 +49,35 @@ export function emit(program: LoopProgram, plan: Plan, features: WebgpuFeatures)
 }
 
 export interface ProgramText {
-  /** All modules, each under the names of the kernels that run it. */
+  /** All modules, each under its number and the names of the kernels that run it. */
   readonly module: string;
   /** Of each kernel: the modules of its grids. */
   readonly kernels: readonly string[];
+  /** The dispatches in order, with what each binds. */
+  readonly run: string;
 }
 
-/** The WGSL of the same program for people, each kernel under a comment. */
+/** A program's WGSL for people, each shader under a comment for each kernel that runs it. `loops`: what it was made from. */
 export function emitText(
-  program: LoopProgram,
-  plan: Plan,
-  features: WebgpuFeatures,
+  { shaders, steps }: WebgpuProgram,
+  loops: LoopProgram,
   comments: readonly string[] = [],
 ): ProgramText {
-  const { shaders, steps } = emit(program, plan, features);
-  const used = program.kernels.map(() => new Set<number>());
-  const visit = (list: readonly DeviceStep[]): void => {
-    for (const step of list) {
-      if (step.kind === "dispatch") used[step.kernel]!.add(step.shader);
-      else if (step.kind === "if") step.branches.forEach(visit);
-      else if (step.kind === "for") visit(step.body);
-      else if (step.kind === "while") [step.test, step.body].forEach(visit);
-    }
-  };
-  visit(steps);
+  const used = loops.kernels.map(() => new Set<number>());
+  visitDispatches(steps, ({ kernel, shader }) => used[kernel]!.add(shader));
   const heads = shaders.map(() => [] as string[]);
   used.forEach((list, kernel) => {
     const comment = comments[kernel] ?? "";
-    const head = comment === "" ? program.kernels[kernel]!.name : comment;
-    for (const shader of list) heads[shader]!.push(head);
+    const head = comment === "" ? loops.kernels[kernel]!.name : comment;
+    [...list].forEach((shader, i) => {
+      heads[shader]!.push(list.size === 1 ? head : `${head} (grid ${i + 1} of ${list.size})`);
+    });
   });
+  const code = shaders.map((shader, i) => `// ${i}: ${heads[i]!.join("\n//    ")}\n${shader.code}`);
   return {
-    module: shaders.map(({ code }, i) => `${heads[i]!.map((head) => `// ${head}\n`).join("")}${code}`).join("\n"),
+    module: code.length === 0 ? `// ${loops.name}: no kernels\n` : code.join("\n"),
     kernels: used.map((list) => [...list].map((i) => shaders[i]!.code).join("\n")),
+    run: printDispatches(steps, loops, shaders),
   };
 }
 

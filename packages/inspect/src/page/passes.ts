@@ -22,7 +22,8 @@ const levelNames: Readonly<Record<PassDump["level"], string>> = {
   nests: "kernels",
   loops: "loops",
   plan: "memory plan",
-  wasm: "WebAssembly",
+  wat: "WebAssembly",
+  wgsl: "WGSL",
 };
 
 export function passes({ inspection, excerpts, later }: Context): Section {

@@ -1,5 +1,5 @@
 /** What a kernel of nests does, counted from its expressions: arithmetic, and the bytes it has to move. */
-import { bytesOf } from "../dtype.ts";
+import { bytesOf, type DType } from "../dtype.ts";
 import { indexAxes } from "./classify.ts";
 import type { BufferId, Dim, IndexExpr, ScalarExpr } from "./expr.ts";
 import { typicalDim } from "./index-algebra.ts";
@@ -17,17 +17,24 @@ export interface KernelWork {
   readonly bytesWritten: number;
 }
 
+/** Bytes that an element takes; as in linear memory where nothing is said. */
+export type ElementBytes = (dtype: DType) => number;
+
 /** Symbolic sizes count as `typicalDim`. */
-export function workOfKernel(kernel: Kernel, buffers: readonly BufferDecl[]): KernelWork {
+export function workOfKernel(
+  kernel: Kernel,
+  buffers: readonly BufferDecl[],
+  bytesPerElement: ElementBytes = bytesOf,
+): KernelWork {
   if (kernel.kind === "library") {
     const bytes = (written: boolean): number =>
       [...new Set(kernel.args)].reduce(
-        (n, id) => (kernel.writes.includes(id) === written ? n + bytesOfBuffer(buffers[id]!) : n),
+        (n, id) => (kernel.writes.includes(id) === written ? n + bytesOfBuffer(buffers[id]!, bytesPerElement) : n),
         0,
       );
     return { flops: kernel.loops.flops, bytesRead: bytes(false), bytesWritten: bytes(true) };
   }
-  const traffic = new Traffic(kernel, buffers);
+  const traffic = new Traffic(kernel, buffers, bytesPerElement);
   return {
     flops: flopsOf(kernel),
     bytesRead: traffic.total(traffic.read),
@@ -57,10 +64,12 @@ class Traffic {
   readonly read = new Map<BufferId, number>();
   readonly written = new Map<BufferId, number>();
   private readonly buffers: readonly BufferDecl[];
+  private readonly bytesPerElement: ElementBytes;
   private readonly extents = new Map<number, number>();
 
-  constructor({ outer, nests }: NestKernel, buffers: readonly BufferDecl[]) {
+  constructor({ outer, nests }: NestKernel, buffers: readonly BufferDecl[], bytesPerElement: ElementBytes) {
     this.buffers = buffers;
+    this.bytesPerElement = bytesPerElement;
     for (const axis of [...outer, ...nests.flatMap((n) => n.axes)]) this.extents.set(axis.id, typicalDim(axis.extent));
     for (const nest of nests) this.nest(nest);
   }
@@ -70,7 +79,8 @@ class Traffic {
     let bytes = 0;
     for (const [id, count] of elements) {
       const buffer = this.buffers[id]!;
-      if (buffer.kind !== "row") bytes += Math.min(bytesOfBuffer(buffer), count * bytesOf(buffer.dtype));
+      if (buffer.kind === "row") continue;
+      bytes += Math.min(bytesOfBuffer(buffer, this.bytesPerElement), count * this.bytesPerElement(buffer.dtype));
     }
     return bytes;
   }
@@ -111,6 +121,6 @@ function pointsOf(axes: readonly { readonly extent: Dim }[]): number {
 }
 
 /** Symbolic sizes count as `typicalDim`. */
-export function bytesOfBuffer({ dtype, shape }: BufferDecl): number {
-  return shape.reduce<number>((n, d) => n * typicalDim(d), bytesOf(dtype));
+export function bytesOfBuffer({ dtype, shape }: BufferDecl, bytesPerElement: ElementBytes = bytesOf): number {
+  return shape.reduce<number>((n, d) => n * typicalDim(d), bytesPerElement(dtype));
 }

@@ -5,6 +5,7 @@
 import { type EntryPoint, emitModule, slotsOf } from "@sinter/codegen-wasm";
 import { dtypeOfArray, printGraphWithData, sameData, sizedSlot, type WasmFeatures } from "@sinter/ir";
 import { lowerToLoops } from "../stages.ts";
+import { wasmTarget } from "../wasm-target.ts";
 import { declarations } from "./declarations.ts";
 import { checkManifest } from "./loader/check.ts";
 import { crc32 } from "./loader/crc32.ts";
@@ -46,7 +47,7 @@ export function writeBundle(spec: BundleSpec): Files {
   const programs = targets.map(({ features }) =>
     spec.functions.map((f): EntryPoint => {
       const options = { backend: "wasm", fastMath: f.fastMath ?? false } as const;
-      return { name: entryName(f.name), ...lowerToLoops(f.graph, options, features) };
+      return { name: entryName(f.name), ...lowerToLoops(f.graph, options, wasmTarget({}, features)) };
     }),
   );
   const functions = spec.functions.map((f, i) =>
