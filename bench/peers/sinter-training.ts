@@ -94,7 +94,15 @@ export function trainingStep(job: JobOf<"training-step">): Prepared {
   return {
     run: () => step(images, labels).dispose(),
     reset: () => network.reset(),
-    result: () => Float32Array.from({ length: checkedSteps }, () => takeItem(step(images, labels))),
+    result: async () => {
+      const losses = new Float32Array(checkedSteps);
+      for (let index = 0; index < checkedSteps; index++) {
+        const loss = step(images, labels);
+        losses[index] = Number((await loss.data())[0]);
+        loss.dispose();
+      }
+      return losses;
+    },
     get facts() {
       return { kernels: step.lower(images, labels).cost().kernels };
     },
@@ -128,10 +136,4 @@ export function trainingRun(job: JobOf<"training-run">): Prepared {
     },
     dispose: () => {},
   };
-}
-
-function takeItem(scalar: Tensor): number {
-  const value = Number(scalar.item());
-  scalar.dispose();
-  return value;
 }

@@ -1,4 +1,5 @@
-// Sinter on its wasm backend: every job is one compiled function whose inputs and results stay in its heap.
+// Sinter on the backend that has been set, wasm unless another was: every job is one compiled function whose inputs and
+// results stay in the backend's memory.
 import { compile, type Tensor, tensor } from "sinter";
 import {
   elementwiseConstants,
@@ -10,7 +11,6 @@ import {
   unaryInput,
 } from "../harness/inputs.ts";
 import type { Job, Peer, Prepared, Refusal, UnaryName } from "../harness/job.ts";
-
 import { trainingRun, trainingStep } from "./sinter-training.ts";
 
 export const peer: Peer = {
@@ -37,7 +37,8 @@ async function loops(): Promise<typeof import("./sinter-control.ts")> {
   return await import("./sinter-control.ts");
 }
 
-function prepare(job: Job): Prepared | Refusal {
+/** The jobs without loops. */
+export function prepare(job: Job): Prepared | Refusal {
   switch (job.kind) {
     case "matmul": {
       const { a, b } = matmulInputs(job);
@@ -84,13 +85,15 @@ function apply(compute: (...inputs: Tensor[]) => Tensor, inputs: readonly Tensor
   const compiled = compile(compute);
   return {
     run: () => compiled(...inputs).dispose(),
-    result: () => {
+    result: async () => {
       const output = compiled(...inputs);
-      const values = Float32Array.from(output.dataSync());
+      const values = Float32Array.from(await output.data());
       output.dispose();
       return values;
     },
-    facts: { kernels: compiled.lower(...inputs).cost().kernels },
+    get facts() {
+      return { kernels: compiled.lower(...inputs).cost().kernels };
+    },
     dispose: () => {
       for (const input of inputs) input.dispose();
     },

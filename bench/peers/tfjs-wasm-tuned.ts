@@ -3,9 +3,11 @@
 // given by hand, with the transposes written out.
 import * as tf from "@tensorflow/tfjs";
 import type { Peer } from "../harness/job.ts";
-import { type Dense, trainingStep } from "./tfjs-wasm.ts";
+import { type Dense, trainingStep } from "./tfjs-jobs.ts";
+// Sets the backend up.
+import "./tfjs-wasm.ts";
 
-const dense = tf.customGrad((...args) => {
+const affine = tf.customGrad((...args) => {
   const [x, weights, bias, save] = args as unknown as [tf.Tensor2D, tf.Tensor2D, tf.Tensor1D, tf.GradSaveFunc];
   save([x, weights]);
   return {
@@ -19,14 +21,19 @@ const dense = tf.customGrad((...args) => {
       ];
     },
   };
-}) as Dense;
+}) as (x: tf.Tensor2D, weights: tf.Tensor2D, bias: tf.Tensor1D) => tf.Tensor2D;
+
+const dense: Dense = (x, weights, bias, relu) => {
+  const sum = affine(x, weights, bias);
+  return relu ? tf.relu(sum) : sum;
+};
 
 export const peer: Peer = {
   name: "tfjs-wasm-tuned",
   prepare: (job) =>
     Promise.resolve(
       job.kind === "training-step"
-        ? trainingStep(job, dense)
+        ? trainingStep(job, false, dense)
         : { refused: "differs from tfjs-wasm in the training step only" },
     ),
 };
