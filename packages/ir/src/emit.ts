@@ -13,6 +13,16 @@ export type ReduceOp = "add" | "mul" | "max" | "min" | "and" | "or";
 export type CumulateOp = "add" | "mul" | "max" | "min";
 export type ScatterCombine = "set" | "add" | "mul" | "max" | "min";
 
+/** Attributes of a convolution: leading batch axes, then one entry for each spatial axis. */
+export type ConvDims = {
+  readonly batch: number;
+  readonly strides: readonly number[];
+  readonly lo: readonly number[];
+  readonly hi: readonly number[];
+  readonly xDilation: readonly number[];
+  readonly wDilation: readonly number[];
+};
+
 /** Dimension numbers of a contraction: `[axes of the left operand, axes of the right operand]`. */
 export interface DotDims {
   readonly batch: readonly (readonly number[])[];
@@ -133,6 +143,8 @@ export const argSort = (b: Emitter, x: Value, axis: number, descending: boolean)
   b.emit("argSort", [x], { axis, descending });
 export const dot = (b: Emitter, x: Value, y: Value, dims: DotDims): Value =>
   b.emit("dot", [x, y], { batch: dims.batch, contract: dims.contract });
+
+export const conv = (b: Emitter, x: Value, w: Value, attrs: ConvDims): Value => b.emit("conv", [x, w], attrs);
 
 export const gather = (b: Emitter, x: Value, axes: readonly number[], indices: readonly Value[]): Value =>
   b.emit("gather", [x, ...indices], { axes });

@@ -2,6 +2,7 @@
 import type { OpDef } from "../define-op.ts";
 import { concatOp } from "./concat.ts";
 import { controlOps } from "./control.ts";
+import { convOps } from "./conv.ts";
 import { createOps } from "./create.ts";
 import { cumulateOps } from "./cumulate.ts";
 import { dotOps } from "./dot.ts";
@@ -26,6 +27,7 @@ export const allOps: readonly OpDef[] = [
   concatOp,
   ...reduceOps,
   ...dotOps,
+  ...convOps,
   ...gatherOps,
   ...scatterOps,
   ...dynamicOps,
