@@ -75,6 +75,7 @@ const files: Readonly<Record<string, string>> = {
   "elementwise.ts": "element by element",
   "reduce.ts": "reductions",
   "linalg.ts": "products",
+  "conv.ts": "images",
   "movement.ts": "shapes",
   "indexing.ts": "indexing",
   "sort.ts": "order",

@@ -65,6 +65,7 @@ export {
 export { VariableCell } from "./frame.ts";
 export { type CompiledFunction, compile, type FunctionOptions } from "./function.ts";
 export { fromGPUBuffer } from "./gpu/from-buffer.ts";
+export type * from "./image-options.ts";
 export * from "./lib/index.ts";
 export { Lowered } from "./lowered.ts";
 export { type MemoryReport, memory } from "./memory.ts";

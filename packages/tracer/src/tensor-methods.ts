@@ -4,6 +4,7 @@
  * of `lib/` say what each does.
  */
 import type { Dim, DType } from "@sinter/ir";
+import type { ConvOptions, ConvTransposeOptions, WindowOptions } from "./image-options.ts";
 
 type Axes = number | readonly number[];
 type Sizes = Dim | readonly Dim[];
@@ -93,6 +94,10 @@ export interface TensorMethods<T, L> {
   softmax(axis?: Axes): T;
   logSoftmax(axis?: Axes): T;
 
+  conv1d(w: L, options?: ConvOptions): T;
+  conv2d(w: L, options?: ConvOptions): T;
+  convTranspose2d(w: L, options?: ConvTransposeOptions): T;
+  depthwiseConv2d(w: L, options?: WindowOptions): T;
   matmul(other: L): T;
   dot(other: L): T;
   outer(other: L): T;

@@ -1,4 +1,5 @@
 /** Every array function. */
+export * from "./conv.ts";
 export * from "./create.ts";
 export * from "./elementwise.ts";
 export * from "./indexing.ts";
