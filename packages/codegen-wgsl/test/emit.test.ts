@@ -101,6 +101,8 @@ test("text for people names kernels in front of their modules", () => {
 describe.skipIf(device === undefined)("on a device", () => {
   test.each([
     [false, 100],
+    [true, 100],
+    [true, 2],
     [true, 256],
   ])("folds over a group, subgroups %s, %i threads", async (subgroups, threads) => {
     if (subgroups && !device!.features.has("subgroups"))
@@ -130,6 +132,31 @@ describe.skipIf(device === undefined)("on a device", () => {
     );
     expect(y[1]).toBe(Math.max(...x));
     expect(y[2]).toBe(1);
+  });
+
+  test.each([false, true])("neighbouring threads fold among themselves, subgroups %s", async (subgroups) => {
+    if (subgroups && !device!.features.has("subgroups"))
+      return console.log("no subgroups: the folds of neighbours by them did not run");
+    const widths = [1, 2, 8, 32];
+    const threads = 64;
+    const x = Int32Array.from({ length: threads }, (_, i) => ((i * 37) % 64) - 20);
+    const results = widths.map(() => new Int32Array(threads));
+    const names = ["x", ...widths.map((w) => `y${w}`)].map((n) => [n, "i32"] as const);
+    const func = gridFunc("neighbours", names, (f, [from, ...to], _, thread) => {
+      const value = f.let("value", loop.load(from!, thread));
+      for (const [i, width] of widths.entries()) {
+        const total = f.groupFold("total", "add", value, width);
+        const least = f.groupFold("least", "min", value, width);
+        f.store(to[i]!, thread, loop.add(loop.mul(total, loop.i32(1000)), least));
+      }
+    });
+    const grid = { func: "neighbours", groups: 1, threads };
+    await runGrids(device!, [func], [grid], [x, ...results], { ...features, subgroups });
+    for (const [i, width] of widths.entries()) {
+      const mine = (at: number) => x.slice(at - (at % width), at - (at % width) + width);
+      const expected = x.map((_, at) => mine(at).reduce((a, b) => a + b) * 1000 + Math.min(...mine(at)));
+      expect(results[i]).toEqual(expected);
+    }
   });
 
   test("functions are made for the pointers they are called with; groups share memory", async () => {

@@ -111,6 +111,8 @@ export interface WasmFeatures {
 export interface WebgpuFeatures {
   readonly f16: boolean;
   readonly subgroups: boolean;
+  /** Threads of its smallest subgroups, where known: fewer fold their values without meeting the others of their group. */
+  readonly subgroupMinSize?: number;
   readonly limits: WebgpuLimits;
 }
 /** Names and units of the WebGPU specification. */

@@ -1,34 +1,50 @@
 /**
- * Folds over the threads of a group, in an order that is always the same. With subgroups: an exchange inside each, then
- * the first thread folds one value of each in order; else a tree in memory of the group.
+ * Folds over the threads of a group, or over each so many neighbours, in an order that is always the same. With subgroups:
+ * an exchange inside each, then one value of each through memory of the group, in order; else a tree in that memory.
  */
 import { loop, type ScalarType } from "@sinter/ir";
 import { functionText } from "./expr.ts";
 import type { Module } from "./space.ts";
 import { storedScalar, typeName } from "./types.ts";
 
-/** Groups of a multiple of this many threads have no partial subgroup, whatever the device. */
-const largestSubgroup = 128;
+/** No device has smaller subgroups. */
+const smallestSubgroup = 4;
 
-/** The function of the module that folds; it takes the value of this thread. */
-export function foldFunction(module: Module, op: string, scalar: ScalarType, threads: number): string {
+/**
+ * The function of the module that folds; it takes the value of this thread. `width`: the neighbours that fold together, a
+ * power of two; the whole group where it is undefined, and then all threads are known to get the same.
+ */
+export function foldFunction(module: Module, op: string, scalar: ScalarType, width?: number): string {
+  const { features, threads } = module;
+  if (width !== undefined && threads % width !== 0)
+    throw new Error(`a fold of each ${width} threads in a group of ${threads}`);
   const type = typeName(scalar, 1);
-  const name = `${op}OfGroup${type.toUpperCase()}`;
+  const name = `${op}Of${width ?? "Group"}${type.toUpperCase()}`;
   return module.helpers.add(name, () => {
     const combine = combiner(module, op, scalar);
     const stored = storedScalar(scalar);
     const into = (x: string): string => (scalar === "bool" ? `select(0u, 1u, ${x})` : x);
     const from = (x: string): string => (scalar === "bool" ? `(${x} != 0u)` : x);
-    const wide = module.features.subgroups && threads % largestSubgroup === 0;
-    const shared = module.workgroupArray(`shared${stored.toUpperCase()}`, stored, wide ? threads / 4 : threads);
+    const fold: Fold = {
+      type: stored,
+      threads,
+      width,
+      combine: (a, b) => into(`${combine}(${from(a)}, ${from(b)})`),
+      shared: () => {
+        const slots = features.subgroups ? Math.ceil(threads / smallestSubgroup) : threads;
+        return module.workgroupArray(`shared${stored.toUpperCase()}`, stored, slots);
+      },
+    };
     module.usesThread = true;
-    const body = wide
-      ? subgroups(module, threads, shared, stored, combine, into, from)
-      : tree(threads, shared, combine, into, from);
+    module.usesSubgroups ||= features.subgroups;
+    const body = features.subgroups
+      ? subgroups(fold, features.subgroupMinSize ?? smallestSubgroup)
+      : tree(fold, fold.shared());
     return [
       `fn ${name}(value: ${type}) -> ${type} {`,
+      `  var mine: ${stored} = ${into("value")};`,
       ...body.map((line) => `  ${line}`),
-      `  return ${from(`workgroupUniformLoad(&${shared}[0])`)};`,
+      `  return ${from("mine")};`,
       "}",
     ].join("\n");
   });
@@ -43,48 +59,77 @@ function combiner(module: Module, op: string, scalar: ScalarType): string {
   );
 }
 
-type Convert = (x: string) => string;
+interface Fold {
+  readonly type: string;
+  readonly threads: number;
+  readonly width: number | undefined;
+  /** Of words as they are stored. */
+  readonly combine: (a: string, b: string) => string;
+  /** Declares memory of the group with a word for each thread, or for each subgroup. */
+  readonly shared: () => string;
+}
 
-function tree(threads: number, shared: string, combine: string, into: Convert, from: Convert): string[] {
-  const lines = [`${shared}[threadIndex] = ${into("value")};`, "workgroupBarrier();"];
-  for (let n = threads; n > 1; ) {
+/** What lies at place 0 of the memory, the same for all threads; nobody goes on before all have it. */
+const ofGroup = (shared: string): string => `mine = workgroupUniformLoad(&${shared}[0]);`;
+
+function tree({ threads, width, combine }: Fold, shared: string): string[] {
+  const lines = [`${shared}[threadIndex] = mine;`, "workgroupBarrier();"];
+  const place = width === undefined ? "threadIndex" : `(threadIndex & ${width - 1}u)`;
+  for (let n = width ?? threads; n > 1; ) {
     const half = (n + 1) >> 1;
-    const [a, b] = [from(`${shared}[threadIndex]`), from(`${shared}[threadIndex + ${half}u]`)];
     lines.push(
-      `if (threadIndex < ${n - half}u) {`,
-      `  ${shared}[threadIndex] = ${into(`${combine}(${a}, ${b})`)};`,
+      `if (${place} < ${n - half}u) {`,
+      `  ${shared}[threadIndex] = ${combine(`${shared}[threadIndex]`, `${shared}[threadIndex + ${half}u]`)};`,
       "}",
       "workgroupBarrier();",
     );
     n = half;
   }
-  return lines;
+  if (width === undefined) return [...lines, ofGroup(shared)];
+  return [...lines, `mine = ${shared}[threadIndex - ${place}];`, "workgroupBarrier();"];
 }
 
-function subgroups(
-  module: Module,
-  threads: number,
-  shared: string,
-  stored: string,
-  combine: string,
-  into: Convert,
-  from: Convert,
-): string[] {
-  module.usesSubgroups = true;
-  return [
-    `var mine: ${stored} = ${into("value")};`,
-    "for (var step = 1u; step < subgroupSize; step = step << 1u) {",
-    `  let other = subgroupShuffleXor(mine, step);`,
-    `  mine = ${into(`${combine}(${from("mine")}, ${from("other")})`)};`,
+function subgroups(fold: Fold, smallest: number): string[] {
+  const { type, threads, width, combine } = fold;
+  const count = width ?? threads;
+  const even = Number.isInteger(Math.log2(count));
+  // Threads that fold by exchange: those of a subgroup, which may have more than there are.
+  const own = even ? `min(subgroupSize, ${count}u)` : "subgroupSize";
+  const exchange = `mine = ${combine("mine", "other")};`;
+  const lines = [
+    `for (var step = 1u; step < ${own}; step = step << 1u) {`,
+    `  let other: ${type} = subgroupShuffleXor(mine, step);`,
+    // The last subgroup may have threads only in front: where a partner is missing, so are all that it would speak for.
+    even ? `  ${exchange}` : `  if ((threadIndex ^ step) < ${threads}u) { ${exchange} }`,
     "}",
-    "if (subgroupThread == 0u) {",
-    `  ${shared}[threadIndex / subgroupSize] = mine;`,
+  ];
+  if (width !== undefined && width <= smallest) return lines;
+  const shared = fold.shared();
+  lines.push(
+    `let own = ${own};`,
+    "if (threadIndex % own == 0u) {",
+    `  ${shared}[threadIndex / own] = mine;`,
     "}",
     "workgroupBarrier();",
-    "if (threadIndex == 0u) {",
-    `  for (var i = 1u; i < ${threads}u / subgroupSize; i++) {`,
-    `    ${shared}[0] = ${into(`${combine}(${from(`${shared}[0]`)}, ${from(`${shared}[i]`)})`)};`,
-    "  }",
+  );
+  if (width === undefined)
+    return [
+      ...lines,
+      "if (threadIndex == 0u) {",
+      `  for (var i = 1u; i * own < ${threads}u; i++) {`,
+      `    ${shared}[0] = ${combine(`${shared}[0]`, `${shared}[i]`)};`,
+      "  }",
+      "}",
+      ofGroup(shared),
+    ];
+  return [
+    ...lines,
+    `let first = threadIndex / ${width}u * (${width}u / own);`,
+    `mine = ${shared}[first];`,
+    `for (var i = 1u; i < ${width}u / own; i++) {`,
+    `  mine = ${combine("mine", `${shared}[first + i]`)};`,
     "}",
+    // Before the memory is written for the next fold.
+    "workgroupBarrier();",
   ];
 }

@@ -67,7 +67,7 @@ function writeStmt(w: FuncWriter, s: LoopStmt): void {
       return;
     case "groupFold": {
       const value = valueText(w, s.value);
-      const fold = foldFunction(w.module, s.op, s.value.type.scalar, w.module.threads);
+      const fold = foldFunction(w.module, s.op, s.value.type.scalar, s.threads);
       w.push(`let ${w.define(s.variable)} = ${fold}(${value});`);
       return;
     }

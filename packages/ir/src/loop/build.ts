@@ -155,10 +155,10 @@ export class FuncBuilder {
     this.open.push({ kind: "barrier" });
   }
 
-  /** The fold of a value over all threads of the group, in each of them. GPUs only. */
-  groupFold(name: string, op: string, value: LoopExpr): LoopExpr {
+  /** The fold of a value over all threads of the group, or each `threads` neighbours, in each of them. GPUs only. */
+  groupFold(name: string, op: string, value: LoopExpr, threads?: number): LoopExpr {
     const variable = this.variable(name, value.type, false);
-    this.open.push({ kind: "groupFold", variable, op, value });
+    this.open.push({ kind: "groupFold", variable, op, value, ...(threads === undefined ? {} : { threads }) });
     return use(variable);
   }
 

@@ -124,8 +124,13 @@ function runTogether(frames: readonly Frame[], list: readonly LoopStmt[]): void 
 function foldTogether(frames: readonly Frame[], s: LoopStmt & { kind: "groupFold" }): void {
   const { scalar } = s.variable.type;
   const values = frames.map((f) => f.once(s.value));
-  const folded = values.reduce((a, b) => Number(evalLoopOp(s.op, [scalar, scalar], scalar, [a, b])));
-  for (const frame of frames) frame.values.set(s.variable.id, [folded]);
+  const width = s.threads ?? frames.length;
+  if (frames.length % width !== 0) throw new Error(`a fold of each ${width} threads in a group of ${frames.length}`);
+  for (let first = 0; first < frames.length; first += width) {
+    const mine = values.slice(first, first + width);
+    const folded = mine.reduce((a, b) => Number(evalLoopOp(s.op, [scalar, scalar], scalar, [a, b])));
+    for (const frame of frames.slice(first, first + width)) frame.values.set(s.variable.id, [folded]);
+  }
 }
 
 /** Whether threads meet in a statement. */

@@ -104,9 +104,16 @@ export type LoopStmt =
   | { readonly kind: "barrier" }
   /**
    * `variable` becomes the fold (`add`, `mul`, `max`, `min`, `and`, `or`) of one-lane `value` over all threads of the group,
-   * the same in each of them and in the same order every time. All threads come here. GPUs only.
+   * the same in each of them and in the same order every time. With `threads` (a power of two that divides the group) each
+   * so many neighbouring threads fold their own values. All threads of the group come here. GPUs only.
    */
-  | { readonly kind: "groupFold"; readonly variable: LoopVar; readonly op: string; readonly value: LoopExpr };
+  | {
+      readonly kind: "groupFold";
+      readonly variable: LoopVar;
+      readonly op: string;
+      readonly value: LoopExpr;
+      readonly threads?: number;
+    };
 
 /** Scratch memory of a kernel, planned in the arena like any buffer. */
 export interface ScratchDecl {

@@ -186,7 +186,9 @@ class Printer {
         put("barrier");
         break;
       case "groupFold":
-        put(`let ${this.variable(s.variable)} = groupFold.${s.op} ${this.expr(s.value)}`);
+        put(
+          `let ${this.variable(s.variable)} = groupFold.${s.op}${s.threads === undefined ? "" : `[${s.threads}]`} ${this.expr(s.value)}`,
+        );
         break;
       default:
         s satisfies never;

@@ -139,6 +139,8 @@ class Verifier {
         return;
       case "groupFold":
         if (s.value.type.lanes !== 1) this.fail("a fold over a group takes one lane");
+        if (s.threads !== undefined && !(s.threads > 0 && Number.isInteger(Math.log2(s.threads))))
+          this.fail(`a fold of each ${s.threads} threads: they must be a power of two`);
         this.typed(s.value, s.variable.type, `value of ${s.variable.name}`);
         this.bind(s.variable);
         return;

@@ -82,10 +82,12 @@ async function loadDawn(): Promise<GPU> {
 }
 
 /** What code for a device may use. */
-export function featuresOf({ features, limits }: GPUDevice): WebgpuFeatures {
+export function featuresOf({ features, limits, adapterInfo }: GPUDevice): WebgpuFeatures {
+  const subgroupMinSize = adapterInfo?.subgroupMinSize ?? 0;
   return {
     f16: features.has("shader-f16"),
     subgroups: features.has("subgroups"),
+    ...(subgroupMinSize > 0 ? { subgroupMinSize } : {}),
     limits: Object.fromEntries(limitNames.map((name) => [name, limits[name]])) as unknown as WebgpuLimits,
   };
 }
