@@ -11,6 +11,9 @@ import type { Browser } from "playwright-core";
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
+/** Flags with which pages have WebGPU, on a driver of the CPU that comes with the browser. */
+export const softwareWebgpu: readonly string[] = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"];
+
 /** What runs in a process of its own: the package unpacks into the folder for temporary files. */
 const unpackScript = `
   const { default: chromium, inflate } = await import(process.argv[1]);
