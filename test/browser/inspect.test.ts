@@ -7,7 +7,7 @@ import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { page as pageOf, readSources } from "../../packages/inspect/src/index.ts";
 import { fullRun } from "../support/fuzz.ts";
-import { deep, newton, tiny, trainingStep } from "../support/inspected.ts";
+import { deep, forGpu, newton, tiny, trainingStep } from "../support/inspected.ts";
 import { launchChromium, whyNoChromium } from "./chromium.ts";
 
 const reason = whyNoChromium();
@@ -30,7 +30,11 @@ describe.skipIf(reason !== undefined)("the page in a browser", () => {
   });
 
   /** Opens the page of a program; what goes wrong and what is asked for goes into `troubles`. */
-  async function open(name: string, lowered: ReturnType<typeof tiny>, scheme: "light" | "dark" = "light") {
+  async function open(
+    name: string,
+    lowered: Pick<ReturnType<typeof tiny>, "inspect">,
+    scheme: "light" | "dark" = "light",
+  ) {
     const inspection = lowered.inspect();
     const file = join(folder, `${name}.html`);
     writeFileSync(file, pageOf(inspection, readSources(inspection)));
@@ -128,6 +132,25 @@ describe.skipIf(reason !== undefined)("the page in a browser", () => {
     await page.locator("#fusion a.node-link").first().click();
     await expect.poll(() => shownSection(page), { timeout: 10_000 }).toEqual(["graph"]);
     await expect.poll(() => page.locator("#detail").isVisible()).toBe(true);
+    expect(troubles).toEqual([]);
+    await page.close();
+  });
+
+  test("of a training step on a GPU: WGSL beside the lines that it computes", async () => {
+    const { page, troubles, inspection } = await open("gpu", await forGpu(trainingStep()));
+    if (fullRun) await visit(page, "gpu");
+    const product = inspection.kernels.find((kernel) => kernel.name.includes("dot"))!;
+    const kernel = `kernel-${product.index}`;
+    await page.evaluate((id) => {
+      location.hash = id;
+    }, kernel);
+    await expect.poll(() => page.locator(`#${kernel}`).getAttribute("open")).toBe("");
+    await page.locator(`#tab-${kernel}-wgsl`).click();
+    expect(await page.locator(`#${kernel}-wgsl pre`).textContent()).toBe(product.wgsl);
+    expect(await page.locator(`#${kernel} .ln.hit`).allTextContents()).toContainEqual(
+      expect.stringMatching(/layer|matmul/i),
+    );
+    await page.screenshot({ path: join(folder, "gpu-kernel.png") });
     expect(troubles).toEqual([]);
     await page.close();
   });

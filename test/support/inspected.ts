@@ -1,4 +1,5 @@
 /** Programs that pages and dumps are tested with: a tiny one a loop, a training step, a large one. */
+import { inspect, loadWebgpu } from "@sinter/runtime";
 import { compile, random, spec, type Tensor, tensor, variable, whileLoop } from "sinter";
 import { Classifier } from "../../examples/digits/model.ts";
 
@@ -22,6 +23,12 @@ export function newton() {
 
 export function trainingStep() {
   return new Classifier().compiledStep().lower(spec([128, 784]), spec([128], "i32"));
+}
+
+/** The same program as it is compiled for every device that has WebGPU. */
+export async function forGpu({ graph }: ReturnType<typeof tiny>) {
+  await loadWebgpu();
+  return { inspect: () => inspect(graph, { backend: "webgpu" }) };
 }
 
 /** More than 1,000 operations. */

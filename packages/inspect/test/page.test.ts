@@ -1,7 +1,7 @@
 // The page of what was compiled: complete, made of the user's text without ever being changed by it, and without a request.
 import { describe, expect, test } from "vitest";
 import { fullRun } from "../../../test/support/fuzz.ts";
-import { deep, newton, tiny, trainingStep } from "../../../test/support/inspected.ts";
+import { deep, forGpu, newton, tiny, trainingStep } from "../../../test/support/inspected.ts";
 import { page, readSources } from "../src/index.ts";
 import { html, jsonForScript } from "../src/page/html.ts";
 
@@ -9,7 +9,7 @@ if (!fullRun) console.log("The page of a program of 1,000 operations is made by 
 
 const sections = ["overview", "graph", "passes", "fusion", "kernels", "memory", "cost"];
 
-function pageOf(lowered: ReturnType<typeof tiny>) {
+function pageOf(lowered: Pick<ReturnType<typeof tiny>, "inspect">) {
   const inspection = lowered.inspect();
   return { inspection, text: page(inspection, readSources(inspection)) };
 }
@@ -98,6 +98,19 @@ describe("the page", () => {
     expect(Object.keys(data.nodes)).toHaveLength(nodes.length);
     expect(text).toMatch(/class="ln hit"[^>]*><i>34<\/i>/);
     expect(text).toContain("examples/digits/model.ts");
+  });
+
+  test("of a program on a GPU: WGSL beside the lines, dispatches, and nothing of WebAssembly", async () => {
+    const { inspection, text } = pageOf(await forGpu(trainingStep()));
+    const data = dataOf(text);
+    for (const { index, wgsl } of inspection.kernels) {
+      for (const form of ["nest", "loops", "wgsl"]) expect(data.texts).toHaveProperty(`kernel-${index}-${form}`);
+      expect(wgsl).toContain("@compute");
+    }
+    expect(text).not.toContain("WebAssembly");
+    expect(text).toContain("The dispatches");
+    expect(String(data.texts["run"])).toContain(`dispatch ${inspection.kernels[0]!.name}: shader 0, `);
+    expect(text).toContain(`<span>kernels, ${inspection.cost.dispatches} dispatches</span>`);
   });
 
   test("draws operations inside of the loop that they are in", () => {

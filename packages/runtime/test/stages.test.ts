@@ -3,6 +3,7 @@ import { type Graph, parseGraph } from "@sinter/ir";
 import { describe, expect, test } from "vitest";
 import { loadWebgpu, type PassRecord, placesText, stageNames, stagesOf } from "../src/index.ts";
 import { compileFor } from "../src/stages.ts";
+import type { Target } from "../src/target.ts";
 import { wasmTarget } from "../src/wasm-target.ts";
 
 const wasm = { backend: "wasm" } as const;
@@ -79,9 +80,7 @@ test("WGSL has its kernels in order, under their names and lines", () => {
   expect(text.match(/@compute/g)).toHaveLength(2);
 });
 
-const sum = parseGraph(
-  "graph @sum(%x: f32[1048576]) {\n  %0 = reduce %x {op=add, axes=[0]} : f32[]\n  return %0\n}\n",
-);
+const sum = parseGraph("graph @sum(%x: f32[1048576]) {\n  %0 = reduce %x {op=add, axes=[0]} : f32[]\n  return %0\n}\n");
 
 test("a device's own features are what stages are made for", () => {
   const device = { description: "a test", features: { ...everyDevice.features, subgroups: true } };

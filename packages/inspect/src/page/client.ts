@@ -123,7 +123,7 @@ export function behave(): void {
     const title = make("h3", "");
     title.append(chip(index), ` ${kernel.title}`);
     detail.replaceChildren(title, make("p", kernel.facts, "muted"));
-    detail.append(link(`#kernel-${index}`, "its loops and its WebAssembly", "go"));
+    detail.append(link(`#kernel-${index}`, "its loops and its code", "go"));
     row("holds", ...kernel.nodes.slice(0, 60).map(nodeLink));
     sourceLines(kernel.locs);
   };

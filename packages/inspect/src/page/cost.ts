@@ -3,7 +3,7 @@ import { type KernelPicture, type Peaks, roofline } from "@sinter/runtime";
 import { operationsIn } from "../graph/model.ts";
 import { bytes, count, percent, seconds, short } from "./format.ts";
 import { type Html, html } from "./html.ts";
-import { type Context, chipOf, leastSecondsOfCall, type Section } from "./parts.ts";
+import { type Context, chipOf, leastSecondsOfCall, onDevice, type Section } from "./parts.ts";
 
 export function cost({ inspection, machine }: Context): Section {
   const { kernels } = inspection;
@@ -25,7 +25,7 @@ export function cost({ inspection, machine }: Context): Section {
     lead: html`Counted from the loops and the plan, not measured: arithmetic, bytes that go in and out, and flops per byte, which say whether arithmetic or memory bounds a kernel.`,
     body: html`
 <h3>Roofline</h3>
-<p class="lead">To the right more arithmetic per byte, upwards more speed. No kernel gets above the line of a machine with ${short(machine.gflops)} GFLOP/s and ${short(machine.gbs)} GB/s (one core; an assumption, not a measurement); left of the bend memory is the limit, right of it arithmetic. A point stands for a kernel at that limit; the larger, the more of the call’s least time is in it.</p>
+<p class="lead">To the right more arithmetic per byte, upwards more speed. No kernel gets above the line of a machine with ${short(machine.gflops)} GFLOP/s and ${short(machine.gbs)} GB/s (${onDevice(inspection) ? "a small GPU" : "one core"}; an assumption, not a measurement); left of the bend memory is the limit, right of it arithmetic. A point stands for a kernel at that limit; the larger, the more of the call’s least time is in it.</p>
 ${drawing(kernels, times, total, machine)}
 <h3>Kernels, the most expensive first</h3>
 <p class="lead">Each of one run; the share is of the least time of all runs in a call${unknown ? ", where a ? stands for as often as data says, and counts once" : ""}.</p>

@@ -1,23 +1,34 @@
-/** Each kernel beside the TypeScript that it came from: its nest, its loops, its WebAssembly. */
+/** Each kernel beside the TypeScript that it came from: its nest, its loops, its WebAssembly or WGSL. */
 import type { KernelPicture } from "@sinter/runtime";
 import { operationsIn } from "../graph/model.ts";
 import { bytes, flops, plural } from "./format.ts";
 import { type Html, html } from "./html.ts";
-import { type Context, chipOf, nodeLink, type Section } from "./parts.ts";
+import { type Context, chipOf, languageOf, nodeLink, onDevice, type Section } from "./parts.ts";
 
 export function kernels(context: Context): Section {
   const { inspection, later } = context;
   const list = inspection.kernels;
+  const { title, lead, summary } = onDevice(inspection)
+    ? {
+        title: "The dispatches",
+        lead: "What a call submits, in order: each kernel with its workgroups and the buffers that it binds; those that it may write have a &. Copies of packed buffers have numbers of their own.",
+        summary: `all steps, ${plural(lineCount(inspection.run), "line")}`,
+      }
+    : {
+        title: "The function that calls them",
+        lead: "The program’s only export: it loads the pointers and calls the kernels in order.",
+        summary: `run, ${plural(lineCount(inspection.run), "line")} of WebAssembly`,
+      };
   return {
     id: "kernels",
     title: "Kernels",
-    lead: html`Left the lines that a kernel came from, right what became of them: its nest says what is computed, its loops how, its WebAssembly what runs.`,
+    lead: html`Left the lines that a kernel came from, right what became of them: its nest says what is computed, its loops how, its ${languageOf(inspection)} what runs.`,
     body: html`
 ${list.length > 8 && list.length <= 120 ? html`<p class="jump">${list.map(chipOf)}</p>` : ""}
 <div class="kernels">${list.map((kernel) => kernelItem(kernel, context, list.length <= 6 || kernel.index === 0))}</div>
-<h3 id="run">The function that calls them</h3>
-<p class="lead">The program’s only export: it loads the pointers and calls the kernels in order.</p>
-<details><summary>run, ${plural(lineCount(inspection.run), "line")} of WebAssembly</summary>${later("run", inspection.run)}</details>`,
+<h3 id="run">${title}</h3>
+<p class="lead">${lead}</p>
+<details><summary>${summary}</summary>${later("run", inspection.run)}</details>`,
   };
 }
 

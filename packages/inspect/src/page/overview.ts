@@ -5,19 +5,21 @@ import { sizesText } from "../signature.ts";
 import { paint } from "./excerpt.ts";
 import { bytes, flops, percent, plural, seconds } from "./format.ts";
 import { type Html, html } from "./html.ts";
-import { type Context, chipOf, leastSecondsOfCall, type Section } from "./parts.ts";
+import { type Context, chipOf, languageOf, leastSecondsOfCall, type Section } from "./parts.ts";
 
 export function overview(context: Context): Section {
   const { inspection } = context;
   const { cost, nodes, kernels, passes } = inspection;
   const spent = passes.reduce((n, pass) => n + pass.milliseconds, 0);
+  const dispatches =
+    cost.dispatches === undefined ? "" : `, ${cost.dispatches} ${cost.dispatches === 1 ? "dispatch" : "dispatches"}`;
   const tiles: readonly (readonly [string, string, string])[] = [
     [String(nodes.length), nodes.length === 1 ? "operation" : "operations", "graph"],
-    [String(kernels.length), kernels.length === 1 ? "kernel" : "kernels", "kernels"],
+    [String(kernels.length), `${kernels.length === 1 ? "kernel" : "kernels"}${dispatches}`, "kernels"],
     [flops(cost.flops), "of arithmetic a call", "cost"],
     [bytes(cost.bytesRead + cost.bytesWritten), "of traffic a call", "cost"],
     [bytes(inspection.arenaBytes), "arena", "memory"],
-    [bytes(cost.codeBytes), "of WebAssembly", "kernels"],
+    [bytes(cost.codeBytes), `of ${languageOf(inspection)}`, "kernels"],
     [seconds(spent / 1000), "to compile", "passes"],
   ];
   const sizes = sizesText(inspection);

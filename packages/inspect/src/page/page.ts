@@ -13,12 +13,15 @@ import { Html, html, jsonForScript } from "./html.ts";
 import { kernels } from "./kernels.ts";
 import { memory } from "./memory.ts";
 import { overview } from "./overview.ts";
-import type { Context } from "./parts.ts";
+import { type Context, onDevice } from "./parts.ts";
 import { passes } from "./passes.ts";
 import { style } from "./style.ts";
 
 export interface PageOptions {
-  /** What the roofline is drawn for. Default: one core, with 128-bit fused multiply-add at 3.2 GHz and common memory. */
+  /**
+   * What the roofline is drawn for. Default: one core, with 128-bit fused multiply-add at 3.2 GHz and common memory; for
+   * programs on a GPU a small one, of 16 compute units with 128 lanes at 1.2 GHz.
+   */
   readonly machine?: Peaks;
 }
 
@@ -34,7 +37,12 @@ export function page(inspection: Inspection, sources: Sources, options: PageOpti
     texts.set(key, excerpts.shorten(text));
     return html`<pre class="text" data-text="${key}" tabindex="0"></pre>`;
   };
-  const context: Context = { inspection, excerpts, machine: options.machine ?? { gflops: 50, gbs: 20 }, later };
+  const context: Context = {
+    inspection,
+    excerpts,
+    machine: options.machine ?? (onDevice(inspection) ? { gflops: 5000, gbs: 200 } : { gflops: 50, gbs: 20 }),
+    later,
+  };
   const sections = [overview, graph, passes, fusion, kernels, memory, cost].map((make) => make(context));
   const links = sections.map(({ id, title }, i) => html`<a href="#${id}"><span>${title}</span><kbd>${i + 1}</kbd></a>`);
   const bodies = sections.map(

@@ -22,6 +22,16 @@ export interface Section {
   readonly body: Html;
 }
 
+/** Whether the program is one of dispatches on a GPU. */
+export function onDevice({ backend }: Pick<Inspection, "backend">): boolean {
+  return backend === "webgpu";
+}
+
+/** What its code is written in. */
+export function languageOf(inspection: Pick<Inspection, "backend">): string {
+  return onDevice(inspection) ? "WGSL" : "WebAssembly";
+}
+
 /** A number in its kernel's colour, which leads to the kernel. */
 export function chip(kernel: number, title = ""): Html {
   return html`<a class="chip k${kernel % 12}" href="#kernel-${kernel}" title="${title === "" ? `kernel ${kernel}` : title}">${kernel}</a>`;

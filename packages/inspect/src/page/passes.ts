@@ -3,7 +3,7 @@ import type { PassDump } from "@sinter/runtime";
 import { diffArrays } from "diff";
 import { plural, seconds } from "./format.ts";
 import { type Html, html } from "./html.ts";
-import type { Context, Section } from "./parts.ts";
+import { type Context, languageOf, type Section } from "./parts.ts";
 
 /** What passes do, in a sentence; a pass that is not here has none. */
 const meanings: Readonly<Record<string, string>> = {
@@ -14,7 +14,7 @@ const meanings: Readonly<Record<string, string>> = {
   fuse: "Operations are gathered into kernels. What stays between two operations of a kernel is never written to memory.",
   schedule: "Each kernel gets its loops: tiles, vectors and accumulators.",
   plan: "Every buffer gets its place in the arena, by when it is needed.",
-  emit: "The loops are written as WebAssembly. This is what runs.",
+  emit: "The loops are written in the language of the machine. This is what runs.",
 };
 
 const levelNames: Readonly<Record<PassDump["level"], string>> = {
@@ -51,7 +51,7 @@ export function passes({ inspection, excerpts, later }: Context): Section {
   return {
     id: "passes",
     title: "Passes",
-    lead: html`The way from the trace to WebAssembly, in order. Where a pass keeps the level, the lines that it took away and added are marked; numbers of values alone are no difference.`,
+    lead: html`The way from the trace to ${languageOf(inspection)}, in order. Where a pass keeps the level, the lines that it took away and added are marked; numbers of values alone are no difference.`,
     body: html`<div class="passes">${items}</div>`,
   };
 }
