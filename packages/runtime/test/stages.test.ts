@@ -136,7 +136,7 @@ test("a stage that is none", () => {
   );
 });
 
-test.each([wasmTarget(), webgpuTarget(everyDevice)])(
+test.each<Target>([wasmTarget(), webgpuTarget(everyDevice)])(
   "passes are recorded in order, with what they made: $backend",
   (target) => {
     const records: PassRecord[] = [];
