@@ -131,6 +131,7 @@ describe.skipIf(machine === undefined)("programs for WebGPU", () => {
       ...[255, 256, 257, 1023, 4097, 70_001].map(total),
       softmax(3, 1),
       softmax(2, 255),
+      softmax(67, 40),
       softmax(5, 1025),
       softmax(1, 9000),
     ].map((text) => {

@@ -2,7 +2,8 @@
 import { type DType, type LoopFunc, loop } from "@sinter/ir";
 import { describe, expect, test } from "vitest";
 import { emit, emitText } from "../src/emit/program.ts";
-import { features, gridFunc, programOf, runGrids, testDevice } from "./support/run-grids.ts";
+import { leastFeatures as features } from "./support/features.ts";
+import { gridFunc, programOf, runGrids, testDevice } from "./support/run-grids.ts";
 
 const device = await testDevice();
 

@@ -21,25 +21,10 @@ import {
   scalarRead,
   scaleIndex,
   verifyLoopKernel,
-  type WebgpuFeatures,
 } from "@sinter/ir";
 import { expect, test } from "vitest";
 import { productKernel } from "../src/schedule/product.ts";
-
-const features: WebgpuFeatures = {
-  f16: false,
-  subgroups: false,
-  limits: {
-    maxStorageBuffersPerShaderStage: 8,
-    maxStorageBufferBindingSize: 1 << 27,
-    maxBufferSize: 1 << 28,
-    maxComputeWorkgroupStorageSize: 1 << 14,
-    maxComputeInvocationsPerWorkgroup: 256,
-    maxComputeWorkgroupSizeX: 256,
-    maxComputeWorkgroupsPerDimension: 65535,
-    minStorageBufferOffsetAlignment: 256,
-  },
-};
+import { leastFeatures } from "./support/features.ts";
 
 interface Operand {
   readonly shape: readonly number[];
@@ -99,7 +84,7 @@ function kernelOf({ par, red, operands }: Contraction): { kernel: NestKernel; bu
 function checked(contraction: Contraction): LoopKernel {
   return expressionScope(() => {
     const { kernel, buffers } = kernelOf(contraction);
-    const scheduled = productKernel(kernel, buffers, features)!;
+    const scheduled = productKernel(kernel, buffers, leastFeatures)!;
     verifyLoopKernel(scheduled);
     const memory = buffers.map(({ shape, kind }, j) => {
       const data = allocate("f32", sizeOf(shape as number[]));

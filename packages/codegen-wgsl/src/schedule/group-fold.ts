@@ -32,31 +32,37 @@ function flipped(bits: LoopExpr): LoopExpr {
 
 /**
  * The accumulator's components over all threads, the same in each of them. `wanted`: components that somebody reads; a
- * pair whose value nobody reads saves a fold.
+ * pair whose value nobody reads saves a fold. `threads`: each so many neighbours fold what is theirs; all of the group
+ * where it is undefined.
  */
 export function foldGroup(
   func: loop.FuncBuilder,
   acc: Accumulator,
   values: readonly LoopExpr[],
   wanted: ReadonlySet<number>,
+  threads?: number,
 ): LoopExpr[] {
   const value = func.let("mine", values[0]!);
-  if (isPair(acc.combine)) return foldPairs(func, acc, value, values[1]!, wanted);
+  const fold: Fold = (name, op, mine) => func.groupFold(name, op, mine, threads);
+  if (isPair(acc.combine)) return foldPairs(func, fold, acc, value, values[1]!, wanted);
   if (acc.dtype === "bool") {
     const either = acc.combine === "max" || acc.combine === "or" || acc.combine === "add";
-    const folded = func.groupFold("total", either ? "or" : "and", loop.cast(value, "i32"));
+    const folded = fold("total", either ? "or" : "and", loop.cast(value, "i32"));
     return [func.let("total", loop.op("ne", folded, loop.i32(0)))];
   }
   if (isFloat(acc.dtype) && (acc.combine === "max" || acc.combine === "min")) {
-    const folded = func.groupFold("extreme", acc.combine, func.let("ordered", orderedBits(acc, value)));
+    const folded = fold("extreme", acc.combine, func.let("ordered", orderedBits(acc, value)));
     return [func.let("total", loop.bitcast(flipped(folded), acc.dtype))];
   }
-  return [func.groupFold("total", acc.combine, value)];
+  return [fold("total", acc.combine, value)];
 }
+
+type Fold = (name: string, op: string, value: LoopExpr) => LoopExpr;
 
 /** The best value first, then the first position that has it, then its bits, which only the thread that has it gives. */
 function foldPairs(
   func: loop.FuncBuilder,
+  fold: Fold,
   acc: Accumulator,
   value: LoopExpr,
   position: LoopExpr,
@@ -66,12 +72,12 @@ function foldPairs(
   const float = isFloat(acc.dtype);
   const bool = acc.dtype === "bool";
   const key = func.let("ordered", float ? orderedBits(acc, value) : bool ? loop.cast(value, "i32") : value);
-  const best = func.groupFold("best", upwards(acc) ? "max" : "min", key);
-  const first = func.groupFold("first", "min", loop.select(loop.eq(key, best), at, loop.i32(greatest)));
+  const best = fold("best", upwards(acc) ? "max" : "min", key);
+  const first = fold("first", "min", loop.select(loop.eq(key, best), at, loop.i32(greatest)));
   if (!wanted.has(0)) return [value, first];
   if (!float) return [bool ? loop.op("ne", best, loop.i32(0)) : best, first];
   const wins = loop.and(loop.eq(key, best), loop.eq(at, first));
-  const bits = func.groupFold("bits", "or", loop.select(wins, loop.bitcast(value, "i32"), loop.i32(0)));
+  const bits = fold("bits", "or", loop.select(wins, loop.bitcast(value, "i32"), loop.i32(0)));
   return [func.let("total", loop.bitcast(bits, acc.dtype)), first];
 }
 

@@ -173,9 +173,10 @@ function foldTile(stage: Stage, r: Reduction, tile: Tile, values: Values): Value
   const { func } = stage;
   const { accumulators } = r.nest;
   if (r.lanes === 1) return values;
-  if (r.results === 1) {
+  if (r.results === 1 || r.neighbours) {
     const wanted = r.slices > 1 ? accumulators.map((acc) => new Set(acc.values.keys())) : wantedOf(r);
-    return accumulators.map((acc, a) => foldGroup(func, acc, values[a]!, wanted[a]!));
+    const threads = r.results === 1 ? undefined : r.lanes;
+    return accumulators.map((acc, a) => foldGroup(func, acc, values[a]!, wanted[a]!, threads));
   }
   return foldTree(func, accumulators, values, {
     lane: tile.lane,

@@ -25,6 +25,8 @@ export interface Reduction {
   readonly lanes: number;
   /** Whether neighbouring threads have neighbouring terms, else neighbouring results. */
   readonly along: boolean;
+  /** Whether the threads of a result, which lie side by side, exchange what they have without the memory of the group. */
+  readonly neighbours: boolean;
   /** Whether a thread takes four terms at once. */
   readonly vector: boolean;
   /** Parts that the terms are cut into, and terms of a part. */
@@ -74,7 +76,8 @@ export function reductionOf(
   );
   const slices = tiles < enoughGroups / 4 && wanted >= leastSlices ? wanted : 1;
   const sliceTerms = slices === 1 ? terms : toDim(scaleIndex(ceilDiv(terms, slices * vectorLanes), vectorLanes));
-  return { nest, par, red, points, terms, results, lanes, along, vector, slices, sliceTerms };
+  const neighbours = along && features.subgroups;
+  return { nest, par, red, points, terms, results, lanes, along, neighbours, vector, slices, sliceTerms };
 }
 
 /** The nest with one axis at most of each kind. */

@@ -1,5 +1,5 @@
 /**
- * One nest of a row, run by all threads of a group: folds over the group, points spread over the threads, or one thread
+ * One nest of a row, run by all threads of a group or of the row's share of it: folds over them, points spread over the threads, or one thread
  * alone where order counts. Every thread comes to every barrier and fold.
  */
 import type { Axis, BufferDecl, BufferId, LoopExpr, Nest, ScalarExpr, Store } from "@sinter/ir";
@@ -86,8 +86,9 @@ export function touched(
   return { reads, writes: new Set(nest.stores.map((s) => s.buffer).filter((id) => !isLocal(id))) };
 }
 
+/** `threads`: those that a row has. */
 export function emitRowNest(stage: Stage, row: RowNest, threads: number): void {
-  const { scope, levels, thread } = stage;
+  const { scope, levels } = stage;
   const { nest, par } = row;
   // The axis of points is open already where its loop goes over the threads.
   const rest = { ...nest, axes: nest.axes.filter((a) => a !== par) };
@@ -99,7 +100,7 @@ export function emitRowNest(stage: Stage, row: RowNest, threads: number): void {
   });
   switch (row.way) {
     case "single":
-      stage.when(loop.eq(thread, loop.i32(0)), () => emitNest(stage.scope, whole(nest)));
+      stage.once(() => emitNest(stage.scope, whole(nest)));
       return;
     case "all":
       storeOnce(stage, nest.stores, []);
@@ -110,8 +111,8 @@ export function emitRowNest(stage: Stage, row: RowNest, threads: number): void {
       return;
     case "spread": {
       const width = row.vector ? vectorLanes : 1;
-      const from = loop.mul(thread, loop.i32(width));
-      levels.loop(par!, from, levels.size(par!.extent), threads * width, () => {
+      const from = loop.mul(stage.lane, loop.i32(width));
+      levels.loop(par!, from, stage.end(levels.size(par!.extent)), threads * width, () => {
         if (!row.vector) emitNest(scope, whole(rest));
         else vectorPoint(stage, nest, par!);
       });
@@ -135,15 +136,16 @@ function vectorPoint(stage: Stage, nest: Nest, vector: Axis): void {
 
 /** One point, whose terms the threads share. */
 function foldPoint(stage: Stage, row: RowNest, threads: number): void {
-  const { func, levels, thread } = stage;
+  const { func, levels, lane, share } = stage;
   const width = row.vector ? vectorLanes : 1;
   const mine = accumulateTerms(stage, row, (red, body) => {
-    if (red) levels.loop(red, loop.mul(thread, loop.i32(width)), levels.size(red.extent), threads * width, body);
+    if (red)
+      levels.loop(red, loop.mul(lane, loop.i32(width)), stage.end(levels.size(red.extent)), threads * width, body);
     // A single term is folded once.
-    else stage.when(loop.eq(thread, loop.i32(0)), body);
+    else stage.once(body);
   });
   const wanted = wantedOf(row);
-  const totals = row.nest.accumulators.map((acc, a) => foldGroup(func, acc, mine[a]!, wanted[a]!));
+  const totals = row.nest.accumulators.map((acc, a) => foldGroup(func, acc, mine[a]!, wanted[a]!, share?.threads));
   storeOnce(
     stage,
     row.nest.stores.filter((s) => s.when === "end"),
@@ -153,7 +155,7 @@ function foldPoint(stage: Stage, row: RowNest, threads: number): void {
 
 /** Stores of values that all threads compute: to locals in each of them, to memory in one. */
 function storeOnce(stage: Stage, stores: readonly Store[], totals: readonly (readonly LoopExpr[])[]): void {
-  const { func, levels, memory, thread } = stage;
+  const { func, levels, memory } = stage;
   const payload = new Payload(levels, memory, stores.flatMap(storeScalars), undefined, stage.rowLevel);
   payload.setResults((node) => {
     if (node.kind === "carry") throw new Error("a carry outside a sequential nest");
@@ -176,7 +178,7 @@ function storeOnce(stage: Stage, stores: readonly Store[], totals: readonly (rea
     if (local) func.assign(local, value);
   }
   if (outside.length === 0) return;
-  stage.when(loop.eq(thread, loop.i32(0)), () => {
+  stage.once(() => {
     for (const { store, value, inside } of outside) {
       const write = (): void => func.store(memory.pointer(store.buffer), payload.offset(store.index[0]!), value);
       if (inside) stage.when(inside, write);

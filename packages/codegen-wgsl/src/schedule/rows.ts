@@ -1,10 +1,22 @@
 /**
- * Kernels of several nests. A group for each point of the outer axes, barriers where memory flows between the nests; row
- * scalars are locals that all threads agree on, row buffers lie in memory of the group where they fit. Short rows get one
- * thread each.
+ * Kernels of several nests. A group for each point of the outer axes, or a share of one where rows are short, barriers
+ * where memory flows between the nests; row scalars are locals that all threads of a row agree on, row buffers lie in
+ * memory of the group where they fit. Very short rows get one thread each.
  */
-import type { BufferDecl, BufferId, Dim, LoopKernel, NestKernel, WebgpuFeatures } from "@sinter/ir";
-import { flopsOf, loop, sizeOf, typicalDim } from "@sinter/ir";
+import {
+  axis,
+  type BufferDecl,
+  type BufferId,
+  type Dim,
+  flopsOf,
+  type LoopExpr,
+  type LoopKernel,
+  loop,
+  type NestKernel,
+  sizeOf,
+  typicalDim,
+  type WebgpuFeatures,
+} from "@sinter/ir";
 import {
   aliasablePairs,
   ceilDiv,
@@ -15,7 +27,7 @@ import {
   prepareNest,
 } from "@sinter/ir/schedule";
 import { emitRowNest, isUniform, lengthOf, type RowNest, rowNest, touched } from "./row-nest.ts";
-import { spreadRows } from "./sequence.ts";
+import { rowsAlong } from "./sequence.ts";
 import { finishKernel, mostThreads, openContext, powerAbove, type RowPlace, Stage } from "./stage.ts";
 import { atPoint, elementBytes, usualThreads } from "./threads.ts";
 
@@ -78,6 +90,16 @@ function threadPerRow(kernel: NestKernel, decls: readonly BufferDecl[], rows: Di
   return finishKernel(context, { kernel, decls }, [grid], "rows per thread");
 }
 
+/** Threads for each row, and rows for each group: short rows share one, so that it has as many threads as others do. */
+function shareOf(features: WebgpuFeatures, many: number, length: number): { threads: number; rows: number } {
+  // Four elements for each thread: fewer threads would wait for memory, more for each other.
+  const wanted = powerAbove(length / 4);
+  const most = mostThreads(features);
+  if (many < fewRows || wanted >= usualThreads) return { threads: Math.min(most, Math.max(32, wanted)), rows: 1 };
+  const threads = Math.min(most, wanted);
+  return { threads, rows: Math.max(1, Math.min(usualThreads, most) / threads) };
+}
+
 function groupPerRow(
   kernel: NestKernel,
   decls: readonly BufferDecl[],
@@ -85,31 +107,47 @@ function groupPerRow(
   rows: Dim,
   length: number,
 ): LoopKernel {
-  // Four elements for each thread: fewer threads would wait for memory, more for each other.
-  const threads = Math.min(mostThreads(features), Math.max(32, powerAbove(length / 4)));
+  const share = shareOf(features, typicalDim(rows), length);
+  const { threads } = share;
   const ways = kernel.nests.map((nest) => rowNest(nest, decls, threads));
-  const places = placeRows(kernel, decls, features, ways);
-  const inScratch = new Set([...places.keys()].filter((id) => places.get(id) === "scratch"));
-  const spread = inScratch.size > 0 ? spreadRows(kernel, decls, inScratch) : undefined;
-  const context = openContext(kernel, decls, places, spread?.decls);
-  const nests = spread
-    ? spread.nests.map((nest) => {
-        const own = { ...nest, axes: nest.axes.filter((a) => !kernel.outer.includes(a)) };
-        return rowNest(own, spread.decls, threads);
-      })
-    : ways;
+  const places = placeRows(kernel, decls, features, ways, share.rows);
+  const placed = (place: RowPlace): Set<BufferId> =>
+    new Set([...places.keys()].filter((id) => places.get(id) === place));
+  // Scratch holds the buffers of all rows, memory of the group those of the rows that share it.
+  const inScratch = rowsAlong(kernel.nests, kernel.outer, decls, placed("scratch"));
+  const slot = axis("slot", share.rows, "par");
+  const spread =
+    share.rows === 1 ? inScratch : rowsAlong(inScratch.nests, [slot], inScratch.decls, placed("workgroup"));
+  const context = openContext(kernel, decls, places, spread.decls);
   const stage = new Stage(context, kernel.name);
+  const { func, levels } = stage;
   const needsBarrier = barriers(kernel, decls, places);
   const overwriting = overwrites(kernel);
-  atPoint(stage.levels, kernel.outer, stage.group, () => {
-    stage.rowLevel = stage.levels.innermost;
-    for (const [i, nest] of nests.entries()) {
-      if (needsBarrier[i]) stage.func.barrier();
-      emitRowNest(stage, nest, threads);
-      if (overwriting[i]) stage.levels.forget();
-    }
-  });
-  return finishKernel(context, { kernel, decls }, [{ stage, groups: rows, threads }], "rows per group");
+  const run = (row: LoopExpr): void =>
+    atPoint(levels, kernel.outer, row, () => {
+      stage.rowLevel = levels.innermost;
+      for (const [i, nest] of spread.nests.entries()) {
+        if (needsBarrier[i]) func.barrier();
+        emitRowNest(stage, rowNest(nest, spread.decls, threads), threads);
+        if (overwriting[i]) levels.forget();
+      }
+    });
+  if (share.rows === 1) run(stage.group);
+  else {
+    const place = func.let("slot", loop.floorDiv(stage.thread, loop.i32(threads)));
+    const row = func.let("row", loop.add(loop.mul(stage.group, loop.i32(share.rows)), place));
+    const count = levels.size(rows);
+    stage.share = {
+      threads,
+      lane: func.let("lane", loop.floorMod(stage.thread, loop.i32(threads))),
+      valid: func.let("valid", loop.lt(row, count)),
+    };
+    const safe = func.let("safe", loop.min(row, loop.sub(count, loop.i32(1))));
+    levels.inside(slot, place, () => run(safe));
+  }
+  const grid = { stage, groups: ceilDiv(rows, share.rows), threads: threads * share.rows };
+  const schedule = share.rows === 1 ? "rows per group" : `rows per ${threads} threads`;
+  return finishKernel(context, { kernel, decls }, [grid], schedule);
 }
 
 /** Row scalars that all threads compute are locals; the rest goes to the group while there is room. */
@@ -118,6 +156,8 @@ function placeRows(
   decls: readonly BufferDecl[],
   features: WebgpuFeatures,
   ways: readonly RowNest[],
+  /** Rows that share a group. */
+  rows: number,
 ): Map<BufferId, RowPlace> {
   const places = new Map<BufferId, RowPlace>();
   let room = features.limits.maxComputeWorkgroupStorageSize - foldBytes;
@@ -129,7 +169,8 @@ function placeRows(
     }
     const size = sizeOf(decls[id]!.shape);
     // A multiple of 16, which vectors take.
-    const bytes = typeof size === "number" ? Math.ceil((size * elementBytes) / 16) * 16 : Number.POSITIVE_INFINITY;
+    const bytes =
+      typeof size === "number" ? Math.ceil((rows * size * elementBytes) / 16) * 16 : Number.POSITIVE_INFINITY;
     places.set(id, bytes <= room ? "workgroup" : "scratch");
     if (bytes <= room) room -= bytes;
   }

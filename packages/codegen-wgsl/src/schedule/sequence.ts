@@ -3,6 +3,7 @@
  * buffers goes through scratch that holds all rows. Also how kernels of one nest are put together as one.
  */
 import {
+  type Axis,
   axisIndex,
   type BufferDecl,
   type BufferId,
@@ -64,14 +65,24 @@ export function nestByNest(kernel: NestKernel, decls: readonly BufferDecl[], sch
 
 /** Row buffers with the outer axes as their first axes, as ordinary memory. */
 export function spreadRows(
-  kernel: NestKernel,
+  { outer, nests }: NestKernel,
   decls: readonly BufferDecl[],
   rows: ReadonlySet<BufferId>,
 ): { readonly nests: readonly Nest[]; readonly decls: readonly BufferDecl[] } {
-  const { outer } = kernel;
-  const row = outer.map(axisIndex);
-  const nests = kernel.nests.map((nest) => {
-    const rewritten = rewriteNest(nest, [...outer, ...nest.axes], noAxes, (node) =>
+  const spread = rowsAlong(nests, outer, decls, rows);
+  return { ...spread, nests: spread.nests.map((nest) => ({ ...nest, axes: [...outer, ...nest.axes] })) };
+}
+
+/** Row buffers with more axes in front, one row for each point of them. The axes are open wherever the nests run. */
+export function rowsAlong(
+  nests: readonly Nest[],
+  axes: readonly Axis[],
+  decls: readonly BufferDecl[],
+  rows: ReadonlySet<BufferId>,
+): { readonly nests: readonly Nest[]; readonly decls: readonly BufferDecl[] } {
+  const row = axes.map(axisIndex);
+  const moved = nests.map((nest) => {
+    const rewritten = rewriteNest(nest, nest.axes, noAxes, (node) =>
       node.kind === "read" && rows.has(node.buffer)
         ? scalarRead(node.dtype, node.buffer, [...row, ...node.index], node.guard, node.fill)
         : node,
@@ -79,9 +90,9 @@ export function spreadRows(
     const stores = rewritten.stores.map((s) => (rows.has(s.buffer) ? { ...s, index: [...row, ...s.index] } : s));
     return { ...rewritten, stores };
   });
-  const sizes = outer.map((a) => a.extent);
+  const sizes = axes.map((a) => a.extent);
   return {
-    nests,
+    nests: moved,
     decls: decls.map((d) => (rows.has(d.id) ? { ...d, kind: "temp", shape: [...sizes, ...d.shape] } : d)),
   };
 }

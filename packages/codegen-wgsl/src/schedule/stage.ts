@@ -63,6 +63,15 @@ export function openContext(
   return { kernel, decls: spread, used, rows, scratch };
 }
 
+/** A row's part of a group: so many neighbouring threads. */
+export interface RowShare {
+  readonly threads: number;
+  /** Which of them this one is. */
+  readonly lane: LoopExpr;
+  /** Whether there is such a row. Threads without one do as the last row's do, and store nothing that others see. */
+  readonly valid: LoopExpr;
+}
+
 /** A function that each thread of a grid runs. */
 export class Stage {
   readonly of: KernelFunc;
@@ -74,6 +83,8 @@ export class Stage {
   readonly scratch: readonly LoopPointer[];
   /** Level of the innermost outer axis: what nests of the kernel write may not be read further out. */
   rowLevel = 0;
+  /** The threads that a row has, where several rows share the group. */
+  share: RowShare | undefined;
 
   constructor(context: KernelContext, name: string) {
     const { decls, used, rows } = context;
@@ -108,6 +119,23 @@ export class Stage {
 
   get scope(): KernelScope {
     return { levels: this.levels, memory: this.memory, rowLevel: this.rowLevel };
+  }
+
+  /** Which of the threads of its row this one is. */
+  get lane(): LoopExpr {
+    return this.share?.lane ?? this.thread;
+  }
+
+  /** The end of a loop over the threads of a row: threads without a row have nothing to do. */
+  end(size: LoopExpr): LoopExpr {
+    if (this.share === undefined) return size;
+    return this.func.let("end", loop.select(this.share.valid, size, loop.i32(0)));
+  }
+
+  /** Runs `then` in one thread of each row. */
+  once(then: () => void): void {
+    const first = loop.eq(this.lane, loop.i32(0));
+    this.when(this.share === undefined ? first : loop.and(first, this.share.valid), then);
   }
 
   /** Runs `then` in a branch of its own; values bound there are not found outside. */

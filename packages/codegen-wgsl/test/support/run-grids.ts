@@ -13,26 +13,11 @@ import {
 } from "@sinter/ir";
 import { create, globals } from "webgpu";
 import { emit } from "../../src/emit/program.ts";
+import { leastFeatures } from "./features.ts";
 
 Object.assign(globalThis, globals);
 /** Kept: what comes from it does not outlive it. */
 const gpu = create([]);
-
-/** What most devices have at least. */
-export const features: WebgpuFeatures = {
-  f16: false,
-  subgroups: false,
-  limits: {
-    maxStorageBuffersPerShaderStage: 8,
-    maxStorageBufferBindingSize: 134217728,
-    maxBufferSize: 268435456,
-    maxComputeWorkgroupStorageSize: 16384,
-    maxComputeInvocationsPerWorkgroup: 256,
-    maxComputeWorkgroupSizeX: 256,
-    maxComputeWorkgroupsPerDimension: 65535,
-    minStorageBufferOffsetAlignment: 256,
-  },
-};
 
 let found: Promise<GPUDevice | undefined> | undefined;
 
@@ -101,7 +86,7 @@ export async function runGrids(
   funcs: readonly LoopFunc[],
   grids: readonly Grid[],
   arrays: readonly TypedArray[],
-  target: WebgpuFeatures = features,
+  target: WebgpuFeatures = leastFeatures,
 ): Promise<WebgpuProgram> {
   const { program, plan } = programOf(
     funcs,

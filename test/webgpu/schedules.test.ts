@@ -1,0 +1,60 @@
+// Schedules for GPUs in the interpreter of loops, which checks every access, and that threads part at no barrier: what a
+// device of robust access and few threads may hide. No device is needed.
+import { schedule } from "@sinter/codegen-wgsl";
+import { evalGraph, expressionScope, parseGraph, verifyLoopKernel } from "@sinter/ir";
+import { lower, planMemory } from "@sinter/passes";
+import { expect, test } from "vitest";
+import { leastFeatures } from "../../packages/codegen-wgsl/test/support/features.ts";
+import { randomArguments } from "../support/arguments.ts";
+import { graphText, whole } from "../support/check-text.ts";
+import { runLoops } from "../support/compiled.ts";
+import { nearOnGpu } from "../support/gpu-tolerance.ts";
+import { resultsDifference } from "../support/random.ts";
+
+/** The schedules of a graph's kernels, after its results have been compared with the reference's. */
+function checked(text: string, subgroups: boolean): string[] {
+  const graph = parseGraph(text);
+  return expressionScope(() => {
+    const nests = lower(graph);
+    const loops = schedule(nests, { ...leastFeatures, subgroups });
+    for (const kernel of loops.kernels) verifyLoopKernel(kernel);
+    const plan = planMemory(loops, { alignment: 256, bytesPerElement: () => 4 });
+    const args = randomArguments(graph, whole);
+    expect(resultsDifference(runLoops({ graph, nests, loops, plan }, args), evalGraph(graph, args), nearOnGpu)).toBe(
+      undefined,
+    );
+    return loops.kernels.map((k) => `${k.schedule}: ${k.grids!.map((g) => `${g.groups}x${g.threads}`).join(", ")}`);
+  });
+}
+
+/** Each row minus its greatest element, over its sum of squares; and where that element is. */
+const rows = (count: number, length: number): string =>
+  graphText(`%x: f32[${count},${length}]`, [
+    `%m = reduce %x {op=max, axes=[1]} : f32[${count}]`,
+    `%mb = broadcast %m {shape=[${count},${length}], dims=[0]} : f32[${count},${length}]`,
+    `%d = sub %x, %mb : f32[${count},${length}]`,
+    `%q = mul %d, %d : f32[${count},${length}]`,
+    `%s = reduce %q {op=add, axes=[1]} : f32[${count}]`,
+    `%sb = broadcast %s {shape=[${count},${length}], dims=[0]} : f32[${count},${length}]`,
+    `%one = const {dtype=f32, shape=[], data=[1]} : f32[]`,
+    `%oneb = broadcast %one {shape=[${count},${length}], dims=[]} : f32[${count},${length}]`,
+    `%t = add %sb, %oneb : f32[${count},${length}]`,
+    `%out = div %d, %t : f32[${count},${length}]`,
+  ]);
+
+test("short rows share a group: as many threads as each needs, and none beyond the last row", () => {
+  for (const subgroups of [false, true]) {
+    expect(checked(rows(65, 33), subgroups)).toEqual(["rows per 16 threads: 17x64"]);
+    expect(checked(rows(67, 128), subgroups)).toEqual(["rows per 32 threads: 34x64"]);
+    expect(checked(rows(3, 100), subgroups)).toEqual(["rows per group: 3x32"]);
+  }
+});
+
+test("results of few terms each lie side by side in a group", () => {
+  const sum = (points: number, terms: number, op: string): string =>
+    graphText(`%x: f32[${points},${terms}]`, [`%out = reduce %x {op=${op}, axes=[1]} : f32[${points}]`]);
+  for (const subgroups of [false, true]) {
+    expect(checked(sum(37, 100, "add"), subgroups)).toEqual(["reduction tiles: 5x64"]);
+    expect(checked(sum(9, 129, "max"), subgroups)).toEqual(["reduction tiles: 3x64"]);
+  }
+});
