@@ -1,5 +1,5 @@
 /** Finds a GPU: the browser's, or in Node that of the optional package `webgpu`. */
-import type { WebgpuFeatures, WebgpuLimits } from "@sinter/ir/program";
+import { limitNames } from "./features.ts";
 
 interface Dawn {
   create(flags: readonly string[]): GPU;
@@ -14,17 +14,6 @@ const dawnFlags: readonly string[] = ["disable-dawn-features=use_vulkan_zero_ini
 
 /** Node's. It stays: an implementation that is collected takes its devices with it. */
 let ofNode: Promise<GPU> | undefined;
-
-const limitNames = [
-  "maxStorageBuffersPerShaderStage",
-  "maxStorageBufferBindingSize",
-  "maxBufferSize",
-  "maxComputeWorkgroupStorageSize",
-  "maxComputeInvocationsPerWorkgroup",
-  "maxComputeWorkgroupSizeX",
-  "maxComputeWorkgroupsPerDimension",
-  "minStorageBufferOffsetAlignment",
-] as const satisfies readonly (keyof WebgpuLimits)[];
 
 /** A device with all that its adapter can do, and the adapter's name. Rejects with what is missing. */
 export async function requestDevice(): Promise<{ readonly device: GPUDevice; readonly info: GPUAdapterInfo }> {
@@ -79,23 +68,4 @@ async function loadDawn(): Promise<GPU> {
     });
   }
   return dawn.create(dawnFlags);
-}
-
-/** What code for a device may use. */
-export function featuresOf({ features, limits, adapterInfo }: GPUDevice): WebgpuFeatures {
-  const subgroupMinSize = adapterInfo?.subgroupMinSize ?? 0;
-  return {
-    f16: features.has("shader-f16"),
-    subgroups: features.has("subgroups"),
-    ...(subgroupMinSize > 0 ? { subgroupMinSize } : {}),
-    limits: Object.fromEntries(limitNames.map((name) => [name, limits[name]])) as unknown as WebgpuLimits,
-  };
-}
-
-/** `nvidia ampere: NVIDIA RTX A2000`, as far as the adapter tells. */
-export function describe(info: GPUAdapterInfo | undefined): string {
-  const { vendor = "", architecture = "", device = "", description = "" } = info ?? {};
-  const kind = [vendor, architecture].filter((part) => part !== "").join(" ");
-  const name = description === "" ? device : description;
-  return [kind, name].filter((part) => part !== "").join(": ") || "a GPU that does not tell its name";
 }

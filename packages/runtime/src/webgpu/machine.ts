@@ -1,7 +1,8 @@
 /** A GPU that programs run on: its memory, its pipelines, and the order of what is done there. */
 import type { DType, TypedArray, WebgpuFeatures } from "@sinter/ir/program";
-import { describe, featuresOf, requestDevice } from "./adapter.ts";
+import { requestDevice } from "./adapter.ts";
 import { bytesPerElement, fromDevice, paddedBytes, toDevice } from "./data.ts";
+import { describe, featuresOf } from "./features.ts";
 import { DeviceLoss } from "./loss.ts";
 import { Pipelines } from "./pipelines.ts";
 import { BufferPool, type GpuBlock } from "./pool.ts";
