@@ -6,9 +6,13 @@ import { vjpGraph } from "../packages/passes/test/support/check.ts";
 import { randomRegions } from "../packages/passes/test/support/random-regions.ts";
 import { randomLike } from "../packages/passes/test/support/sampled.ts";
 import { stagesOf } from "../packages/runtime/src/stages-of.ts";
+import { forOtherBackend } from "./support/asked-checks.ts";
 import { checkForms } from "./support/check-forms.ts";
 import { fuzzRuns } from "./support/fuzz.ts";
+import { alsoOnWebgpu } from "./support/on-webgpu-too.ts";
 import { seededRng } from "./support/random.ts";
+
+await alsoOnWebgpu("Gradients of control flow");
 
 // Elementary functions differ in the last place, and what is chaotic makes more of it.
 const options = {
@@ -17,23 +21,27 @@ const options = {
   interpretUpTo: 0,
 };
 
-test("random control flow and its gradients, compiled", () => {
-  for (let seed = 1; seed <= fuzzRuns(20); seed++) {
-    const rng = seededRng(seed);
-    const { graph, args } = randomRegions(rng, { depth: 2 });
-    const gradient = vjpGraph(graph);
-    const cotangents = gradient.params.slice(graph.params.length).map((param) => {
-      if (param.value.type.kind !== "tensor") throw new Error("a cotangent is a tensor");
-      return randomLike(param.value.type, rng);
-    });
-    try {
-      checkForms(normaliseRegions(simplify(graph)), args, options);
-      checkForms(normaliseRegions(simplify(gradient)), [...args, ...cotangents], options);
-    } catch (error) {
-      const message = (error as Error).message.slice(0, 4000);
-      throw new Error(`seed ${seed}: ${message}\nfrom\n${printGraph(graph)}`, { cause: error });
-    }
+/** Checks a random graph and its gradient. */
+function checkDrawn(seed: number, float: "f64" | "f32"): void {
+  const rng = seededRng(seed);
+  const { graph, args } = randomRegions(rng, { depth: 2, float });
+  const gradient = vjpGraph(graph);
+  const cotangents = gradient.params.slice(graph.params.length).map((param) => {
+    if (param.value.type.kind !== "tensor") throw new Error("a cotangent is a tensor");
+    return randomLike(param.value.type, rng);
+  });
+  try {
+    checkForms(normaliseRegions(simplify(graph)), args, options);
+    checkForms(normaliseRegions(simplify(gradient)), [...args, ...cotangents], options);
+  } catch (error) {
+    const message = (error as Error).message.slice(0, 4000);
+    throw new Error(`seed ${seed}: ${message}\nfrom\n${printGraph(graph)}`, { cause: error });
   }
+}
+
+test("random control flow and its gradients, compiled", () => {
+  for (let seed = 1; seed <= fuzzRuns(20); seed++) checkDrawn(seed, "f64");
+  for (let seed = 1; seed <= fuzzRuns(2, 40); seed++) forOtherBackend(`seed ${seed}`, () => checkDrawn(seed, "f32"));
 });
 
 /** h <- tanh(w * h) over a vector, and the sum of the last h: by scan of a length, or by while. */

@@ -31,10 +31,13 @@ import {
   walk,
 } from "./support/control-graphs.ts";
 import { fuzzRuns } from "./support/fuzz.ts";
+import { alsoOnWebgpu } from "./support/on-webgpu-too.ts";
 import { isExact } from "./support/op-kinds.ts";
 import type { Tolerance } from "./support/random.ts";
 import { checkRandomGraphs } from "./support/random-graph.ts";
 import { checkRandomRegions } from "./support/random-regions.ts";
+
+await alsoOnWebgpu("Control flow");
 
 const near: Tolerance = { ulp: 16, relative: 1e-4, absolute: 1e-4 };
 
@@ -225,7 +228,7 @@ test("random graphs with calls, branches and loops", () => {
       verifyGraph(graph);
       checkForms(graph, args);
     },
-    { runs: fuzzRuns(40, 400), accept: isExact, exact: true, regions: true },
+    { runs: fuzzRuns(40, 400), webgpu: fuzzRuns(8, 60), accept: isExact, exact: true, regions: true },
   );
 });
 
@@ -235,6 +238,6 @@ test("random branches and loops inside each other", () => {
       verifyGraph(graph);
       checkForms(graph, args);
     },
-    { runs: fuzzRuns(100, 1000) },
+    { runs: fuzzRuns(100, 1000), webgpu: fuzzRuns(25, 300) },
   );
 });

@@ -18,7 +18,10 @@ import { describe, expect, test } from "vitest";
 import { checkForms } from "./support/check-forms.ts";
 import { choppedForms, forms, withCompiled } from "./support/compiled.ts";
 import { fuzzRuns } from "./support/fuzz.ts";
+import { alsoOnWebgpu } from "./support/on-webgpu-too.ts";
 import { randomTensor, seededRng, type Tolerance } from "./support/random.ts";
+
+await alsoOnWebgpu("Loops of elements");
 
 const out = (value: Value) => ({ kind: "out", value }) as const;
 const fused = forms.length - 1;

@@ -1,6 +1,9 @@
 // Contractions with work at their stores: bias and gelu, Adam, several results, guards and moved stores.
 import { describe, expect, test } from "vitest";
 import { checkText, graphText, schedulesOf, whole } from "./support/check-text.ts";
+import { alsoOnWebgpu } from "./support/on-webgpu-too.ts";
+
+await alsoOnWebgpu("Epilogues");
 
 const shapes = [
   [4, 4, 4],

@@ -2,6 +2,9 @@
 // reads of an old state after its replacement is known. checkForms runs both ways.
 import { describe, test } from "vitest";
 import { checkText, whole } from "./support/check-text.ts";
+import { alsoOnWebgpu } from "./support/on-webgpu-too.ts";
+
+await alsoOnWebgpu("States");
 
 const sizes = [1, 5, 33, 70_001];
 

@@ -4,6 +4,9 @@ import { describe, expect, test } from "vitest";
 import type { CheckOptions } from "./support/check-forms.ts";
 import { checkText, scheduledFused, schedulesOf, whole } from "./support/check-text.ts";
 import { fullRun } from "./support/fuzz.ts";
+import { alsoOnWebgpu } from "./support/on-webgpu-too.ts";
+
+await alsoOnWebgpu("Products");
 
 const scheduled: CheckOptions = { forms: [scheduledFused] };
 const sizes = [1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 17, 31, 33, 64, 65];

@@ -6,9 +6,12 @@ import { describe, test } from "vitest";
 import { checkForms, checkSameBits } from "./support/check-forms.ts";
 import { choppedForms, forms } from "./support/compiled.ts";
 import { fuzzRuns } from "./support/fuzz.ts";
+import { alsoOnWebgpu } from "./support/on-webgpu-too.ts";
 import { isExact, isSmooth, showsBits } from "./support/op-kinds.ts";
 import { randomTensor, seededRng, type Tolerance } from "./support/random.ts";
 import { checkRandomGraphs, type GraphCase } from "./support/random-graph.ts";
+
+await alsoOnWebgpu("Random graphs");
 
 const folds = (op: OpDef): boolean => op.nest.kind === "reduce" || op.nest.kind === "cumulate";
 
@@ -35,6 +38,7 @@ describe("compiled graphs agree with the reference evaluator", () => {
   test("bit for bit where every op is exact", () => {
     checkRandomGraphs(({ graph, args }) => checkForms(graph, args), {
       runs: fuzzRuns(40),
+      webgpu: fuzzRuns(10, 110),
       accept: isExact,
       exact: true,
     });
@@ -43,6 +47,7 @@ describe("compiled graphs agree with the reference evaluator", () => {
   test("nearly where ops are accurate to some ulp", () => {
     checkRandomGraphs(({ graph, args }) => checkForms(graph, args, { tolerance: near }), {
       runs: fuzzRuns(40),
+      webgpu: fuzzRuns(8, 80),
       accept: isSmooth,
       seed: 1000,
     });
@@ -57,6 +62,7 @@ describe("compiled graphs agree with the reference evaluator", () => {
         ),
       {
         runs: fuzzRuns(25),
+        webgpu: fuzzRuns(6, 60),
         accept: (op) => isExact(op) && !showsBits(op),
         exact: true,
         seed: 9000,
@@ -85,6 +91,7 @@ describe("compiled graphs agree with the reference evaluator", () => {
   test("when they are large", () => {
     checkRandomGraphs(({ graph, args }) => checkForms(graph, args), {
       runs: fuzzRuns(6),
+      webgpu: fuzzRuns(2, 10),
       accept: isExact,
       exact: true,
       size: 40,
@@ -96,7 +103,7 @@ describe("compiled graphs agree with the reference evaluator", () => {
 test("simplification changes no bit of what is compiled", () => {
   checkRandomGraphs(
     ({ graph, args }) => checkForms(simplify(graph), args, { expected: evalGraph(graph, args), forms: forms.slice(2) }),
-    { runs: fuzzRuns(25), accept: isExact, exact: true, seed: 4000 },
+    { runs: fuzzRuns(25), webgpu: fuzzRuns(2, 40), accept: isExact, exact: true, seed: 4000 },
   );
 });
 
@@ -125,7 +132,12 @@ test("gradients of random graphs, fused", () => {
       if (expected.some(wild)) return;
       checkForms(gradients.graph, gradients.args, { expected, tolerance: near, forms: forms.slice(2) });
     },
-    { runs: fuzzRuns(30), accept: (op) => isSmooth(op) && op.derivative.kind !== "none", seed: 6000 },
+    {
+      runs: fuzzRuns(30),
+      webgpu: fuzzRuns(6, 60),
+      accept: (op) => isSmooth(op) && op.derivative.kind !== "none",
+      seed: 6000,
+    },
   );
 });
 

@@ -4,6 +4,9 @@ import { describe, expect, test } from "vitest";
 import { randomArguments } from "./support/arguments.ts";
 import { alone, checkText, checkTextOn, graphText, schedulesOf, whole } from "./support/check-text.ts";
 import { fullRun } from "./support/fuzz.ts";
+import { alsoOnWebgpu } from "./support/on-webgpu-too.ts";
+
+await alsoOnWebgpu("Reductions");
 
 const axisSets = [[0], [1], [2], [0, 1], [0, 2], [1, 2], [0, 1, 2]];
 const kept = (shape: readonly number[], axes: readonly number[]): number[] => shape.filter((_, i) => !axes.includes(i));

@@ -5,6 +5,9 @@ import { describe, expect, test } from "vitest";
 import { checkSameBits } from "./support/check-forms.ts";
 import { checkText, graphText, scheduledFused, whole } from "./support/check-text.ts";
 import { forms } from "./support/compiled.ts";
+import { alsoOnWebgpu } from "./support/on-webgpu-too.ts";
+
+await alsoOnWebgpu("What once went wrong");
 
 describe("graphs that were compiled wrongly", () => {
   test("a running sum over an axis of one step has a carry though it has no loop", () => {

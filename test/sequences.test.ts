@@ -2,6 +2,9 @@
 // vectors at their guards, tensors without elements.
 import { describe, expect, test } from "vitest";
 import { alone, checkText, graphText, whole } from "./support/check-text.ts";
+import { alsoOnWebgpu } from "./support/on-webgpu-too.ts";
+
+await alsoOnWebgpu("What runs in order");
 
 describe("running folds", () => {
   const shapes = [

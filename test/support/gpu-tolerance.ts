@@ -30,5 +30,14 @@ export function onGpu(op: OpDef, result: TensorType, promised: Tolerance): Toler
 /** Of graphs whose ops round correctly. */
 export const exactOnGpu: Tolerance = { absolute: tiny };
 
+/**
+ * Of graphs that add and multiply floats several times, each time rounding correctly: WGSL lets a compiler take the terms
+ * in another order, and fuse a product with a sum.
+ */
+export const reorderedOnGpu: Tolerance = { ulp: 4, relative: 1e-6, absolute: 1e-5 };
+
+const reordered = new Set(["add", "sub", "mul"]);
+export const isReordered = (op: OpDef, result: TensorType): boolean => reordered.has(op.name) && isFloat(result.dtype);
+
 /** Of graphs of any ops: sums are taken in another order, and what cancels is only as near as what it came from. */
 export const nearOnGpu: Tolerance = { ulp: 64, relative: 2e-4, absolute: 2e-4 };

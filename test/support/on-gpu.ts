@@ -209,7 +209,9 @@ async function differenceOf(
 export async function checkOnGpu(machine: GpuMachine, cases: Iterable<GpuCase>): Promise<void> {
   const wrong = await differencesOnGpu(machine, cases);
   if (wrong.length === 0) return;
-  const few = wrong.slice(0, 8).map(({ message }) => message.slice(0, 4000));
+  const few = wrong
+    .slice(0, 8)
+    .map(({ case: one, message }) => `${message.slice(0, 4000)}\n${caseText(one).slice(0, 4000)}`);
   throw new Error(`${wrong.length} differ from the reference\n${few.join("\n\n")}`);
 }
 

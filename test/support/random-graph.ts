@@ -22,7 +22,8 @@ import {
   typeOf,
   type Value,
 } from "../../packages/ir/src/index.ts";
-import { randomTensor, seededRng } from "./random.ts";
+import { forOtherBackend } from "./asked-checks.ts";
+import { randomTensor, seededRng, withoutF64 } from "./random.ts";
 import { shrinkCase } from "./shrink-case.ts";
 
 /** A graph and arguments for all its parameters. */
@@ -331,12 +332,21 @@ function elements(value: Value): number {
  */
 export function checkRandomGraphs(
   property: (one: GraphCase, rng: Rng) => void,
-  options: RandomGraphOptions & { readonly runs: number; readonly seed?: number },
+  options: RandomGraphOptions & {
+    readonly runs: number;
+    readonly seed?: number;
+    /** As many are drawn without f64 for WebGPU, in files that run there too (`alsoOnWebgpu`). Default: none. */
+    readonly webgpu?: number;
+  },
 ): void {
+  const draw = (rng: Rng): GraphCase => randomGraph(rng, { ...options, size: options.size ?? rng.int(1, 12) });
+  for (let i = 0; i < (options.webgpu ?? 0); i++) {
+    const seed = (options.seed ?? 1) + i;
+    forOtherBackend(`seed ${seed}`, () => property(draw(withoutF64(seededRng(seed))), seededRng(seed)));
+  }
   for (let i = 0; i < options.runs; i++) {
     const seed = (options.seed ?? 1) + i;
-    const rng = seededRng(seed);
-    const one = randomGraph(rng, { ...options, size: options.size ?? rng.int(1, 12) });
+    const one = draw(seededRng(seed));
     const failure = (candidate: GraphCase): unknown => {
       try {
         property(candidate, seededRng(seed));

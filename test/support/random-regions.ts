@@ -13,6 +13,7 @@ import {
   typeOf,
   type Value,
 } from "../../packages/ir/src/index.ts";
+import { forOtherBackend } from "./asked-checks.ts";
 import { randomTensor, seededRng } from "./random.ts";
 import { caseText, type GraphCase } from "./random-graph.ts";
 import { shrinkCase } from "./shrink-case.ts";
@@ -259,12 +260,24 @@ class Block {
 /** Checks a property of `runs` random graphs; the error of a failing one has its text and its seed. */
 export function checkRandomRegions(
   property: (one: GraphCase) => void,
-  options: Partial<RandomRegionOptions> & { readonly runs: number; readonly seed?: number },
+  options: Partial<RandomRegionOptions> & {
+    readonly runs: number;
+    readonly seed?: number;
+    /** As many are drawn without f64 for WebGPU, in files that run there too (`alsoOnWebgpu`). Default: none. */
+    readonly webgpu?: number;
+  },
 ): void {
-  for (let i = 0; i < options.runs; i++) {
-    const seed = (options.seed ?? 1) + i;
+  const { seed: first = 1, webgpu = 0 } = options;
+  const sizesOf = (seed: number): { readonly size: number; readonly depth: number } => {
     const sizes = seededRng(seed * 7 + 1);
-    const { size = sizes.int(1, 5), depth = sizes.int(1, 3) } = options;
+    return { size: options.size ?? sizes.int(1, 5), depth: options.depth ?? sizes.int(1, 3) };
+  };
+  for (let seed = first; seed < first + webgpu; seed++)
+    forOtherBackend(`seed ${seed}`, () => {
+      property(randomRegions(seededRng(seed), { ...sizesOf(seed), f64: false }));
+    });
+  for (let seed = first; seed < first + options.runs; seed++) {
+    const { size, depth } = sizesOf(seed);
     const one = randomRegions(seededRng(seed), { size, depth });
     const failure = (candidate: GraphCase): unknown => {
       try {

@@ -109,6 +109,11 @@ describe.skipIf(machine === undefined)("programs for WebGPU", () => {
     }
   });
 
+  test("f64 is refused, by name and with what to do", () => {
+    const graph = parseGraph("graph @g(%x: f64[3]) {\n  %0 = add %x, %x : f64[3]\n  return %0\n}\n");
+    expect(() => compileForGpu(graph, machine!.features)).toThrow(/f64 is not available on webgpu.*cast to f32/);
+  });
+
   test("sizes around tiles and groups compute what the reference does", async () => {
     const few: [number, number, number][] = [
       [1, 65, 130],

@@ -1,4 +1,5 @@
-// Random graphs of nested branches and loops over smooth ops, in f64: for passes that rebuild regions, and derivatives.
+// Random graphs of nested branches and loops over smooth ops, in f64 or f32: for passes that rebuild regions, and
+// derivatives.
 import {
   Builder,
   type DType,
@@ -23,22 +24,27 @@ export interface RandomRegionsOptions {
   readonly depth?: number;
   /** Which control flow there is. */
   readonly kinds?: readonly ("cond" | "while" | "scan")[];
+  /** Of all floats. Default: f64. */
+  readonly float?: Float;
 }
+
+type Float = "f64" | "f32";
 
 /** A graph with control flow, and arguments: floats of several shapes, and small integers that pick branches and rounds. */
 export function randomRegions(rng: Rng, options: RandomRegionsOptions = {}): Instance {
   const b = new Builder("regions", { raw: true });
+  const { float = "f64" } = options;
   const pool: Value[] = [];
   const args: HostTensor[] = [];
   const add = (type: TensorType, lo: number, hi: number): void => {
     pool.push(b.param("arg", type, `x${pool.length}`));
     args.push(randomTensor(rng, { type, lo, hi }));
   };
-  for (const shape of shapes) add(tensorType("f64", shape), -1, 1);
-  add(tensorType("f64", rng.pick(shapes)), -1, 1);
+  for (const shape of shapes) add(tensorType(float, shape), -1, 1);
+  add(tensorType(float, rng.pick(shapes)), -1, 1);
   add(i32, -1, 3);
   add(i32, 0, 3);
-  const maker = new Maker(rng, b, pool, options.kinds ?? ["cond", "while", "scan"]);
+  const maker = new Maker(rng, b, pool, options.kinds ?? ["cond", "while", "scan"], float);
   maker.fill(rng.int(2, 5), options.depth ?? 2, true);
   return { graph: b.finish(maker.latest(3).map(out)), args };
 }
@@ -48,12 +54,20 @@ class Maker {
   private readonly b: Builder;
   private readonly pool: Value[];
   private readonly kinds: readonly ("cond" | "while" | "scan")[];
+  private readonly float: Float;
 
-  constructor(rng: Rng, b: Builder, pool: readonly Value[], kinds: readonly ("cond" | "while" | "scan")[]) {
+  constructor(
+    rng: Rng,
+    b: Builder,
+    pool: readonly Value[],
+    kinds: readonly ("cond" | "while" | "scan")[],
+    float: Float,
+  ) {
     this.rng = rng;
     this.b = b;
     this.pool = [...pool];
     this.kinds = kinds;
+    this.float = float;
   }
 
   /** The last values made, of any type. */
@@ -73,10 +87,10 @@ class Maker {
     const fitting = this.pool.filter((v) => sameAs(v, type));
     if (fitting.length > 0 && rng.int(0, 5) > 0) return rng.pick(fitting);
     if (type.dtype === "i32") return fitting.length > 0 ? rng.pick(fitting) : b.scalar("i32", rng.int(0, 3));
-    const scalar = this.pool.filter((v) => sameAs(v, tensorType("f64", [])));
-    const source = scalar.length > 0 && rng.bool() ? rng.pick(scalar) : b.scalar("f64", rng.int(-2, 2) / 2);
+    const scalar = this.pool.filter((v) => sameAs(v, tensorType(this.float, [])));
+    const source = scalar.length > 0 && rng.bool() ? rng.pick(scalar) : b.scalar(this.float, rng.int(-2, 2) / 2);
     if (type.shape.length === 2 && rng.bool()) {
-      const row = this.pool.filter((v) => sameAs(v, tensorType("f64", [3])));
+      const row = this.pool.filter((v) => sameAs(v, tensorType(this.float, [3])));
       if (row.length > 0) return emit.broadcastTo(b, rng.pick(row), type.shape, [1]);
     }
     return emit.expandScalar(b, source, type.shape);
@@ -84,7 +98,7 @@ class Maker {
 
   private addOp(): void {
     const { b, rng } = this;
-    const type = tensorType("f64", rng.pick(shapes));
+    const type = tensorType(this.float, rng.pick(shapes));
     const x = this.of(type);
     switch (rng.int(0, 7)) {
       case 0:
@@ -101,14 +115,14 @@ class Maker {
         this.pool.push(emit.add(b, x, this.of(type)));
         break;
       case 5: {
-        const vector = this.of(tensorType("f64", [3]));
-        const matrix = this.of(tensorType("f64", [2, 3]));
+        const vector = this.of(tensorType(this.float, [3]));
+        const matrix = this.of(tensorType(this.float, [2, 3]));
         const product = emit.dot(b, matrix, vector, { batch: [], contract: [[1], [0]] });
         this.pool.push(b.emit("tanh", [emit.reduceSum(b, product, [0])]));
         break;
       }
       case 6:
-        this.pool.push(b.emit("tanh", [emit.reduceSum(b, this.of(tensorType("f64", [2, 3])), [0])]));
+        this.pool.push(b.emit("tanh", [emit.reduceSum(b, this.of(tensorType(this.float, [2, 3])), [0])]));
         break;
       default:
         this.pool.push(emit.add(b, this.of(i32), b.scalar("i32", rng.int(0, 1))));
@@ -140,7 +154,7 @@ class Maker {
       const results = b.emitRegion("scan", { captures, init, xs }, { length, reverse: rng.bool() }, [body]);
       this.pool.push(...results.slice(0, init.length));
       for (const y of results.slice(init.length))
-        this.pool.push(b.emit("tanh", [emit.reduceSum(b, emit.cast(b, y, "f64"), [0])]));
+        this.pool.push(b.emit("tanh", [emit.reduceSum(b, emit.cast(b, y, this.float), [0])]));
       return;
     }
     const limit = rng.int(0, 4);
@@ -158,13 +172,13 @@ class Maker {
   }
 
   private anyType(): TensorType {
-    return this.rng.int(0, 4) === 0 ? i32 : tensorType("f64", this.rng.pick(shapes));
+    return this.rng.int(0, 4) === 0 ? i32 : tensorType(this.float, this.rng.pick(shapes));
   }
 
   /** Something to step through. */
   private stack(length: number): Value {
     const { b, rng } = this;
-    const x = this.of(tensorType("f64", rng.pick(shapes)));
+    const x = this.of(tensorType(this.float, rng.pick(shapes)));
     const { dtype, shape } = typeOf(x);
     const repeated = emit.broadcastTo(
       b,
@@ -187,12 +201,12 @@ class Maker {
     const { rng } = this;
     const c = new Builder(name, { raw: true });
     const params = types.map((type, i) => c.param("arg", type, `p${i}`));
-    const maker = new Maker(rng, c, params, this.kinds);
+    const maker = new Maker(rng, c, params, this.kinds, this.float);
     maker.fill(rng.int(1, 4), depth);
     const made = results().map((type) => maker.of(type));
     // Bounded, so that loops do not run away; now and then a parameter comes back as it is.
     const bounded = made.map((value) =>
-      typeOf(value).dtype === "f64" && !params.includes(value) ? c.emit("tanh", [value]) : value,
+      typeOf(value).dtype === this.float && !params.includes(value) ? c.emit("tanh", [value]) : value,
     );
     const counted = counter === undefined ? [] : [emit.add(c, params[counter]!, c.scalar("i32", 1))];
     return c.finish([...counted, ...bounded].map(out));
