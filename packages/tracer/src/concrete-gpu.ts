@@ -9,6 +9,7 @@ import { DeviceLostError, SinterError, type Site } from "./errors.ts";
 import type { VariableCell } from "./frame.ts";
 import { isSubmitted, launch, located, update } from "./gpu/calls.ts";
 import { type GpuProgram, programOnGpu, refuseChecking } from "./gpu/compile.ts";
+import { dumpedOnGpu } from "./gpu/dump.ts";
 import { lostVariables } from "./gpu/lost.ts";
 import { freshOnGpu, onDevice } from "./gpu/memory.ts";
 import { checkDeviceType } from "./gpu/place.ts";
@@ -45,7 +46,8 @@ export class GpuConcrete extends TracedProgram {
     const { graph } = this.wiring;
     if (graph.results.length === 0) return undefined;
     const { machine } = theGpu();
-    if (this.made?.machine !== machine) this.made = { machine, program: programOnGpu(graph, this.options) };
+    if (this.made?.machine !== machine)
+      this.made = { machine, program: dumpedOnGpu(programOnGpu(graph, this.options), graph, this.options) };
     return this.made.program;
   }
 

@@ -16,6 +16,7 @@ import {
   slotNames,
   theMachine,
 } from "@sinter/runtime";
+import type { DeviceKind } from "@sinter/runtime/webgpu";
 
 interface NodeProcess {
   readonly env?: Readonly<Record<string, string | undefined>>;
@@ -24,20 +25,26 @@ interface NodeProcess {
 
 /** A program that was compiled, dumped where that is asked for: its first run is recorded. */
 export function dumped(compiled: Compiled, graph: Graph, options: CompileOptions): Compiled {
-  const parent = nodeProcess()?.env?.["SINTER_DUMP"];
   // The reference evaluator runs no program that there would be something to tell of.
-  if (parent === undefined || parent === "" || options.backend !== "wasm") return compiled;
-  const folder = attempt(() => {
-    const { text, data } = printGraphWithData(graph, { locs: true });
-    return writer().writeDump(parent, { inspection: inspect(graph, options), graph: text, constants: data });
-  });
+  const folder = options.backend === "reference" ? undefined : newDump(graph, options);
   if (folder === undefined) return compiled;
   return { ...compiled, executable: recording(compiled.executable, graph, folder) };
 }
 
+/** The folder of a dump, in which all but the call is; undefined where none is asked for, or it failed. */
+export function newDump(graph: Graph, options: CompileOptions, device?: DeviceKind): DumpFolder | undefined {
+  const parent = nodeProcess()?.env?.["SINTER_DUMP"];
+  if (parent === undefined || parent === "") return undefined;
+  return attempt(() => {
+    const { text, data } = printGraphWithData(graph, { locs: true });
+    return writer().writeDump(parent, { inspection: inspect(graph, options, device), graph: text, constants: data });
+  });
+}
+
 let warned = false;
 
-function attempt<T>(action: () => T): T | undefined {
+/** What `action` gives; undefined where it throws, with one warning. */
+export function attempt<T>(action: () => T): T | undefined {
   try {
     return action();
   } catch (error) {
@@ -102,7 +109,8 @@ function recording(executable: Executable, graph: Graph, folder: DumpFolder): Ex
   };
 }
 
-function listening(host: HostFunction, calls: NamedTensor[], statuses: number[]): HostFunction {
+/** Answers as `host` does, and keeps what it answered. */
+export function listening(host: HostFunction, calls: NamedTensor[], statuses: number[]): HostFunction {
   return (call, values) => {
     const answer = host(call, values);
     const n = statuses.length;

@@ -303,8 +303,8 @@ export class TracedFunction {
     const { fastMath = false } = this.options;
     this.refuseBranches(tree);
     const { wiring, result } = this.traceWith(tree, this.traces === 0 ? "allowed" : "forbidden");
-    return new Lowered(wiring.graph, { backend, fastMath }, () => {
-      const concrete = programFor(tree, treeText(tree), wiring, result, { backend, fastMath });
+    return new Lowered(wiring.graph, { backend, fastMath }, (options) => {
+      const concrete = programFor(tree, treeText(tree), wiring, result, options);
       return (...actual) => {
         const found: Leaf[] = [];
         if (!matches(tree, actual, found))

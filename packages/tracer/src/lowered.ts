@@ -12,6 +12,7 @@ import {
   stageNames,
   stagesOf,
 } from "@sinter/runtime";
+import { checkBackend } from "./backend.ts";
 import { describeValue, SinterError } from "./errors.ts";
 import { checkTypes } from "./gpu/compile.ts";
 import { gpuKind } from "./gpu/session.ts";
@@ -20,14 +21,28 @@ export class Lowered {
   /** The graph as traced. */
   readonly graph: Graph;
   private readonly options: CompileOptions;
-  private readonly make: () => (...args: readonly unknown[]) => unknown;
+  private readonly make: (options: CompileOptions) => (...args: readonly unknown[]) => unknown;
   private made: Stages | undefined;
 
   /** Not for direct use: `f.lower(...)` makes these. */
-  constructor(graph: Graph, options: CompileOptions, make: () => (...args: readonly unknown[]) => unknown) {
+  constructor(
+    graph: Graph,
+    options: CompileOptions,
+    make: (options: CompileOptions) => (...args: readonly unknown[]) => unknown,
+  ) {
     this.graph = graph;
     this.options = options;
     this.make = make;
+  }
+
+  /** What the stages are for: the function's backend. */
+  get backend(): Backend {
+    return this.options.backend;
+  }
+
+  /** The same trace for another backend. */
+  on(backend: Backend): Lowered {
+    return new Lowered(this.graph, { ...this.options, backend: checkBackend("on", backend) }, this.make);
   }
 
   /**
@@ -58,7 +73,7 @@ export class Lowered {
 
   /** A function that runs this very program and never traces. */
   compile(): (...args: readonly unknown[]) => unknown {
-    return this.make();
+    return this.make(this.options);
   }
 
   private check(caller: string, backend: Backend): void {

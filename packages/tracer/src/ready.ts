@@ -3,6 +3,7 @@ import type { Backend } from "@sinter/runtime";
 import { checkBackend, currentBackend } from "./backend.ts";
 import { checkOptions } from "./errors.ts";
 import { landed } from "./gpu/calls.ts";
+import { dumpsWritten } from "./gpu/dump.ts";
 import { acquireGpu, pipelinesMade, theGpu } from "./gpu/session.ts";
 
 export interface ReadyOptions {
@@ -22,6 +23,7 @@ export async function ready(backend: Backend = currentBackend(), options: ReadyO
   await acquireGpu(options.device);
   await pipelinesMade();
   await landed();
+  await dumpsWritten();
 }
 
 /**

@@ -20,19 +20,24 @@ import {
   Buffer,
   compileGraph,
   dataOf,
+  loadWebgpu,
   readSafetensors,
   type Safetensors,
   SafetensorsError,
+  type Slot,
   type StoredTensor,
   slotNames,
   theMachine,
 } from "@sinter/runtime";
+import type { GpuMachine } from "@sinter/runtime/webgpu";
 import { UsageError } from "../context.ts";
 
 export interface Dump {
   readonly graph: Graph;
   readonly text: string;
   readonly fastMath: boolean;
+  /** What it was compiled for. */
+  readonly backend: "wasm" | "webgpu";
   /** Captured tensors, arguments, states, results: by the names of a dump. */
   readonly tensors: ReadonlyMap<string, StoredTensor>;
   /** Whether a call was recorded. */
@@ -71,6 +76,7 @@ export function readDump(file: string, data?: string): Dump {
   return {
     graph,
     text,
+    backend: constants?.metadata.get("backend") === "webgpu" ? "webgpu" : "wasm",
     fastMath: constants?.metadata.get("fastMath") === "true",
     tensors: new Map([...(constants?.tensors ?? []), ...(call?.tensors ?? [])]),
     called: call !== undefined,
@@ -116,34 +122,109 @@ function parse(file: string, text: string, constants: Safetensors | undefined, d
   }
 }
 
-/** Makes the recorded call again. Throws UsageError where the record does not fit the graph. */
-export function replay(dump: Dump, file: string): Verdict[] {
+/**
+ * Makes the recorded call again, on the backend that the dump names. Rejects with UsageError where the record does not fit
+ * the graph, and where a GPU is needed and there is none.
+ */
+export async function replay(dump: Dump, file: string): Promise<Verdict[]> {
+  const { slots, given, run } = dump.backend === "webgpu" ? await gpuProgram(dump) : heapProgram(dump);
+  const names = slotNames(dump.graph, given);
+  const isResult = ({ kind }: SizedSlot): boolean => kind === "result" || kind === "stateOut";
+  const inputs = slots.map((slot, i) => {
+    const name = names[i];
+    return name === undefined || isResult(slot) ? undefined : dataOf(recorded(dump, name, slot, file));
+  });
+  const outputs = await run(inputs);
+  return slots.flatMap((slot, i) => {
+    if (!isResult(slot)) return [];
+    const [name, now] = [names[i]!, outputs[i]!];
+    if (!dump.finished) return [{ ...compare(name, slot, now, now), known: false }];
+    return [compare(name, slot, dataOf(recorded(dump, name, slot, file)), now)];
+  });
+}
+
+/** A program to run on elements by slot; what it gives, by slot too. */
+interface Replayed {
+  readonly given: readonly Slot[];
+  readonly slots: readonly SizedSlot[];
+  run(
+    inputs: readonly (TypedArray | undefined)[],
+  ): readonly (TypedArray | undefined)[] | Promise<readonly (TypedArray | undefined)[]>;
+}
+
+function heapProgram(dump: Dump): Replayed {
   const { graph, fastMath } = dump;
   const { heap } = theMachine();
   const { executable } = compileGraph(graph, { backend: "wasm", fastMath });
-  const names = slotNames(graph, executable.slots);
-  const held: Buffer[] = [];
+  const slots = executable.slots.map((slot) => sizedSlot(slot));
+  return {
+    given: executable.slots,
+    slots,
+    run(inputs) {
+      const held: Buffer[] = [];
+      try {
+        const pointers = slots.map((slot, i) => {
+          const isMade = slot.kind === "result" || slot.kind === "stateOut";
+          if (inputs[i] === undefined && !isMade) return 0;
+          const buffer = new Buffer(heap, slot.bytes);
+          held.push(buffer);
+          if (inputs[i] !== undefined) heap.view(slot.dtype, buffer.address, elementsOf(slot)).set(inputs[i]);
+          return buffer.address;
+        });
+        executable.execute(pointers, hostOf(dump));
+        return slots.map((slot, i) =>
+          slot.kind === "result" || slot.kind === "stateOut"
+            ? heap.copy(slot.dtype, pointers[i]!, elementsOf(slot))
+            : undefined,
+        );
+      } finally {
+        for (const buffer of held) buffer.release();
+      }
+    },
+  };
+}
+
+async function gpuProgram(dump: Dump): Promise<Replayed> {
+  const machine = await gpuMachine();
+  const { compileToWebgpu, instantiateOnGpu } = await loadWebgpu();
+  const { program } = compileToWebgpu(dump.graph, dump, machine.features);
+  const executable = instantiateOnGpu(machine, program);
+  const slots = program.slots.map((slot) => sizedSlot(slot));
+  return {
+    given: program.slots,
+    slots,
+    async run(inputs) {
+      await executable.ready;
+      const blocks = slots.map((slot, i) => {
+        if (inputs[i] !== undefined) return machine.upload(slot.dtype, inputs[i]);
+        return slot.kind === "result" || slot.kind === "stateOut" ? machine.allocate(slot.bytes) : undefined;
+      });
+      await executable.enqueue(
+        blocks.map((block) => block?.buffer),
+        slots.map(() => 0),
+        hostOf(dump),
+      );
+      return Promise.all(
+        slots.map((slot, i) =>
+          slot.kind === "result" || slot.kind === "stateOut"
+            ? machine.download(blocks[i]!, slot.dtype, elementsOf(slot))
+            : undefined,
+        ),
+      );
+    },
+  };
+}
+
+let machine: Promise<GpuMachine> | undefined;
+
+/** The GPU of this machine. Rejects with a UsageError that says what is missing. */
+export async function gpuMachine(): Promise<GpuMachine> {
+  machine ??= loadWebgpu().then((webgpu) => webgpu.GpuMachine.acquire());
   try {
-    const slots = executable.slots.map((slot) => sizedSlot(slot));
-    const pointers = slots.map((slot, i) => {
-      const name = names[i];
-      if (name === undefined) return 0;
-      const buffer = new Buffer(heap, slot.bytes);
-      held.push(buffer);
-      if (slot.kind !== "result" && slot.kind !== "stateOut")
-        heap.view(slot.dtype, buffer.address, elementsOf(slot)).set(dataOf(recorded(dump, name, slot, file)));
-      return buffer.address;
-    });
-    executable.execute(pointers, hostOf(dump));
-    return slots.flatMap((slot, i) => {
-      if (slot.kind !== "result" && slot.kind !== "stateOut") return [];
-      const name = names[i]!;
-      const now = heap.copy(slot.dtype, pointers[i]!, elementsOf(slot));
-      if (!dump.finished) return [{ ...compare(name, slot, now, now), known: false }];
-      return [compare(name, slot, dataOf(recorded(dump, name, slot, file)), now)];
-    });
-  } finally {
-    for (const buffer of held) buffer.release();
+    return await machine;
+  } catch (error) {
+    machine = undefined;
+    throw new UsageError((error as Error).message);
   }
 }
 

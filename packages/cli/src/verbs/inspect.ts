@@ -13,7 +13,7 @@ import {
 } from "@sinter/runtime";
 import type { Command } from "commander";
 import { type Context, UsageError } from "../context.ts";
-import { readDump, replay, type Verdict } from "../inspect/replay.ts";
+import { gpuMachine, readDump, replay, type Verdict } from "../inspect/replay.ts";
 import { summaryText } from "../inspect/summary.ts";
 import { inputOption, loadTarget } from "../target.ts";
 import { display } from "../text.ts";
@@ -25,6 +25,15 @@ interface InspectOptions {
   readonly dump?: string;
   readonly fromText?: string;
   readonly data?: string;
+  readonly backend?: string;
+}
+
+/** What to show, for which backend. */
+interface Wanted {
+  readonly stage: StageName | undefined;
+  readonly backend: "wasm" | "webgpu" | undefined;
+  /** Says that there is no GPU. */
+  withoutDevice(error: unknown): undefined;
 }
 
 /** What is looked at: a function of a file, or a graph that was read. */
@@ -32,6 +41,7 @@ interface Subject {
   readonly graph: Graph;
   /** Where its sources are, for names that are not absolute. */
   readonly folders: readonly string[];
+  readonly backend: "wasm" | "webgpu";
   text(stage: StageName): string;
   inspect(): Inspection;
 }
@@ -49,13 +59,26 @@ export function inspect(program: Command, { output, exit }: Context): void {
       "--from-text <file>",
       "look at graph text instead, as a dump has it; a call recorded beside it is made again",
     )
+    .option("--backend <backend>", "look at the program for wasm or for webgpu; the function's own by default")
     .option("--data <file>", "the safetensors file of the text's constants; data.safetensors beside it by default")
     .action(async (target: string | undefined, options: InspectOptions) => {
       const stage = stageNamed(options.stage);
-      const subject = options.fromText === undefined ? await ofTarget(target, options) : ofText(target, options);
+      const wanted: Wanted = {
+        stage,
+        backend: backendNamed(options.backend),
+        withoutDevice(error) {
+          const why = error instanceof Error ? error.message : String(error);
+          output.err(`for every device that has WebGPU, since there is none here: ${why}\n`);
+          return undefined;
+        },
+      };
+      const subject =
+        options.fromText === undefined
+          ? await ofTarget(target, options, wanted)
+          : await ofText(target, options, wanted);
       if (stage !== undefined) output.out(subject.text(stage));
-      const wanted = options.html !== undefined || options.dump !== undefined || stage === undefined;
-      const inspection = wanted ? subject.inspect() : undefined;
+      const all = options.html !== undefined || options.dump !== undefined || stage === undefined;
+      const inspection = all ? subject.inspect() : undefined;
       if (inspection !== undefined) {
         if (stage === undefined) output.out(summaryText(inspection));
         if (options.html !== undefined) {
@@ -74,7 +97,7 @@ export function inspect(program: Command, { output, exit }: Context): void {
         output.out("\nNo call was recorded beside it: nothing was run.\n");
         return;
       }
-      const verdicts = replay(dump, options.fromText);
+      const verdicts = await replay({ ...dump, backend: subject.backend }, options.fromText);
       output.out(`\n${verdictText(verdicts)}`);
       if (verdicts.some((verdict) => verdict.different > 0)) exit(1);
     });
@@ -88,32 +111,49 @@ function stageNamed(name: string | undefined): StageName | undefined {
   return stage;
 }
 
-async function ofTarget(target: string | undefined, options: InspectOptions): Promise<Subject> {
+async function ofTarget(target: string | undefined, options: InspectOptions, wanted: Wanted): Promise<Subject> {
   if (target === undefined)
     throw new UsageError("say what to inspect: FILE#EXPORT, such as model.ts#predict, or --from-text graph.ir");
   if (options.data !== undefined) throw new UsageError("--data belongs to --from-text");
-  const { file, name, fn, args } = await loadTarget(target, { inputs: options.input });
-  const lowered = fn.lower(...args);
+  const { backend, withoutDevice } = wanted;
+  const { file, name, fn, args, sinter } = await loadTarget(target, { inputs: options.input });
+  const known = fn.lower(...args);
+  const lowered = backend === undefined ? known : known.on(backend);
+  // The library that the file uses has a device of its own.
+  if (needsDevice(lowered.backend, wanted)) await sinter.ready("webgpu").catch(withoutDevice);
   return {
     graph: lowered.graph,
+    backend: lowered.backend === "webgpu" ? "webgpu" : "wasm",
     folders: [process.cwd(), ...foldersAbove(resolve(file))],
     text: (stage) => lowered.text(stage),
     inspect: () => named(lowered.inspect(), name),
   };
 }
 
-function ofText(target: string | undefined, options: InspectOptions): Subject {
+async function ofText(target: string | undefined, options: InspectOptions, wanted: Wanted): Promise<Subject> {
   if (target !== undefined) throw new UsageError(`--from-text takes the place of ${target}: give one of them`);
   if (options.input !== undefined) throw new UsageError("--input belongs to FILE#EXPORT: graph text has its types");
-  const { graph, fastMath } = readDump(options.fromText!, options.data);
-  const settings: CompileOptions = { backend: "wasm", fastMath };
-  const stages = stagesOf(graph, settings);
+  const { graph, fastMath, backend: known } = readDump(options.fromText!, options.data);
+  const backend = wanted.backend ?? known;
+  const settings: CompileOptions = { backend, fastMath };
+  const device = needsDevice(backend, wanted) ? await gpuMachine().catch(wanted.withoutDevice) : undefined;
+  const stages = stagesOf(graph, settings, device);
   return {
     graph,
+    backend,
     folders: [process.cwd()],
     text: (stage) => stages.text(stage),
-    inspect: () => inspectGraph(graph, settings),
+    inspect: () => inspectGraph(graph, settings, device),
   };
+}
+
+function backendNamed(name: string | undefined): "wasm" | "webgpu" | undefined {
+  if (name === undefined || name === "wasm" || name === "webgpu") return name;
+  throw new UsageError(`--backend ${name}: there is no such backend; there are wasm, webgpu`);
+}
+
+function needsDevice(backend: string, { stage }: Wanted): boolean {
+  return backend === "webgpu" || stage === "wgsl";
 }
 
 /** An arrow function that was handed to compile has no name of its own: that of its export says more. */

@@ -1,0 +1,124 @@
+// What can be seen of a program on a GPU: its stages, its cost, its dump, which is run again.
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import {
+  compile,
+  hostCall,
+  print,
+  ready,
+  scan,
+  setPrintSink,
+  spec,
+  type Tensor,
+  tensor,
+  variable,
+  zeros,
+} from "sinter";
+import { afterEach, describe, expect, test } from "vitest";
+import { run } from "../../packages/cli/src/index.ts";
+import { failure, missingGpu } from "../../packages/tracer/test/support-gpu.ts";
+
+const early = await failure(() =>
+  compile((x: Tensor) => x.neg())
+    .lower(spec([4]))
+    .text("wgsl"),
+);
+const missing = await missingGpu("what is seen of programs on a GPU");
+
+test("WGSL is asked for after the compiler was loaded", () => {
+  expect(early).toContain('text: the compiler for webgpu is not loaded: write await ready("webgpu") before');
+});
+
+describe.skipIf(missing)("what was compiled for a GPU", () => {
+  const body = (x: Tensor, w: Tensor) => x.matmul(w).relu().sum(1);
+  const given = [spec([32, 64]), spec([64, 48])] as const;
+
+  test("has the same WGSL for a function of either backend, with its lines, for the device that there is", () => {
+    const [onGpu, onWasm] = ["webgpu", "wasm"].map((backend) =>
+      compile(body, { name: "f", backend: backend as "wasm" }).lower(...given),
+    );
+    const text = onWasm!.text("wgsl");
+    expect(text).toBe(onGpu!.text("wgsl"));
+    expect(onWasm!.text("wat")).toBe(onGpu!.text("wat"));
+    expect(text).toMatch(
+      /^\/\/ f, webgpu for .+ \(.*\d+ buffers a shader\)\n\/\/ 0: k0_dot_relu: .*stages\.test\.ts:\d+ matmul, relu\n/,
+    );
+    expect([onGpu!.backend, onWasm!.backend, onWasm!.on("webgpu").backend]).toEqual(["webgpu", "wasm", "webgpu"]);
+    for (const stage of ["fused", "nests", "loops", "plan"] as const)
+      expect(onWasm!.on("webgpu").text(stage), stage).toBe(onGpu!.text(stage));
+    expect(onGpu!.text("plan")).toContain("aligned to 256");
+    expect(onGpu!.cost()).toMatchObject({ kernels: 2, dispatches: 2 });
+    expect(onWasm!.cost().dispatches).toBeUndefined();
+  });
+
+  test("names the line of what a device does not have", () => {
+    const lowered = compile((x: Tensor) => x.cast("f64").sum()).lower(spec([4]));
+    expect(lowered.text("wat")).toContain("(module");
+    expect(() => lowered.text("wgsl")).toThrow(/f64 is not available on webgpu.*\n.*stages\.test\.ts:/);
+    expect(() => lowered.on("webgpu").inspect()).toThrow("f64 is not available on webgpu");
+  });
+
+  test("is inspected as what it is", () => {
+    const walk = compile((x: Tensor) => scan((c: Tensor, e: Tensor) => [c.add(e), c.sum()], zeros([8]), x), {
+      backend: "webgpu",
+      autograph: false,
+    });
+    const found = walk.lower(spec([5, 8])).inspect();
+    expect(JSON.parse(JSON.stringify(found))).toEqual(found);
+    expect(found.passes.at(-1)).toMatchObject({ name: "emit", level: "wgsl" });
+    expect(found.run).toMatch(/^(.*\n)*for b\d+ below 5\n {2}dispatch k\S+: shader \d+, /);
+    for (const kernel of found.kernels) {
+      expect(kernel.wgsl).toContain("@compute");
+      expect(kernel.wat).toBeUndefined();
+    }
+  });
+});
+
+describe.skipIf(missing)("a dump of a program on a GPU", () => {
+  let folder = "";
+  afterEach(() => {
+    delete process.env["SINTER_DUMP"];
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  test("has its passes and its first call, which is made again with the same bits", async () => {
+    folder = mkdtempSync(join(tmpdir(), "sinter-dump-"));
+    process.env["SINTER_DUMP"] = folder;
+    const lines: string[] = [];
+    setPrintSink((line) => lines.push(line));
+    const w = variable(tensor([1, 2, 3]), { name: "w" });
+    w.assign(await w.value.to("webgpu"));
+    const captured = await tensor([5, 6, 7]).to("webgpu");
+    const step = compile(
+      (x: Tensor) => {
+        w.assign(w.value.add(x).mul(captured));
+        print("sum {}", x.sum());
+        return { above: x.gt(w.value), asked: hostCall((v: Tensor) => v.add(1), spec([]), x.sum()) as Tensor };
+      },
+      { name: "step", backend: "webgpu" },
+    );
+    const { above, asked } = step(tensor([1, 20, 3]));
+    expect([[...(await above.data())], [...(await asked.data())]]).toEqual([[0, 0, 0], [25]]);
+    step(tensor([2, 2, 2]));
+    await ready("webgpu");
+    setPrintSink(undefined);
+    expect(lines).toEqual(["sum 24", "sum 6"]);
+    expect(readdirSync(folder)).toEqual(["step-0"]);
+    const files = readdirSync(join(folder, "step-0"));
+    expect(files).toContain("07-program.wgsl");
+    expect(files).toContain("call.safetensors");
+    expect(readFileSync(join(folder, "step-0", "07-program.wgsl"), "utf8")).toContain("@compute");
+    delete process.env["SINTER_DUMP"];
+    let out = "";
+    const context = { out: (part: string) => void (out += part), err: (part: string) => void (out += part) };
+    const file = join(folder, "step-0", "graph.ir");
+    expect(await run(["inspect", "--from-text", file], context)).toBe(0);
+    expect(out).toContain("\nwebgpu for ");
+    expect(out).toMatch(/next w {2}f32\[3\] +same bits/);
+    expect(out).toContain("as recorded, bit for bit");
+    out = "";
+    expect(await run(["inspect", "--from-text", file, "--backend", "wasm", "--stage", "plan"], context)).toBe(0);
+    expect(out).toContain("aligned to 64");
+  });
+});
