@@ -85,10 +85,15 @@ function layOut(name: string): void {
     const text = readFileSync(join(output, path), "utf8");
     const content = path.endsWith(".map")
       ? retargetMap(text, place, name, path)
-      : rewriteSpecifiers(text, place, path.endsWith(".d.ts") ? path : path.replace(/\.js$/, ".mjs"));
+      : withoutThis(rewriteSpecifiers(text, place, path.endsWith(".d.ts") ? path : path.replace(/\.js$/, ".mjs")));
     mkdirSync(dirname(join(target, place)), { recursive: true });
     writeFileSync(join(target, place), content);
   }
+}
+
+/** The compiler's helpers look for others of their name in `this`, which a module does not have: bundlers warn of it. */
+function withoutThis(text: string): string {
+  return text.replaceAll(/= \(this && this\.__\w+\) \|\| /g, "= ");
 }
 
 function retargetMap(text: string, place: string, name: string, path: string): string {

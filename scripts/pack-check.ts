@@ -1,8 +1,9 @@
 // Checks what a user gets: packs dist/sinter, installs the tarball into an empty folder, compiles the README's first
 // example against the packed declarations, runs it on every supported Node major, compares its output with the README's,
-// and bundles it with vite. Then it installs the optional peers and runs the README's example of control flow through
-// the loader, vite and the command, runs exported bundles on each Node in a folder where there is nothing else, and inspects
-// a function. Run `npm run build` first. It tests the packaging, not the compiler.
+// and bundles it with vite. A page goes through every bundler and runs on both backends in a browser. Then it installs the
+// optional peers and runs the README's example of control flow through the loader, vite and the command, runs exported
+// bundles on each Node in a folder where there is nothing else, and inspects a function. Run `npm run build` first. It
+// tests the packaging, not the compiler.
 import { type ExecFileSyncOptionsWithStringEncoding, execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -10,6 +11,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { build } from "vite";
+import { checkWeb } from "./check-web.ts";
 import { type DocExample, docExamples, nodeOptions, normalizeOutput } from "./doc-examples.ts";
 import { transformPeers } from "./vendor.ts";
 
@@ -37,6 +39,7 @@ async function check(): Promise<void> {
   compileExample(example.code);
   for (const node of nodes) runOn(node, ["example.js"], example);
   const files = await bundle();
+  console.log(await checkWeb(folder));
   installPeers();
   checkCoreAlone();
   writeFileSync(join(folder, "control.ts"), controlFlow.code);
