@@ -76,7 +76,7 @@ export class GpuConcrete extends TracedProgram {
       return [{ variable, value: (out >= 0 ? call.fresh[out]! : read(from!)).retain() }];
     });
     for (const { variable, value } of assigned) {
-      update(variable, value);
+      update(variable, value, call.results[0] ?? call.fresh.find((lazy) => lazy !== undefined));
       value.release();
     }
     for (const lazy of call.results.slice(this.returned)) lazy.release();
@@ -182,6 +182,7 @@ export class GpuConcrete extends TracedProgram {
       reads: [...call.args, ...call.entries, ...wiring.consts],
       writes: [...call.fresh, ...call.results],
       host: host?.answer,
+      isSilent: !wiring.outs.some(({ kind }) => kind === "result" || kind === "stateOut"),
       check:
         checked === undefined
           ? undefined

@@ -16,6 +16,7 @@ import { Buffer, compileGraph, type Slot, theMachine } from "@sinter/runtime";
 import { currentBackend, heapBackend } from "./backend.ts";
 import { CallCheck } from "./debug/call-check.ts";
 import { eager, force, forceAnywhere, nodeBudget } from "./eager.ts";
+import { site } from "./errors.ts";
 import { currentFrame, currentTrace, type Frame, inFrame, TraceFrame } from "./frame.ts";
 import { update } from "./gpu/calls.ts";
 import { programOnGpu, refuseChecking } from "./gpu/compile.ts";
@@ -102,7 +103,7 @@ export function writtenStates(frame: TraceFrame): {
       }
       written.forEach(({ variable }, i) => {
         if (trace !== undefined) trace.write(variable, values[i]!);
-        else if (variable !== status) update(variable, values[i] as Lazy);
+        else if (variable !== status) update(variable, values[i] as Lazy, (values[code] ?? values[i]) as Lazy);
       });
     },
   };
@@ -222,10 +223,11 @@ function runOnGpu(
   const { executable } = programOnGpu(plain, { backend: "webgpu" });
   launchOn(executable, {
     name: graph.name,
-    where: undefined,
+    where: site(runGraph, 24),
     args: inputs,
     results: made,
     host: graph.nodes.some(callsHost) ? traced?.host.answer : undefined,
+    isSilent: graph.results.every(({ kind }, i) => kind !== "out" || i === code),
     check:
       code === undefined
         ? undefined

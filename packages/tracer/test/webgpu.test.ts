@@ -5,7 +5,6 @@ import { theGpu } from "../src/gpu/session.ts";
 import {
   assert,
   compile,
-  cond,
   fromGPUBuffer,
   gpuDevice,
   grad,
@@ -217,22 +216,6 @@ describe.skipIf(missing !== undefined)("webgpu", () => {
     const result = f(tensor([1]));
     expect(await failure(() => result.data())).toBe("no luck");
     expect(await numbers(w)).toEqual([1]);
-  });
-
-  test("what would have to read at once says what to do instead", async () => {
-    const x = tensor([1]).add(1);
-    const isLarge = x.sum().gt(1);
-    expect(
-      await failure(() =>
-        cond(
-          isLarge,
-          () => x,
-          () => x,
-        ),
-      ),
-    ).toContain("compile the function");
-    expect(await failure(() => assert(isLarge))).toContain("compile the function");
-    expect(await failure(() => print("{}", x))).toContain("await x.data()");
   });
 
   test("f64, and looking into programs, are errors", async () => {

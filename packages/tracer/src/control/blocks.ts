@@ -9,9 +9,10 @@ import { theMachine } from "@sinter/runtime";
 import { force } from "../eager.ts";
 import { TraceError } from "../errors.ts";
 import { currentFrame, currentTrace, inFrame, TraceFrame, type VariableCell } from "../frame.ts";
-import { checkReadable } from "../gpu/place.ts";
+import { isOnGpu } from "../gpu/place.ts";
 import { emit, scalar, select, stretch } from "../kit.ts";
 import { type Ref, readLazy, type Traced } from "../lazy.ts";
+import { staged } from "../staged.ts";
 import { status } from "../status.ts";
 import { Tensor } from "../tensor.ts";
 import {
@@ -297,14 +298,21 @@ function carriedBy(
 }
 
 /**
- * Fails the call with `error` where `condition` (bool scalar) is false. Outside a trace: checks now and throws. Inside one
+ * Fails the call with `error` where `condition` (bool scalar) is false. Outside a trace: checks now and throws; on a GPU
+ * that is known later, and the next read rejects. Inside one
  * the first check that fails is remembered in the hidden status of the program, and whoever ran it throws.
  */
 export function emitCheck(condition: Ref, error: Error): void {
   const frame = currentTrace();
   if (frame === undefined) {
     if (condition.kind !== "lazy") return;
-    checkReadable("a check outside compiled functions", condition, "compile the function that makes it");
+    if (isOnGpu(condition)) {
+      staged("assert", () => {
+        emitCheck(condition, error);
+        return [];
+      });
+      return;
+    }
     force(condition);
     if (readLazy(theMachine().heap, condition)[0] === 0) throw error;
     return;

@@ -6,9 +6,10 @@ import { sameDims } from "../dims.ts";
 import { force } from "../eager.ts";
 import { type AnyFunction, DTypeError, describe, describeValue, ShapeError, SinterError, userLine } from "../errors.ts";
 import { currentTrace, finishedTrace, inFrame, VariableCell } from "../frame.ts";
-import { checkReadable } from "../gpu/place.ts";
+import { isOnGpu } from "../gpu/place.ts";
 import { cast, reshape, run, toRef } from "../kit.ts";
 import { type Ref, readLazy } from "../lazy.ts";
+import { staged } from "../staged.ts";
 import { Tensor, type TensorLike } from "../tensor.ts";
 import { type Block, emitCond, knownScalar, traceBlock } from "./blocks.ts";
 import {
@@ -30,7 +31,7 @@ import {
 /**
  * The result of `onTrue` where `pred` (a bool scalar) is true, otherwise that of `onFalse`. Both return trees of the same
  * structure, shapes and dtypes; numbers in them become tensors. Inside a compiled function both are traced and one runs;
- * outside only one is called. Variables that either assigns keep what the one that ran made of them.
+ * outside only one is called, except where `pred` is on a GPU: there too one runs of both. Variables that either assigns keep what the one that ran made of them.
  */
 export function cond<T, U = T>(pred: TensorLike, onTrue: () => T, onFalse: () => U): Tensors<T> | Tensors<U> {
   checkFunctions("cond", { onTrue, onFalse });
@@ -43,7 +44,7 @@ export function cond<T, U = T>(pred: TensorLike, onTrue: () => T, onFalse: () =>
     { name: "onTrue", what: "then-branch", fn: onTrue },
     { name: "onFalse", what: "else-branch", fn: onFalse },
   ];
-  return run("cond", () => staged("cond", chosen, arms, (blocks) => [blocks[1]!, blocks[0]!], cond)) as Tensors<T>;
+  return run("cond", () => branched("cond", chosen, arms, (blocks) => [blocks[1]!, blocks[0]!], cond)) as Tensors<T>;
 }
 
 /**
@@ -65,7 +66,7 @@ export function switchCase<T>(index: TensorLike, branches: readonly (() => T)[])
     return taken("switchCase", branches[at]!, switchCase) as Tensors<T>;
   }
   const arms = branches.map((fn: () => T, i) => ({ name: `branches[${i}]`, what: `branch-${i}`, fn }));
-  return run("switchCase", () => staged("switchCase", chosen, arms, (blocks) => blocks, switchCase)) as Tensors<T>;
+  return run("switchCase", () => branched("switchCase", chosen, arms, (blocks) => blocks, switchCase)) as Tensors<T>;
 }
 
 function indexOf(index: TensorLike): number | Ref {
@@ -85,7 +86,7 @@ function indexOf(index: TensorLike): number | Ref {
   return reshape(cast(ref, "i32"), []);
 }
 
-/** What a condition or an index is, where it is known: outside a trace always. */
+/** What a condition or an index is, where it is known: outside a trace always, except on a GPU. */
 export function decided(ref: Ref): number | Ref {
   const trace = currentTrace();
   if (trace !== undefined) {
@@ -93,7 +94,7 @@ export function decided(ref: Ref): number | Ref {
     return knownScalar(own) ?? own;
   }
   if (ref.kind === "traced") throw finishedTrace(ref);
-  checkReadable("a condition outside compiled functions", ref, "compile the function that depends on it");
+  if (isOnGpu(ref)) return ref;
   force(ref);
   return readLazy(theMachine().heap, ref)[0]!;
 }
@@ -113,7 +114,8 @@ interface Arm {
   readonly fn: () => unknown;
 }
 
-function staged(
+/** All arms traced: as a part of the trace that is going on, or as a program of their own. */
+function branched(
   caller: string,
   index: Ref,
   arms: readonly Arm[],
@@ -121,15 +123,19 @@ function staged(
   self: AnyFunction,
 ): unknown {
   const where = userLine();
-  const traced = arms.map(({ name, what, fn }) => ({
-    name,
-    ...traceBlock(`${what} of the ${caller}${where === undefined ? "" : ` at ${where}`}`, [], () =>
-      leavesOf(caller, fn(), "result"),
-    ),
-  }));
-  const outs = joined(caller, traced);
-  const results = emitCond(index, order(traced.map(({ block }) => block)), order(outs));
-  return tensorsOf(traced[0]!.result.tree, results, self);
+  let tree: Leaves["tree"] | undefined;
+  const results = staged(caller, () => {
+    const traced = arms.map(({ name, what, fn }) => ({
+      name,
+      ...traceBlock(`${what} of the ${caller}${where === undefined ? "" : ` at ${where}`}`, [], () =>
+        leavesOf(caller, fn(), "result"),
+      ),
+    }));
+    const outs = joined(caller, traced);
+    tree = traced[0]!.result.tree;
+    return emitCond(index, order(traced.map(({ block }) => block)), order(outs));
+  });
+  return tensorsOf(tree!, results, self);
 }
 
 interface TracedArm {

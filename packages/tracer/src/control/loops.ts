@@ -1,6 +1,7 @@
 /** Loops that carry a tree of tensors: `whileLoop` and `fori`. */
 
 import type { DType } from "@sinter/ir";
+import { currentBackend } from "../backend.ts";
 import { sameDims } from "../dims.ts";
 import {
   type AnyFunction,
@@ -15,6 +16,7 @@ import {
 import { currentFrame, currentTrace, type Frame, inFrame, VariableCell } from "../frame.ts";
 import { cast, emit, reshape, run, scalar, toRef } from "../kit.ts";
 import type { Ref } from "../lazy.ts";
+import { staged } from "../staged.ts";
 import { Tensor, type TensorLike } from "../tensor.ts";
 import { buildTree } from "../trees.ts";
 import { type Block, type BlockType, emitScan, emitWhile, traceBlock } from "./blocks.ts";
@@ -61,23 +63,29 @@ export function whileLoop<C>(
     );
   const given = test as (carry: unknown) => unknown;
   const step = body as (carry: unknown) => unknown;
-  if (currentTrace() === undefined) return eagerLoop(given, step, init, maxIterations) as Tensors<C>;
+  // A GPU cannot be asked after each round: there the loop is a program of its own.
+  if (currentTrace() === undefined && currentBackend() !== "webgpu")
+    return eagerLoop(given, step, init, maxIterations) as Tensors<C>;
   return run("whileLoop", () => {
     const where = placeName("whileLoop");
-    const loop = traceLoop("whileLoop", leavesOf("whileLoop", init, "carry"), currentFrame(), (types, wrap) =>
-      traceBlock(`body of ${where}`, types, (params) => leavesOf("whileLoop", step(wrap(params)), "carry")),
-    );
-    const asked = traceBlock(`test of ${where}`, loop.types, (params) => {
-      const more = condition("whileLoop", "the result of test", given(loop.wrap(params)));
-      if (more === true && maxIterations === undefined)
-        throw new SinterError(
-          "whileLoop: test returns true whatever the carry is, so that the loop never ends; test the carry, or give maxIterations",
-        );
-      return typeof more === "boolean" ? scalar("bool", more ? 1 : 0) : more;
+    const outer = currentFrame();
+    const start = leavesOf("whileLoop", init, "carry");
+    const results = staged("whileLoop", () => {
+      const loop = traceLoop("whileLoop", start, outer, (types, wrap) =>
+        traceBlock(`body of ${where}`, types, (params) => leavesOf("whileLoop", step(wrap(params)), "carry")),
+      );
+      const asked = traceBlock(`test of ${where}`, loop.types, (params) => {
+        const more = condition("whileLoop", "the result of test", given(loop.wrap(params)));
+        if (more === true && maxIterations === undefined)
+          throw new SinterError(
+            "whileLoop: test returns true whatever the carry is, so that the loop never ends; test the carry, or give maxIterations",
+          );
+        return typeof more === "boolean" ? scalar("bool", more ? 1 : 0) : more;
+      });
+      const bound = maxIterations === undefined ? {} : { maxIterations };
+      return emitWhile(asked.block, asked.result, loop.block, loop.outs, loop.init, bound);
     });
-    const bound = maxIterations === undefined ? {} : { maxIterations };
-    const results = emitWhile(asked.block, asked.result, loop.block, loop.outs, loop.init, bound);
-    return tensorsOf(loop.tree, results, whileLoop);
+    return tensorsOf(start.tree, results, whileLoop);
   }) as Tensors<C>;
 }
 
@@ -94,28 +102,33 @@ export function fori<C>(
   checkFunctions("fori", { body });
   const step = body as (i: Tensor, carry: unknown) => unknown;
   const [from, to] = run("fori", () => [bound("lower", lower), bound("upper", upper)] as const);
-  if (currentTrace() === undefined) return eagerFori(Number(from), Number(to), step, init) as Tensors<C>;
+  if (currentTrace() === undefined && typeof from === "number" && typeof to === "number")
+    return eagerFori(from, to, step, init) as Tensors<C>;
   return run("fori", () => {
     const where = placeName("fori");
-    const counter: BlockType = { dtype: "i32", shape: [], name: "i" };
-    const loop = traceLoop("fori", leavesOf("fori", init, "carry"), currentFrame(), (types, wrap) =>
-      traceBlock(`body of ${where}`, [counter, ...types], ([i, ...params]) => {
-        const leaves = leavesOf("fori", step(i!, wrap(params)), "carry");
-        return { ...leaves, next: emit("add", [i!.ref("fori"), scalar("i32", 1)]) };
-      }),
-    );
-    const outs = [loop.traced.next, ...loop.outs];
-    const init32 = (value: number | Ref): Ref => (typeof value === "number" ? scalar("i32", value) : value);
-    const first = [init32(from), ...loop.init];
-    if (typeof from === "number" && typeof to === "number") {
-      if (to <= from) return tensorsOf(loop.tree, loop.init, fori);
-      const results = emitScan(loop.block, outs, first, [], { length: to - from });
-      return tensorsOf(loop.tree, results.slice(1), fori);
-    }
-    const asked = traceBlock(`test of ${where}`, [counter, ...loop.types], ([i]) =>
-      emit("lt", [i!.ref("fori"), init32(to)]),
-    );
-    return tensorsOf(loop.tree, emitWhile(asked.block, asked.result, loop.block, outs, first).slice(1), fori);
+    const outer = currentFrame();
+    const start = leavesOf("fori", init, "carry");
+    const results = staged("fori", () => {
+      const counter: BlockType = { dtype: "i32", shape: [], name: "i" };
+      const loop = traceLoop("fori", start, outer, (types, wrap) =>
+        traceBlock(`body of ${where}`, [counter, ...types], ([i, ...params]) => {
+          const leaves = leavesOf("fori", step(i!, wrap(params)), "carry");
+          return { ...leaves, next: emit("add", [i!.ref("fori"), scalar("i32", 1)]) };
+        }),
+      );
+      const outs = [loop.traced.next, ...loop.outs];
+      const init32 = (value: number | Ref): Ref => (typeof value === "number" ? scalar("i32", value) : value);
+      const first = [init32(from), ...loop.init];
+      if (typeof from === "number" && typeof to === "number") {
+        if (to <= from) return [...loop.init];
+        return emitScan(loop.block, outs, first, [], { length: to - from }).slice(1);
+      }
+      const asked = traceBlock(`test of ${where}`, [counter, ...loop.types], ([i]) =>
+        emit("lt", [i!.ref("fori"), init32(to)]),
+      );
+      return emitWhile(asked.block, asked.result, loop.block, outs, first).slice(1);
+    });
+    return tensorsOf(start.tree, results, fori);
   }) as Tensors<C>;
 }
 

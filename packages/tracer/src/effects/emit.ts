@@ -3,7 +3,7 @@ import type { Attrs, HostValue } from "@sinter/ir";
 import { theMachine } from "@sinter/runtime";
 import { force } from "../eager.ts";
 import type { TraceFrame } from "../frame.ts";
-import { checkReadable } from "../gpu/place.ts";
+import { checkReadable, isOnGpu } from "../gpu/place.ts";
 import { type Lazy, type Ref, readLazy } from "../lazy.ts";
 import { status } from "../status.ts";
 
@@ -18,15 +18,16 @@ export function emitHost(frame: TraceFrame, op: string, values: readonly Ref[], 
   return results;
 }
 
-/** The contents of eager values. */
+/** Whether eager values can be read at once: none is on a GPU. */
+export function areOnHost(refs: readonly Ref[]): boolean {
+  return !(refs as readonly Lazy[]).some(isOnGpu);
+}
+
+/** The contents of eager values. Throws for one on a GPU. */
 export function hostValues(refs: readonly Ref[]): HostValue[] {
   const lazies = refs as readonly Lazy[];
   for (const lazy of lazies)
-    checkReadable(
-      "what a call outside compiled functions is given",
-      lazy,
-      "compile the function that makes it, or await x.data()",
-    );
+    checkReadable("a value that the host needs at once", lazy, "give the contents of await x.data()");
   force(...lazies);
   const { heap } = theMachine();
   return lazies.map((lazy) => ({ dtype: lazy.dtype, shape: lazy.shape, data: readLazy(heap, lazy) }));

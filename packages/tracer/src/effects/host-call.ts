@@ -9,10 +9,11 @@ import { currentTrace, inFrame, VariableCell } from "../frame.ts";
 import { hostData, run, toRef } from "../kit.ts";
 import { lazyFromData, type Ref, sizeOf } from "../lazy.ts";
 import { Spec } from "../spec.ts";
+import { staged } from "../staged.ts";
 import { Tensor, type TensorLike } from "../tensor.ts";
 import { buildTree, eachTensor, isPlainObject, type Leaf, type Tree, treeOf } from "../trees.ts";
 import { isWeak } from "../weak.ts";
-import { emitHost, hostValues } from "./emit.ts";
+import { areOnHost, emitHost, hostValues } from "./emit.ts";
 
 /** What a function called by `hostCall` may return where `spec` is S: anything that makes a tensor of that shape and dtype. */
 export type HostResult<S> = S extends Spec
@@ -49,22 +50,25 @@ export function hostCall<A extends readonly unknown[], S>(
       ...argumentsOf(args),
     };
     if (Object.prototype.toString.call(fn) === "[object AsyncFunction]") throw new SinterError(asyncMessage(call));
-    const trace = currentTrace();
-    if (trace === undefined) {
+    if (currentTrace() === undefined && areOnHost(call.refs)) {
       const values = answer(call, hostValues(call.refs));
       const at = site(hostCall);
       const { heap } = theMachine();
       const made = values.map(({ dtype, shape, data }) => new Tensor(lazyFromData(heap, dtype, shape, data), at));
       return buildTree(call.spec.tree, (index) => made[index]);
     }
-    const { calls } = trace.root();
-    const { types } = call.spec;
-    const results = emitHost(trace, "hostCall", call.refs, {
-      call: calls.push(Object.assign(answering(call), { label: call.name })) - 1,
-      dtypes: types.map(({ dtype }) => dtype),
-      shapes: types.map(({ shape }) => shape),
+    const at = currentTrace() === undefined ? site(hostCall) : undefined;
+    const results = staged("hostCall", () => {
+      const trace = currentTrace()!;
+      const { calls } = trace.root();
+      const { types } = call.spec;
+      return emitHost(trace, "hostCall", call.refs, {
+        call: calls.push(Object.assign(answering(call), { label: call.name })) - 1,
+        dtypes: types.map(({ dtype }) => dtype),
+        shapes: types.map(({ shape }) => shape),
+      });
     });
-    return buildTree(call.spec.tree, (index) => new Tensor(results[index]!));
+    return buildTree(call.spec.tree, (index) => new Tensor(results[index]!, at));
   }) as HostTensors<S>;
 }
 

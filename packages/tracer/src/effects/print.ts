@@ -5,9 +5,10 @@ import { currentTrace, VariableCell } from "../frame.ts";
 import { hostData, run, toRef } from "../kit.ts";
 import type { Ref } from "../lazy.ts";
 import { typedDType } from "../nested.ts";
+import { staged } from "../staged.ts";
 import { Tensor, type TensorLike } from "../tensor.ts";
 import { isPlainObject } from "../trees.ts";
-import { emitHost, hostValues } from "./emit.ts";
+import { areOnHost, emitHost, hostValues } from "./emit.ts";
 import { writeText } from "./run.ts";
 
 /**
@@ -30,12 +31,14 @@ export function print(format: string, ...values: readonly unknown[]): void {
     const shown = new Shown(text[0]!);
     for (const [i, value] of values.entries()) shown.add(value, `value ${i + 1}`).text(text[i + 1]!);
     const { pieces, refs } = shown;
-    const trace = currentTrace();
-    if (trace !== undefined) {
-      emitHost(trace, "print", refs, { format: pieces });
+    if (currentTrace() === undefined && areOnHost(refs)) {
+      writeText(printedText(pieces, hostValues(refs)));
       return;
     }
-    writeText(printedText(pieces, hostValues(refs)));
+    staged("print", () => {
+      emitHost(currentTrace()!, "print", refs, { format: pieces });
+      return [];
+    });
   });
 }
 

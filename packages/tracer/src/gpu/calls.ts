@@ -21,6 +21,8 @@ export interface Launch {
   readonly reads: readonly Lazy[];
   readonly writes: readonly Lazy[];
   readonly host: HostFunction | undefined;
+  /** Whether it gives nothing whose reading would tell that it failed: the next read of anything does. */
+  readonly isSilent: boolean;
   /** The status that the program writes, and what it means. */
   readonly check: { readonly code: Lazy; meaning(code: number): unknown } | undefined;
 }
@@ -80,6 +82,11 @@ class GpuCall {
   }
 }
 
+/** Failures of calls that were silent, until a read tells of them. */
+const untold: unknown[] = [];
+/** Resolves when it is known of all silent calls so far whether they failed. */
+let heard: Promise<unknown> = Promise.resolve();
+
 /** In program order. */
 const flying: GpuCall[] = [];
 let following = false;
@@ -96,9 +103,12 @@ export function launch(call: Launch): void {
     check === undefined &&
     !reads.some((lazy) => lazy.gpu?.writer !== undefined);
   if (isCertain) {
-    submitted.catch((error: unknown) => {
-      for (const lazy of writes) lazy.fail(located(call, error));
+    const known = submitted.catch((error: unknown) => {
+      const told = located(call, error);
+      for (const lazy of writes) lazy.fail(told);
+      if (call.isSilent) untold.push(told);
     });
+    if (call.isSilent) listen(known);
     return;
   }
   const outcome = submitted
@@ -109,8 +119,30 @@ export function launch(call: Launch): void {
       return error === undefined ? undefined : { error };
     })
     .catch((error: unknown): Failure => ({ error: located(call, error) }));
-  flying.push(new GpuCall(reads, writes, outcome));
+  const flight = new GpuCall(reads, writes, outcome);
+  flying.push(flight);
+  if (call.isSilent)
+    listen(
+      flight.settled.then(() => {
+        if (flight.failure !== undefined) untold.push(flight.failure.error);
+      }),
+    );
   if (!following) void follow();
+}
+
+function listen(known: Promise<unknown>): void {
+  heard = Promise.all([heard, known]);
+}
+
+/** Throws what a silent call failed with, once. */
+function tell(): void {
+  if (untold.length > 0) throw untold.shift();
+}
+
+/** An error that arrives in another way. */
+function forget(error: unknown): void {
+  const at = untold.indexOf(error);
+  if (at >= 0) untold.splice(at, 1);
 }
 
 /** Settles calls in program order. */
@@ -139,9 +171,12 @@ function failFrom(position: number, failure: Failure): void {
   for (const call of failed.reverse()) call.rollBack();
 }
 
-/** Gives a variable a value that a program computed; it gets the old one back where that turns out to have failed. */
-export function update(variable: VariableCell, after: Lazy): void {
-  const { writer } = after.gpu ?? {};
+/**
+ * Gives a variable a value that a call computed or handed on; it gets the old one back where the call turns out to have
+ * failed. `written` is something that the call writes; undefined where there is nothing.
+ */
+export function update(variable: VariableCell, after: Lazy, written: Lazy | undefined): void {
+  const { writer } = written?.gpu ?? {};
   if (writer instanceof GpuCall) writer.updates.push({ variable, before: variable.held()?.retain(), after });
   variable.rebind(after);
 }
@@ -149,12 +184,16 @@ export function update(variable: VariableCell, after: Lazy): void {
 /** The contents of a value on the GPU, as soon as it is known that it was computed; throws where it was not. */
 export async function downloaded(lazy: Lazy): Promise<ReturnType<typeof submittedData>> {
   lazy.retain();
+  const before = heard;
   try {
     const { writer } = lazy.gpu!;
     if (writer instanceof GpuCall) await writer.settled;
     const data = lazy.failure === undefined ? await submittedData(lazy) : undefined;
+    await before;
     // What the device itself reports comes after the data.
+    if (lazy.failure !== undefined) forget(lazy.failure.error);
     if (lazy.failure !== undefined || data === undefined) throw lazy.failure?.error;
+    tell();
     // Another device can have it again.
     if (lazy.rooted > 0) lazy.copy = data.slice();
     return data;
@@ -173,9 +212,11 @@ function submittedData(lazy: Lazy) {
   return theGpu().machine.download(lazy.gpu!.block, lazy.dtype, length);
 }
 
-/** Resolves when all calls made so far are settled. */
+/** Resolves when all calls made so far are settled. Rejects with what a silent one failed with. */
 export async function landed(): Promise<void> {
   await flying.at(-1)?.settled;
+  await heard;
+  tell();
 }
 
 /** Whether the program that writes a value has been submitted. */

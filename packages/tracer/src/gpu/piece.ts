@@ -18,6 +18,14 @@ export function runPieceOnGpu(inside: ReadonlySet<Lazy>, piece: Piece): readonly
   };
   const { executable } = key === undefined ? programs.ofGraph(graph(), options) : programs.ofAlias(key, graph, options);
   const where = outputs.find(({ site }) => site !== undefined)?.site;
-  launchOn(executable, { name: "eager", where, args: leaves, results: outputs, host: undefined, check: undefined });
+  launchOn(executable, {
+    name: "eager",
+    where,
+    args: leaves,
+    results: outputs,
+    host: undefined,
+    isSilent: false,
+    check: undefined,
+  });
   return outputs.map((output) => output.gpu!);
 }
