@@ -205,3 +205,13 @@ describe("index algebra", () => {
     );
   });
 });
+
+test("four neighbours from a multiple of four share quotients by multiples of four, and remainders move with them", () => {
+  expressionScope(() => {
+    const [quad, lane] = [axis("q", 36, "red"), axis("l", 4, "par")].map(axisIndex) as [IndexExpr, IndexExpr];
+    const position = addIndex(scaleIndex(quad, 4), lane);
+    expect(divIndex(position, 48).key).toBe(divIndex(quad, 12).key);
+    expect(modIndex(position, 16).key).toBe(addIndex(scaleIndex(modIndex(quad, 4), 4), lane).key);
+    expect(modIndex(divIndex(position, 16), 3).key).toBe(modIndex(divIndex(quad, 4), 3).key);
+  });
+});

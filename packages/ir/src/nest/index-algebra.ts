@@ -191,6 +191,21 @@ function splitMultiples(x: IndexExpr, by: number): { quotient: IndexExpr; rest: 
   return { quotient: build(q, whole), rest: build(x.constant - q * by, rest) };
 }
 
+const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b));
+
+/**
+ * `x` as coarse * step + fine with 0 <= fine < step, for a step that divides `by`: neither the quotient by `by` nor the
+ * step within it depends on the fine part. Undefined where no step does it.
+ */
+function splitFine(x: IndexExpr, by: number): { step: number; coarse: IndexExpr; fine: IndexExpr } | undefined {
+  const steps = new Set(x.terms.map(({ coef }) => gcd(Math.abs(coef), by)));
+  for (const step of [...steps].filter((s) => s > 1 && s < by).sort((a, b) => b - a)) {
+    const { quotient: coarse, rest: fine } = splitMultiples(x, step);
+    if (coarse.terms.length > 0 && fine.lo >= 0 && fine.hi < step) return { step, coarse, fine };
+  }
+  return undefined;
+}
+
 /** floor(a / b), b > 0 */
 export function divIndex(a: Dim, b: Dim): IndexExpr {
   const [x, by] = [toIndex(a), toIndex(b)];
@@ -207,6 +222,8 @@ export function divIndex(a: Dim, b: Dim): IndexExpr {
     // (v mod (n*k)) div n  =  (v div n) mod k
     if (only?.coef === 1 && only.atom.kind === "mod" && isConst(only.atom.by) && only.atom.by.constant % n === 0)
       return addIndex(quotient, modIndex(divIndex(only.atom.value, n), only.atom.by.constant / n));
+    const parts = splitFine(rest, n);
+    if (parts !== undefined) return addIndex(quotient, divIndex(parts.coarse, n / parts.step));
     return addIndex(quotient, divAtom(rest, by));
   }
   if (x.lo >= 0 && below(x, by)) return indexZero;
@@ -275,6 +292,9 @@ export function modIndex(a: Dim, b: Dim): IndexExpr {
     const only = rest.constant === 0 && rest.terms.length === 1 ? rest.terms[0] : undefined;
     if (only?.coef === 1 && only.atom.kind === "mod" && isConst(only.atom.by) && only.atom.by.constant % n === 0)
       return modIndex(only.atom.value, n);
+    const parts = splitFine(rest, n);
+    if (parts !== undefined)
+      return addIndex(scaleIndex(modIndex(parts.coarse, n / parts.step), parts.step), parts.fine);
     return fromAtom({ kind: "mod", value: rest, by, key: `(${rest.key})mod(${by.key})`, lo: 0, hi: n - 1 });
   }
   if (x.lo >= 0 && below(x, by)) return x;
