@@ -72,6 +72,12 @@ export class Classifier {
     }
   }
 
+  /** Frees the parameters. */
+  dispose(): void {
+    for (const { value, mean, square } of this.parameters) for (const one of [value, mean, square]) one.dispose();
+    this.steps.dispose();
+  }
+
   compiledStep(backend: "wasm" | "webgpu" = "wasm") {
     return compile((images: Tensor, labels: Tensor) => this.step(images, labels), { name: "trainingStep", backend });
   }

@@ -7,6 +7,8 @@ export interface Facts {
   readonly remark?: string;
   /** False hides the figures. */
   readonly isAvailable?: boolean;
+  /** What a call of the training step is. */
+  readonly call?: string;
   readonly compile?: string;
   readonly step?: string;
   readonly loss?: string;
@@ -20,6 +22,7 @@ export interface Card {
 }
 
 const figures = [
+  ["call", "one call of the step"],
   ["compile", "compiling and first step"],
   ["step", "per step, wall time"],
   ["loss", "loss of the last batch"],
@@ -55,7 +58,7 @@ export function addCard(parent: HTMLElement, id: string, title: string, place: s
   };
   return {
     show,
-    clear: () => show({ isAvailable: true, remark: "", compile: "–", step: "–", loss: "–", accuracy: "–" }),
+    clear: () => show({ isAvailable: true, remark: "", call: "–", compile: "–", step: "–", loss: "–", accuracy: "–" }),
   };
 }
 

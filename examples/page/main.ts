@@ -4,8 +4,9 @@ import { adapterLabel } from "./adapter.ts";
 import { addCard, type Card, element } from "./card.ts";
 import { drawChart } from "./chart.ts";
 import { fetchDigits, type PageDigits } from "./digits.ts";
+import { programsIn } from "./programs.ts";
 import { showSamples } from "./samples.ts";
-import { type BackendName, train } from "./train.ts";
+import { type BackendName, type Outcome, train } from "./train.ts";
 
 const find = <T extends HTMLElement>(selector: string): T => document.querySelector<T>(selector)!;
 
@@ -21,6 +22,8 @@ const chart = drawChart(find("#chart"), [
   { label: titles.wasm, color: "#c9bbfa", width: 8 },
   { label: titles.webgpu, color: "#0a6b52", width: 2 },
 ]);
+
+const programs = programsIn(find<HTMLDetailsElement>("#programs"));
 
 let digits: PageDigits | undefined;
 let isRunning = false;
@@ -38,6 +41,7 @@ async function run(): Promise<void> {
   const losses: Record<BackendName, readonly number[]> = { wasm: [], webgpu: [] };
   const readings: Int32Array[] = [];
   isRunning = true;
+  status.classList.remove("failed");
   isStopped = false;
   button.textContent = "Stop";
   for (const name of backends) cards[name].clear();
@@ -66,7 +70,8 @@ async function run(): Promise<void> {
         stopped: () => isStopped,
       });
       readings.push(outcome.readings);
-      cards[name].show({ accuracy: `${(outcome.accuracy * 100).toFixed(1)}%` });
+      cards[name].show({ accuracy: `${(outcome.accuracy * 100).toFixed(1)}%`, call: callOf(outcome) });
+      programs.show(outcome.lowered);
       showSamples(find("#samples"), digits.test, readings);
       find("#reading").hidden = false;
     }
@@ -74,6 +79,7 @@ async function run(): Promise<void> {
     status.textContent = isStopped ? "Stopped" : "Done";
   } catch (error) {
     status.textContent = error instanceof Error ? error.message : String(error);
+    status.classList.add("failed");
   }
   isRunning = false;
   button.textContent = "Train";
@@ -96,6 +102,11 @@ async function isReady(name: BackendName): Promise<boolean> {
     });
   }
   return true;
+}
+
+function callOf({ lowered }: Outcome): string {
+  const { kernels, dispatches } = lowered.cost();
+  return dispatches === undefined ? `${kernels} kernels` : `${kernels} kernels, ${dispatches} dispatches, 1 submit`;
 }
 
 /** The table, and how far the losses of the two lie apart. */

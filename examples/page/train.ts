@@ -1,5 +1,5 @@
 /** Trains the classifier on one backend, step by step, and says how it went. */
-import { compile, ready, type Tensor, tensor } from "sinter";
+import { compile, type Lowered, ready, spec, type Tensor, tensor } from "sinter";
 import { Classifier } from "../digits/model.ts";
 import { batches, type Digits, pixels } from "../digits/sets.ts";
 import type { PageDigits } from "./digits.ts";
@@ -27,6 +27,8 @@ export interface Outcome {
   readonly readings: Int32Array;
   /** The share of them that it reads rightly. */
   readonly accuracy: number;
+  /** The training step as it was compiled. */
+  readonly lowered: Lowered;
 }
 
 /**
@@ -35,12 +37,26 @@ export interface Outcome {
  */
 export async function train(
   backend: BackendName,
-  { train: digits, test }: PageDigits,
+  digits: PageDigits,
   steps: number,
   watcher: Watcher,
 ): Promise<Outcome> {
   await ready(backend);
   const model = new Classifier();
+  try {
+    return await trainModel(model, backend, digits, steps, watcher);
+  } finally {
+    model.dispose();
+  }
+}
+
+async function trainModel(
+  model: Classifier,
+  backend: BackendName,
+  { train: digits, test }: PageDigits,
+  steps: number,
+  watcher: Watcher,
+): Promise<Outcome> {
   const step = model.compiledStep(backend);
   const losses: number[] = [];
   const coming: Promise<number>[] = [];
@@ -70,7 +86,8 @@ export async function train(
 
   const readings = await read(model, backend, test);
   const right = readings.reduce((n, digit, i) => n + (digit === test.labels[i] ? 1 : 0), 0);
-  return { losses, readings, accuracy: right / test.count };
+  const lowered = step.lower(spec([batchSize, pixels]), spec([batchSize], "i32"));
+  return { losses, readings, accuracy: right / test.count, lowered };
 }
 
 /** Queues a step; resolves to the loss of the batch before the update. */

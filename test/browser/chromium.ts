@@ -11,8 +11,15 @@ import type { Browser } from "playwright-core";
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
-/** Flags with which pages have WebGPU, on a driver of the CPU that comes with the browser. */
-export const softwareWebgpu: readonly string[] = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"];
+/**
+ * Flags with which pages have WebGPU, on a driver of the CPU that comes with the browser. It takes long to compile the zeros
+ * that memory of a group starts with where they are a constant; off, threads write them.
+ */
+export const softwareWebgpu: readonly string[] = [
+  "--enable-unsafe-webgpu",
+  "--use-webgpu-adapter=swiftshader",
+  "--disable-dawn-features=use_vulkan_zero_initialize_workgroup_memory_extension",
+];
 
 /** What runs in a process of its own: the package unpacks into the folder for temporary files. */
 const unpackScript = `

@@ -22,29 +22,41 @@ const steps = 12;
 
 /** What the page asks of the device, counted in it. */
 interface Counts {
-  /** Submits whose commands compute, and those that only copy. */
-  computing: number;
+  /** Of each submit that computes the dispatches in it. */
+  readonly computing: number[];
+  /** Submits that only copy. */
   copying: number;
 }
 
 /** Runs in the page before its own scripts. */
 function countSubmits(): void {
-  const counts: Counts = { computing: 0, copying: 0 };
-  const computing = new WeakSet<object>();
+  const counts: Counts = { computing: [], copying: 0 };
+  const encoderOf = new WeakMap<GPUComputePassEncoder, GPUCommandEncoder>();
+  /** By encoder, then by what it finishes with. */
+  const dispatches = new WeakMap<object, number>();
   const { beginComputePass, finish } = GPUCommandEncoder.prototype;
+  const { dispatchWorkgroups } = GPUComputePassEncoder.prototype;
   const { submit } = GPUQueue.prototype;
   GPUCommandEncoder.prototype.beginComputePass = function (descriptor) {
-    computing.add(this);
-    return beginComputePass.call(this, descriptor);
+    const pass = beginComputePass.call(this, descriptor);
+    encoderOf.set(pass, this);
+    return pass;
+  };
+  GPUComputePassEncoder.prototype.dispatchWorkgroups = function (x, y, z) {
+    const encoder = encoderOf.get(this)!;
+    dispatches.set(encoder, (dispatches.get(encoder) ?? 0) + 1);
+    return dispatchWorkgroups.call(this, x, y, z);
   };
   GPUCommandEncoder.prototype.finish = function (descriptor) {
     const commands = finish.call(this, descriptor);
-    if (computing.has(this)) computing.add(commands);
+    dispatches.set(commands, dispatches.get(this) ?? 0);
     return commands;
   };
   GPUQueue.prototype.submit = function (buffers) {
     const list = [...buffers];
-    counts[list.some((one) => computing.has(one)) ? "computing" : "copying"]++;
+    const sum = list.reduce((n, one) => n + dispatches.get(one)!, 0);
+    if (sum > 0) counts.computing.push(sum);
+    else counts.copying++;
     return submit.call(this, list);
   };
   Object.assign(globalThis, { submitCounts: counts });
@@ -114,9 +126,12 @@ describe.skipIf(reason !== undefined || !fullRun)("the example page", () => {
 
     // Each step and the reading of the held-out digits is a call; each loss is copied to be read, and so are the digits.
     const counts = await page.evaluate(() => (globalThis as unknown as { submitCounts: Counts }).submitCounts);
-    expect(counts).toEqual({ computing: steps + 1, copying: steps + 1 });
-
     const card = (name: string) => page.innerText(`#card-${name}`);
+    const perStep = Number(/(\d+) dispatches, 1 submit/.exec(await card("webgpu"))?.[1]);
+    expect(counts.computing).toHaveLength(steps + 1);
+    expect(new Set(counts.computing.slice(0, steps))).toEqual(new Set([perStep]));
+    expect(counts.copying).toBe(steps + 1);
+
     const accuracy = /read rightly\s+(\d+\.\d)%/;
     const [onCpu, onGpu] = [await card("wasm"), await card("webgpu")].map((text) => Number(accuracy.exec(text)?.[1]));
     expect(onCpu).toBeGreaterThan(50);
@@ -124,6 +139,9 @@ describe.skipIf(reason !== undefined || !fullRun)("the example page", () => {
     expect(await card("webgpu")).toContain("swiftshader (software)");
     expect(asksForCompiler()).toHaveLength(1);
 
+    await page.click("#programs summary");
+    await page.selectOption("#programs select", "wgsl");
+    await expect.poll(() => page.textContent("#programs pre")).toContain("@workgroup_size");
     await page.screenshot({ path: join(pictures, "desktop.png"), fullPage: true });
     await page.setViewportSize({ width: 390, height: 844 });
     await expect.poll(() => page.evaluate(() => document.documentElement.scrollWidth)).toBe(390);
@@ -132,7 +150,7 @@ describe.skipIf(reason !== undefined || !fullRun)("the example page", () => {
     await page.close();
   });
 
-  test("without WebGPU says so in a sentence, trains on the other backend, and loads nothing for the GPU in vain", async () => {
+  test("without WebGPU says so in a sentence, trains on the other backend, and stops when it is told to", async () => {
     const { page, troubles } = await open(() => {
       Object.defineProperty(Navigator.prototype, "gpu", { get: () => undefined });
     });
@@ -146,6 +164,13 @@ describe.skipIf(reason !== undefined || !fullRun)("the example page", () => {
     expect(text).toMatch(/^WebGPU cannot be used: [^\n]*\.$/);
     expect(text).toContain("no navigator.gpu");
     expect(Object.keys(await lossesOf(page))).toEqual(["step", "WebAssembly"]);
+
+    await page.fill("#steps", "2000");
+    await page.click("#start");
+    await page.waitForFunction(() => Number(document.querySelector("#card-wasm .loss")?.textContent) < 1);
+    await page.click("#start");
+    await expect.poll(() => page.textContent("#status")).toBe("Stopped");
+    expect((await lossesOf(page))["step"]!.length).toBeLessThan(2000);
     await page.screenshot({ path: join(pictures, "without-webgpu.png"), fullPage: true });
     expect(troubles).toEqual([]);
     await page.close();
