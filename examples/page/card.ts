@@ -7,7 +7,7 @@ export interface Facts {
   readonly remark?: string;
   /** False hides the figures. */
   readonly isAvailable?: boolean;
-  /** What a call of the training step is. */
+  /** What one call of the training step runs. */
   readonly call?: string;
   readonly compile?: string;
   readonly step?: string;
@@ -22,7 +22,7 @@ export interface Card {
 }
 
 const figures = [
-  ["call", "one call of the step"],
+  ["call", "kernels in one call"],
   ["compile", "compiling and first step"],
   ["step", "per step, wall time"],
   ["loss", "loss of the last batch"],

@@ -106,7 +106,7 @@ async function isReady(name: BackendName): Promise<boolean> {
 
 function callOf({ lowered }: Outcome): string {
   const { kernels, dispatches } = lowered.cost();
-  return dispatches === undefined ? `${kernels} kernels` : `${kernels} kernels, ${dispatches} dispatches, 1 submit`;
+  return dispatches === undefined ? `${kernels}` : `${kernels} (${dispatches} dispatches)`;
 }
 
 /** The table, and how far the losses of the two lie apart. */
