@@ -18,7 +18,7 @@ if (!fullRun) console.log("The example page is built and opened by npm run test:
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const outDir = join(root, ".tmp", "page");
 const pictures = join(root, "node_modules", ".cache", "sinter-page");
-const steps = 12;
+const steps = 10;
 
 /** What the page asks of the device, counted in it. */
 interface Counts {
