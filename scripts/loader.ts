@@ -8,26 +8,48 @@ import { type BuildOptions, build, type Plugin } from "esbuild";
 const folder = join(dirname(dirname(fileURLToPath(import.meta.url))), "packages/runtime/src/bundle");
 const target = join(folder, "loader-source.ts");
 
-/** The file of a bundle that `self-test.ts` becomes. */
-const selfTestFile: Plugin = {
-  name: "self-test",
+/** The files of a bundle that modules become which are imported only when they are needed. */
+const filesOfModules: Plugin = {
+  name: "files-of-modules",
   setup(made) {
-    made.onResolve({ filter: /self-test\.ts$/ }, ({ kind }) =>
-      kind === "dynamic-import" ? { path: "./selftest.js", external: true } : undefined,
-    );
+    for (const [module, path] of [
+      [/self-test\.ts$/, "./selftest.js"],
+      [/device\.ts$/, "./webgpu.js"],
+    ] as const)
+      made.onResolve({ filter: module }, ({ kind }) =>
+        kind === "dynamic-import" ? { path, external: true } : undefined,
+      );
+  },
+};
+
+/** A bundle is given its device: what looks for one, and knows packages of Node, stays outside. */
+const withoutAdapters: Plugin = {
+  name: "without-adapters",
+  setup(made) {
+    made.onLoad({ filter: /[\\/]webgpu[\\/]adapter\.ts$/ }, () => ({
+      contents: "export const requestDevice = undefined;",
+    }));
   },
 };
 
 /** The module as committed. `SINTER_FILES`, `SINTER_PRINT` and `SINTER_SIZES` are what the writer of a bundle puts in front of it. */
 export async function loaderModule(): Promise<string> {
-  const loader = await compiled({
-    stdin: {
-      contents: `import { load as start } from "./index.ts";
-        export { AssertionError, BundleError } from "./index.ts";
-        export const load = (options) => start(SINTER_FILES, SINTER_PRINT.text, SINTER_SIZES.sized, options);`,
-      resolveDir: join(folder, "loader"),
-    },
-    plugins: [selfTestFile],
+  const [loader, targets] = await Promise.all(
+    ["./index.ts", "./targets.ts"].map((module) =>
+      compiled({
+        stdin: {
+          contents: `import { load as start } from "${module}";
+            export { AssertionError, BundleError } from "${module}";
+            export const load = (options) => start(SINTER_FILES, SINTER_PRINT.text, SINTER_SIZES.sized, options);`,
+          resolveDir: join(folder, "loader"),
+        },
+        plugins: [filesOfModules],
+      }),
+    ),
+  );
+  const webgpu = await compiled({
+    stdin: { contents: 'export { open } from "./device.ts";', resolveDir: join(folder, "loader") },
+    plugins: [withoutAdapters],
   });
   const print = await compiled({
     stdin: {
@@ -46,6 +68,8 @@ export async function loaderModule(): Promise<string> {
   return [
     "/** The loader that bundles carry, compiled by scripts/loader.ts (`npm run docs`). Not to be edited. */",
     `export const loaderSource =\n  ${JSON.stringify(loader)};`,
+    `/** Of bundles that carry a program for WebGPU, and the file that they load where it runs. */\nexport const targetsSource =\n  ${JSON.stringify(targets)};`,
+    `export const webgpuSource =\n  ${JSON.stringify(webgpu)};`,
     `export const printSource =\n  ${JSON.stringify(print)};`,
     `export const sizesSource =\n  ${JSON.stringify(sizes)};`,
     `export const selfTestSource =\n  ${JSON.stringify(selfTest)};`,

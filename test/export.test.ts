@@ -446,8 +446,9 @@ describe("what cannot be exported", () => {
 
   test("wrong options and targets", async () => {
     const f = compile((a: Tensor) => a.add(1), { signature: [spec([2])] });
-    expect(() => bundleFiles(f, { target: "webgpu" } as object)).toThrow("no backend for WebGPU in this version");
-    expect(() => bundleFiles(f, { target: "cuda" } as object)).toThrow('there is no target the string "cuda"');
+    expect(() => bundleFiles(f, { target: "cuda" } as object)).toThrow(
+      'there is no target the string "cuda"; there are "wasm", "webgpu" and "both"',
+    );
     expect(() => bundleFiles(f, { weights: "inside" } as object)).toThrow('weights must be "file" or "embed"');
     expect(() => bundleFiles(f, { input: [] } as object)).toThrow("there is no option input");
     expect(() => bundleFiles(f, { inputs: [spec([3])] })).toThrow("the signature says f32[2]");
@@ -480,7 +481,7 @@ describe("what loadBundle takes", () => {
     await expect(wrong("")).rejects.toThrow('not the string ""');
     await expect(wrong(new Uint8Array(2))).rejects.toThrow("not an object (Uint8Array)");
     await expect(wrong(files, { bild: "simd" })).rejects.toThrow(
-      "loadBundle: there is no option bild; there are build, log",
+      "loadBundle: there is no option bild; there are build, log, target, device, gpu",
     );
     await expect(loadModel(undefined as unknown as string)).rejects.toThrow("loadModel: from must be the folder");
   });

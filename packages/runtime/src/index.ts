@@ -13,8 +13,9 @@ export {
   type ResultTensor,
   type SelfTestReport,
 } from "./bundle/loader/index.ts";
+export type { AsyncProgram, AsyncVariable, TargetName } from "./bundle/loader/targets.ts";
 export type * from "./bundle/manifest.ts";
-export { type BundleSource, loadBundle, type OpenBundle, openBundle } from "./bundle/open.ts";
+export { type BundleSource, loadBundle, type OpenBundle, type OpenOptions, openBundle } from "./bundle/open.ts";
 export {
   dataOf,
   type NamedTensor,
@@ -26,6 +27,7 @@ export {
 } from "./bundle/safetensors.ts";
 export type * from "./bundle/spec.ts";
 export { type Files, writeBundle } from "./bundle/write.ts";
+export type { CompileForDevices } from "./bundle/write-webgpu.ts";
 export { ByteCache } from "./cache.ts";
 export {
   type Backend,

@@ -10,7 +10,7 @@ import { probeFeatures } from "@sinter/codegen-wasm";
 import { beforeAll, describe, expect, test, vi } from "vitest";
 import { loaderModule } from "../../../scripts/loader.ts";
 import type { Program, ResultTensor } from "../src/bundle/loader/index.ts";
-import { loaderSource } from "../src/bundle/loader-source.ts";
+import { loaderSource, targetsSource, webgpuSource } from "../src/bundle/loader-source.ts";
 import { loadBundle, openBundle } from "../src/bundle/open.ts";
 import { dataOf, readSafetensors, writeSafetensors } from "../src/bundle/safetensors.ts";
 import type { FunctionSpec } from "../src/bundle/spec.ts";
@@ -308,7 +308,12 @@ test("graphs can be read again by a compiler", async () => {
 });
 
 test("the loader is compiled from its sources, and small", async () => {
-  expect(readFileSync(join(here, "../src/bundle/loader-source.ts"), "utf8")).toBe(await loaderModule());
+  const isFresh = readFileSync(join(here, "../src/bundle/loader-source.ts"), "utf8") === (await loaderModule());
+  expect(isFresh, "loader-source.ts is out of date: run `npm run docs`").toBe(true);
+  for (const source of [targetsSource, webgpuSource])
+    expect(source).not.toMatch(/\beval\b|\bFunction\(|^import|\bimport\([^"[/]/m);
+  expect(gzipSync(targetsSource).length).toBeLessThan(9_000);
+  expect(gzipSync(webgpuSource).length).toBeLessThan(14_000);
   expect(loaderSource).not.toMatch(/\beval\b|\bFunction\(|\bimport\s*["{*]|^import/m);
   expect(loaderSource.length).toBeLessThan(15_500);
   expect(gzipSync(loaderSource).length).toBeLessThan(6_800);

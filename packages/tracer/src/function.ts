@@ -341,6 +341,20 @@ export class TracedFunction {
     return this.find(this.treeOf(given, leaves), this.options.backend ?? currentBackend());
   }
 
+  /** As `concrete`, as a program for the heap, also where the function runs on a GPU. */
+  onHeap(args: readonly unknown[], leaves: Leaf[], made: Tensor[]): TracedProgram {
+    if ((this.options.backend ?? currentBackend()) !== "webgpu") return this.concrete(args, leaves, made);
+    const given = this.options.signature === undefined ? args : this.conform(args, made);
+    const tree = this.treeOf(given, leaves);
+    const known = this.cache.get(`webgpu ${treeText(tree)}`);
+    if (known === undefined) return this.find(tree, "wasm");
+    const { signature, wiring, result } = known;
+    return programFor(known.tree, signature, wiring, result, {
+      backend: "wasm",
+      fastMath: this.options.fastMath ?? false,
+    });
+  }
+
   signatures(): readonly (readonly unknown[])[] {
     // The same arguments may have been traced for several backends.
     const traced = new Map(this.cache.values().map(({ signature, tree }) => [signature, tree]));

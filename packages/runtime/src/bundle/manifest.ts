@@ -41,13 +41,29 @@ export interface FileEntry {
   readonly crc32: string;
 }
 
-/** `simd`: SIMD128, the same bits on every engine. `relaxed-simd`: also multiply-add, which may round once or twice. */
-export type BuildName = "simd" | "relaxed-simd";
+/**
+ * `simd`: SIMD128, the same bits on every engine. `relaxed-simd`: also multiply-add, which may round once or twice. `webgpu`:
+ * shaders.
+ */
+export type BuildName = WasmBuild["build"] | WebgpuBuild["build"];
+export type BuildFile = WasmBuild | WebgpuBuild;
 
-export interface BuildFile extends FileEntry {
-  readonly build: BuildName;
+/** A program for WebAssembly. */
+export interface WasmBuild extends FileEntry {
+  readonly build: "simd" | "relaxed-simd";
   /** What an engine must know to run it, by the names of the proposals. */
   readonly features: readonly string[];
+}
+
+/** A program for WebGPU: `file` holds its shaders, which run on every device. */
+export interface WebgpuBuild extends FileEntry {
+  readonly build: "webgpu";
+  /** `webgpu`; hosts for WebAssembly pass over it. */
+  readonly features: readonly string[];
+  /** How the shaders are run: see dispatch.ts. */
+  readonly dispatch: FileEntry;
+  /** Limits by WebGPU's names that a device must have, where they are above those of every device. */
+  readonly limits: Readonly<Record<string, number>>;
 }
 
 /**

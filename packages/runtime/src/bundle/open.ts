@@ -5,8 +5,9 @@ import { memoryLimit } from "./loader/dtypes.ts";
 import { BundleError, messageOf } from "./loader/errors.ts";
 import { below, list, matching, optional, record, text } from "./loader/fields.ts";
 import { type Files, fromFiles, fromUrls, type Origin } from "./loader/files.ts";
-import { checkFile, type LoadOptions, load, type Program } from "./loader/index.ts";
+import { checkFile, type Program } from "./loader/index.ts";
 import { sized } from "./loader/sizes.ts";
+import { type AsyncProgram, load, type TargetOptions } from "./loader/targets.ts";
 import { manifestFile, readManifest } from "./loader/vouch.ts";
 import type { Manifest } from "./manifest.ts";
 import { dataOf, readSafetensors } from "./safetensors.ts";
@@ -14,21 +15,26 @@ import { dataOf, readSafetensors } from "./safetensors.ts";
 /** A folder (its path or its URL, also that of the manifest in it), or the files of a bundle. */
 export type BundleSource = string | URL | Files;
 
+/** How `loadBundle` runs what it loads. */
+export type OpenOptions = Omit<TargetOptions, "base" | "files">;
+
 /**
- * Loads a bundle to run it. The code is that of the bundle's own `index.js`, which is not executed. Throws BundleError.
+ * Loads a bundle to run it: one that carries a program for WebGPU is an `AsyncProgram`, which answers later. The code is
+ * that of the bundle's own `index.js`, which is not executed. Throws BundleError.
  */
-export async function loadBundle(
+export async function loadBundle<P extends Program | AsyncProgram = Program>(
   from: BundleSource,
-  options: Omit<LoadOptions, "base" | "files"> = {},
-): Promise<Program> {
+  options: OpenOptions = {},
+): Promise<P> {
   const place = await placeOf(from);
-  return load(
+  const program = await load(
     () => ({}),
     printedText,
     sized,
     { ...options, ...(place instanceof URL ? { base: place } : { files: place }) },
     checkManifest,
   );
+  return program as P;
 }
 
 /** A bundle's parts, checked as they are read. */
@@ -50,8 +56,9 @@ export async function openBundle(from: BundleSource): Promise<OpenBundle> {
   checkManifest(manifest);
   checkGraphs(manifest);
   const { weights, selfTest, builds, graphs } = manifest;
+  const dispatches = builds.flatMap((build) => (build.build === "webgpu" ? [build.dispatch] : []));
   const entries = new Map(
-    [...builds, weights, selfTest, ...(graphs ?? [])].flatMap((entry) =>
+    [...builds, ...dispatches, weights, selfTest, ...(graphs ?? [])].flatMap((entry) =>
       entry === undefined ? [] : [[entry.file, entry] as const],
     ),
   );

@@ -20,6 +20,8 @@ export interface BundleSpec {
   readonly constants: readonly ConstantSpec[];
   /** `file`: weights.safetensors beside the program. `embed`: in the program. */
   readonly weights: "file" | "embed";
+  /** What it runs on: wasm, unless said. For webgpu the weights are in the file in any case. */
+  readonly target?: "wasm" | "webgpu" | "both";
   /** Writes graph/NAME.ir with its data for each function, so that a compiler can go on with them. */
   readonly graphs?: boolean;
   /** Calls made one after the other from the variables' contents above; empty or undefined: no self-test. */

@@ -6,18 +6,22 @@ import { force } from "../eager.ts";
 import { isEagerMode } from "../eager-mode.ts";
 import { SinterError } from "../errors.ts";
 import { currentTrace, type VariableCell } from "../frame.ts";
+import { inHeap } from "../gpu/home.ts";
+import { isOnGpu } from "../gpu/place.ts";
 import { type Lazy, readLazy } from "../lazy.ts";
-import type { Tensor } from "../tensor.ts";
+import { Tensor } from "../tensor.ts";
+import { eagerRef } from "../traced-program.ts";
 import type { Tree } from "../trees.ts";
 import { Names } from "./names.ts";
 import { contents, record } from "./record.ts";
-import { Problems, type Subject, subjectsOf } from "./subject.ts";
+import { Problems, type Subject, subjectsOf, type Target } from "./subject.ts";
 import { version } from "./version.ts";
 
 export interface AssembleOptions {
   readonly name: string;
   readonly inputs: ReadonlyMap<string, unknown>;
   readonly weights: "file" | "embed";
+  readonly target: Target;
   readonly license?: string | undefined;
   readonly graphs: boolean;
   /** Whether variables that have names are in the bundle although no function uses them. */
@@ -26,7 +30,8 @@ export interface AssembleOptions {
 }
 
 /**
- * The bundle of functions by name. `known` are variables under names of their own. Throws ExportError with all that is in the way.
+ * The bundle of functions by name. `known` are variables under names of their own. Throws ExportError with all that is in
+ * the way, such as values on a GPU.
  */
 export function assemble(
   caller: string,
@@ -34,40 +39,103 @@ export function assemble(
   known: ReadonlyMap<string, VariableCell>,
   options: AssembleOptions,
 ): BundleSpec {
+  const begun = begin(caller, functions, known, options);
+  try {
+    for (const [lazy, what] of begun.values)
+      if (isOnGpu(lazy))
+        begun.problems.add(
+          what,
+          'is on webgpu, whose memory cannot be read at once: await exportBundle or saveModel, or bring it over with await x.to("wasm")',
+        );
+    return finish(begun, options);
+  } finally {
+    for (const handle of begun.made) handle.dispose();
+  }
+}
+
+/** As `assemble`, where values may be on a GPU. They are in the heap meanwhile. */
+export async function assembleAnywhere(
+  caller: string,
+  functions: ReadonlyMap<string, unknown>,
+  known: ReadonlyMap<string, VariableCell>,
+  options: AssembleOptions,
+): Promise<BundleSpec> {
+  const begun = begin(caller, functions, known, options);
+  let leave = (): void => {};
+  try {
+    leave = await inHeap([...begun.values.keys()]);
+    return finish(begun, options);
+  } finally {
+    leave();
+    for (const handle of begun.made) handle.dispose();
+  }
+}
+
+/** Functions traced, before anything is read. */
+interface Begun {
+  readonly caller: string;
+  readonly subjects: readonly Subject[];
+  readonly names: ReadonlyMap<VariableCell, string>;
+  /** Variables' values and captured tensors, and what they are in errors. */
+  readonly values: ReadonlyMap<Lazy, string>;
+  readonly problems: Problems;
+  /** Tensors that were made for it. */
+  readonly made: readonly Tensor[];
+}
+
+function begin(
+  caller: string,
+  functions: ReadonlyMap<string, unknown>,
+  known: ReadonlyMap<string, VariableCell>,
+  options: AssembleOptions,
+): Begun {
   if (currentTrace() !== undefined || isEagerMode())
     throw new SinterError(`${caller}: call it outside of compiled functions and of withEager`);
   const problems = new Problems(caller);
   const made: Tensor[] = [];
   try {
-    const subjects = subjectsOf(functions, options.inputs, problems, made);
+    const subjects = subjectsOf(functions, options.inputs, problems, made, options.target);
     problems.throwIfAny();
     const names = namesOf(subjects, known, options.unused);
-    const variables = [...names.keys()];
-    const before = variables.map(contents);
-    const constants = new Constants(new Names(names.values()));
-    const specs = subjects.map((subject) => functionSpec(subject, variables, constants));
-    const recorded = options.selfTest ? record(subjects, variables, problems) : [];
-    problems.throwIfAny();
-    return {
-      name: options.name,
-      sinter: version,
-      ...(options.license === undefined ? {} : { license: options.license }),
-      functions: specs,
-      variables: variables.map((variable, i) => ({
-        name: names.get(variable)!,
-        dtype: variable.dtype,
-        shape: variable.shape,
-        data: before[i]!,
-        trainable: variable.trainable,
-      })),
-      constants: constants.list,
-      weights: options.weights,
-      graphs: options.graphs,
-      recorded,
-    };
-  } finally {
+    const values = new Map<Lazy, string>();
+    for (const { name, concrete, leaves } of subjects) {
+      for (const lazy of concrete.wiring.consts) values.set(lazy, `${name}: a captured tensor`);
+      for (const leaf of leaves) if (leaf instanceof Tensor) values.set(eagerRef(leaf, name), `${name}: an argument`);
+    }
+    for (const variable of names.keys()) values.set(variable.current(), `the variable ${variable.name}`);
+    return { caller, subjects, names, values, problems, made };
+  } catch (error) {
     for (const handle of made) handle.dispose();
+    throw error;
   }
+}
+
+function finish({ subjects, names, problems }: Begun, options: AssembleOptions): BundleSpec {
+  problems.throwIfAny();
+  const variables = [...names.keys()];
+  const before = variables.map(contents);
+  const constants = new Constants(new Names(names.values()));
+  const specs = subjects.map((subject) => functionSpec(subject, variables, constants));
+  const recorded = options.selfTest ? record(subjects, variables, problems) : [];
+  problems.throwIfAny();
+  return {
+    name: options.name,
+    sinter: version,
+    ...(options.license === undefined ? {} : { license: options.license }),
+    functions: specs,
+    variables: variables.map((variable, i) => ({
+      name: names.get(variable)!,
+      dtype: variable.dtype,
+      shape: variable.shape,
+      data: before[i]!,
+      trainable: variable.trainable,
+    })),
+    constants: constants.list,
+    weights: options.weights,
+    target: options.target,
+    graphs: options.graphs,
+    recorded,
+  };
 }
 
 /** All variables in a fixed order, each with a name that no other has. */

@@ -2,17 +2,18 @@
  * `exportBundle`, `bundleFiles`: compiled functions as a folder of files that runs without Sinter. What goes into it is
  * gathered in `assemble.ts`; the runtime writes the files.
  */
-import { type BundleSpec, writeBundle } from "@sinter/runtime";
+import { type CompileForDevices, loadWebgpu, writeBundle } from "@sinter/runtime";
 import { checkOptions, describeValue, SinterError } from "../errors.ts";
 import type { VariableCell } from "../frame.ts";
 import { tracedFunction } from "../function.ts";
 import type { Spec } from "../spec.ts";
 import type { Tensor } from "../tensor.ts";
 import { isPlainObject } from "../trees.ts";
-import { assemble } from "./assemble.ts";
+import { assemble, assembleAnywhere } from "./assemble.ts";
 import { attributesOf } from "./attributes.ts";
 import { writeBundleFolder } from "./files.ts";
 import { identifier, isIdentifier } from "./names.ts";
+import type { Target } from "./subject.ts";
 
 /** Any compiled function. */
 export type AnyCompiled = (...args: never[]) => unknown;
@@ -39,9 +40,15 @@ export interface BundleOptions<F> {
    * names are those of each call; equal names are equal sizes.
    */
   readonly inputs?: Inputs<F>;
-  /** The only target that there is in this version. */
-  readonly target?: "wasm";
-  /** `file` (unless said): weights.safetensors beside the program. `embed`: inside the program. */
+  /**
+   * What it runs on. `webgpu` and `both` are for functions without f64; such a bundle answers with promises, and picks its target
+   * when it is loaded.
+   */
+  readonly target?: "wasm" | "webgpu" | "both";
+  /**
+   * `file` (unless said): weights.safetensors beside the program. `embed`: inside the program; WebGPU takes them from the
+   * file all the same.
+   */
   readonly weights?: "file" | "embed";
   /** An SPDX expression or a sentence, for the manifest. */
   readonly license?: string;
@@ -82,32 +89,61 @@ export async function exportBundle<F extends object>(f: F, options: ExportOption
   const { outDir, ...rest } = options;
   if (typeof outDir !== "string" || outDir === "")
     throw new SinterError(`exportBundle: outDir must be the path of a folder, not ${describeValue(outDir)}`);
-  const files = writeBundle(bundleSpec("exportBundle", f, rest as BundleOptions<F>));
+  const files = await written("exportBundle", f, rest as BundleOptions<F>);
   await writeBundleFolder("exportBundle", files, outDir);
   return { outDir, files };
 }
 
-/** The files that `exportBundle` writes, by their paths in the folder: for a browser, which has no folders. */
-export function bundleFiles<F extends object>(f: F, options: BundleOptions<F> = {}): Map<string, Uint8Array> {
+/**
+ * The files that `exportBundle` writes, by their paths in the folder: for a browser, which has no folders. For WebGPU they
+ * are there later, as the compiler for it is.
+ */
+export function bundleFiles<F extends object>(
+  f: F,
+  options: BundleOptions<F> & { readonly target: "webgpu" | "both" },
+): Promise<Map<string, Uint8Array>>;
+export function bundleFiles<F extends object>(f: F, options?: BundleOptions<F>): Map<string, Uint8Array>;
+export function bundleFiles<F extends object>(
+  f: F,
+  options: BundleOptions<F> = {},
+): Map<string, Uint8Array> | Promise<Map<string, Uint8Array>> {
   checkOptions("bundleFiles", options, optionNames);
-  return writeBundle(bundleSpec("bundleFiles", f, options));
+  if (checkedTarget("bundleFiles", options.target) !== "wasm") return written("bundleFiles", f, options);
+  const { functions, variables, own } = described("bundleFiles", f, options);
+  return writeBundle(assemble("bundleFiles", functions, variables, own));
 }
 
-function bundleSpec<F extends object>(caller: string, f: F, options: BundleOptions<F>): BundleSpec {
-  checkTarget(caller, options.target);
+async function written<F extends object>(
+  caller: string,
+  f: F,
+  options: BundleOptions<F>,
+): Promise<Map<string, Uint8Array>> {
+  const { functions, variables, own } = described(caller, f, options);
+  const spec = await assembleAnywhere(caller, functions, variables, own);
+  return writeBundle(spec, own.target === "wasm" ? undefined : await compilerForDevices());
+}
+
+/** The compiler for what every device has. */
+async function compilerForDevices(): Promise<CompileForDevices> {
+  const { compileToWebgpu, everyDevice } = await loadWebgpu();
+  return (graph, options) => compileToWebgpu(graph, options, everyDevice.features);
+}
+
+function described<F extends object>(caller: string, f: F, options: BundleOptions<F>) {
+  const target = checkedTarget(caller, options.target);
   const { weights = "file", license, selfTest = true } = options;
   if (weights !== "file" && weights !== "embed")
     throw new SinterError(`${caller}: weights must be "file" or "embed", not ${describeValue(weights)}`);
   const { functions, variables, inputs, name } = parts(caller, f, options);
-  const own = { inputs, weights, license, selfTest, graphs: false, unused: false, name: options.name ?? name };
-  return assemble(caller, functions, variables, own);
+  const own = { inputs, weights, target, license, selfTest, graphs: false, unused: false, name: options.name ?? name };
+  return { functions, variables, own };
 }
 
-function checkTarget(caller: string, target: unknown = "wasm"): void {
-  if (target === "wasm") return;
-  const known = target === "webgpu" || target === "both";
-  const why = known ? "there is no backend for WebGPU in this version" : `there is no target ${describeValue(target)}`;
-  throw new SinterError(`${caller}: ${why}; write target: "wasm"`);
+function checkedTarget(caller: string, target: unknown = "wasm"): Target {
+  if (target === "wasm" || target === "webgpu" || target === "both") return target;
+  throw new SinterError(
+    `${caller}: there is no target ${describeValue(target)}; there are "wasm", "webgpu" and "both"`,
+  );
 }
 
 /** Functions by their names in the bundle, what is said of their arguments, and variables that have names. */

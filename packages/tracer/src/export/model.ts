@@ -2,14 +2,21 @@
  * `saveModel`, `loadModel`: a bundle with the graphs of its functions beside it, from which the library makes compiled
  * functions again. `model.json` says where functions and variables stood in the model.
  */
-import { type BundleSource, openBundle, type SpecTree, theMachine, writeBundle } from "@sinter/runtime";
+import {
+  type BundleSource,
+  type BundleSpec,
+  openBundle,
+  type SpecTree,
+  theMachine,
+  writeBundle,
+} from "@sinter/runtime";
 import { isStatic } from "../dims.ts";
 import { checkOptions, describeValue, ExportError, SinterError } from "../errors.ts";
 import { lazyFromData } from "../lazy.ts";
 import { Tensor } from "../tensor.ts";
 import { isPlainObject } from "../trees.ts";
 import { Variable } from "../variable.ts";
-import { assemble } from "./assemble.ts";
+import { type AssembleOptions, assemble, assembleAnywhere } from "./assemble.ts";
 import { attributesOf, build } from "./attributes.ts";
 import type { Inputs } from "./bundle.ts";
 import { writeBundleFolder } from "./files.ts";
@@ -49,16 +56,19 @@ export async function saveModel<M extends object>(
   checkOptions("saveModel", options, ["inputs", "license", "name", "selfTest"]);
   if (typeof dir !== "string" || dir === "")
     throw new SinterError(`saveModel: dir must be the path of a folder, not ${describeValue(dir)}`);
-  await writeBundleFolder("saveModel", modelFiles("saveModel", model, options), dir);
+  const parts = modelParts("saveModel", model, options);
+  const spec = await assembleAnywhere("saveModel", parts.functions, parts.variables, parts.own);
+  await writeBundleFolder("saveModel", modelFiles("saveModel", spec, parts), dir);
 }
 
 /** The files that `saveModel` writes, by their paths in the folder: for a browser, which has no folders. */
 export function modelToFiles<M extends object>(model: M, options: SaveModelOptions<M> = {}): Map<string, Uint8Array> {
   checkOptions("modelToFiles", options, ["inputs", "license", "name", "selfTest"]);
-  return modelFiles("modelToFiles", model, options);
+  const parts = modelParts("modelToFiles", model, options);
+  return modelFiles("modelToFiles", assemble("modelToFiles", parts.functions, parts.variables, parts.own), parts);
 }
 
-function modelFiles<M extends object>(caller: string, model: M, options: SaveModelOptions<M>): Map<string, Uint8Array> {
+function modelParts<M extends object>(caller: string, model: M, options: SaveModelOptions<M>) {
   const { tree, functions, variables } = attributesOf(caller, model);
   if (functions.size === 0)
     throw new SinterError(
@@ -66,15 +76,25 @@ function modelFiles<M extends object>(caller: string, model: M, options: SaveMod
     );
   const names = new Names();
   const byPath = new Map([...functions.keys()].map((path) => [path, names.take(identifier(path))]));
-  const spec = assemble(caller, new Map([...functions].map(([path, value]) => [byPath.get(path)!, value])), variables, {
+  const own: AssembleOptions = {
     name: options.name ?? "model",
     inputs: inputsByName(caller, options.inputs, byPath),
     weights: "file",
+    target: "wasm",
     license: options.license,
     graphs: true,
     unused: true,
     selfTest: options.selfTest ?? true,
-  });
+  };
+  const named = new Map([...functions].map(([path, value]) => [byPath.get(path)!, value]));
+  return { tree, byPath, functions: named, variables, own };
+}
+
+function modelFiles(
+  caller: string,
+  spec: BundleSpec,
+  { tree, byPath }: Pick<ReturnType<typeof modelParts>, "tree" | "byPath">,
+): Map<string, Uint8Array> {
   const symbolic = spec.functions.filter(({ params }) => params.some(({ tree }) => isSymbolic(tree)));
   if (symbolic.length > 0)
     throw new ExportError(

@@ -5,17 +5,22 @@
 
 import type { Graph, Loc } from "@sinter/ir";
 import { userCallOf } from "@sinter/passes";
+import type { BundleSpec } from "@sinter/runtime";
 import { currentBackend } from "../backend.ts";
 import { describeValue, ExportError, locText, SinterError } from "../errors.ts";
 import { VariableCell } from "../frame.ts";
 import { type TracedFunction, tracedFunction } from "../function.ts";
 import { namedSizes } from "../generalise.ts";
+import { checkTypes } from "../gpu/compile.ts";
 import { Tensor } from "../tensor.ts";
 import { pathName } from "../trace.ts";
 import type { TracedProgram } from "../traced-program.ts";
 import { checkGuard } from "../transformed.ts";
 import { eachStatic, eachTensor, type Leaf, type Tree, treeOf, treeText } from "../trees.ts";
 import { isIdentifier } from "./names.ts";
+
+/** What a bundle runs on. */
+export type Target = NonNullable<BundleSpec["target"]>;
 
 /** A function to be exported, its trace, and what the arguments of the recorded calls are. */
 export interface Subject {
@@ -55,6 +60,7 @@ export function subjectsOf(
   inputs: ReadonlyMap<string, unknown>,
   problems: Problems,
   made: Tensor[],
+  target: Target = "wasm",
 ): Subject[] {
   if (functions.size === 0) problems.add("nothing", "there is no function to export");
   for (const name of inputs.keys())
@@ -76,7 +82,7 @@ export function subjectsOf(
       );
       return [];
     }
-    const subject = subjectOf(name, traced, inputs.get(name), problems, made);
+    const subject = subjectOf(name, traced, inputs.get(name), problems, made, target);
     return subject === undefined ? [] : [subject];
   });
 }
@@ -94,9 +100,10 @@ function subjectOf(
   given: unknown,
   problems: Problems,
   made: Tensor[],
+  target: Target,
 ): Subject | undefined {
   const line = locText(traced.loc);
-  if ((traced.options.backend ?? currentBackend()) !== "wasm") {
+  if ((traced.options.backend ?? currentBackend()) === "reference") {
     problems.add(name, `is compiled for the backend "reference", which has no program to export: take "wasm"`, line);
     return undefined;
   }
@@ -110,7 +117,7 @@ function subjectOf(
   const leaves: Leaf[] = [];
   let concrete: TracedProgram;
   try {
-    concrete = traced.concrete(args, leaves, made);
+    concrete = traced.onHeap(args, leaves, made);
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error);
     problems.add(
@@ -121,6 +128,7 @@ function subjectOf(
     return undefined;
   }
   checkTrace(name, concrete, line, problems);
+  if (target !== "wasm") attempt(name, problems, () => checkTypes(concrete.wiring.graph));
   return { name, traced, concrete, leaves };
 }
 

@@ -10,6 +10,7 @@ import {
   below,
   both,
   type Check,
+  fields,
   flag,
   list,
   matching,
@@ -29,7 +30,10 @@ function manifestCheck(): Check {
   const index = below(memoryLimit);
   const bound = below(2 ** 31);
   const source = record({ kind: oneOf("arg", "const", "state", "stateOut", "result"), index });
-  const build = oneOf("simd", "relaxed-simd");
+  const wasmBuild = oneOf("simd", "relaxed-simd");
+  const limit: Check = (value, path) => {
+    if (typeof value !== "number") bad(path, "a number", value);
+  };
   const part: Check = (value, path) => {
     if (!((value as number) >= 0 && (value as number) <= 1)) bad(path, "from 0 to 1", value);
   };
@@ -43,6 +47,11 @@ function manifestCheck(): Check {
     record({ shape: list(symbolicSize) })(value, path);
     const { shape } = value as TensorEntry<SizeEntry>;
     (shape.every((size) => typeof size === "number") ? tensor : sizedTensor)(value, path);
+  };
+  const build: Check = (value, path) => {
+    both(file, record({ build: oneOf("simd", "relaxed-simd", "webgpu"), features: list(text) }))(value, path);
+    if ((value as { readonly build: unknown }).build === "webgpu")
+      record({ dispatch: file, limits: fields(limit) })(value, path);
   };
   const stored = both(tensor, record({ name: text, address: optional(both(index, multiple)) }));
   const trees: Readonly<Record<string, Check>> = {
@@ -61,7 +70,7 @@ function manifestCheck(): Check {
       if (value !== 1) bad(path, "1, the version that this loader knows", value);
     },
     name: text,
-    builds: list(both(file, record({ build, features: list(text) }))),
+    builds: list(build),
     weights: optional(file),
     variables: list(both(stored, record({ trainable: flag }))),
     constants: list(stored),
@@ -93,7 +102,7 @@ function manifestCheck(): Check {
         file,
         record({
           calls: list(record({ function: text })),
-          recorded: record({ build, fused: flag }),
+          recorded: record({ build: wasmBuild, fused: flag }),
           tolerance: record({ f32: part, f64: part, i32: part, u32: part, bool: part }),
         }),
       ),

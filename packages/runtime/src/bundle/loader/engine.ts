@@ -1,5 +1,5 @@
 /** What the engine can do, found by asking it to validate a tiny module, and how it rounds where it may choose. */
-import type { BuildFile, BuildName } from "../manifest.ts";
+import type { BuildName, WasmBuild } from "../manifest.ts";
 
 // (module (func (export "f") (result f32)
 //   (f32x4.extract_lane 0 (f32x4.relaxed_madd (splat a) (splat a) (splat c)))))
@@ -10,7 +10,7 @@ const madd = [
   ...[253, 133, 2, 253, 31, 0, 11],
 ];
 /** Features that this engine lacks. One without SIMD refuses to compile the module, and says so. */
-export function missing({ features }: BuildFile): string[] {
+export function missing({ features }: WasmBuild): string[] {
   const known = ["simd128", "bulk-memory"];
   if (WebAssembly.validate(Uint8Array.from(madd))) known.push("relaxed-simd");
   return features.filter((name) => !known.includes(name));
@@ -18,7 +18,7 @@ export function missing({ features }: BuildFile): string[] {
 
 /** Whether multiply-add rounds once. False where there is none. */
 export function fusedIn(build: BuildName): boolean {
-  if (build === "simd") return false;
+  if (build !== "relaxed-simd") return false;
   const { exports } = new WebAssembly.Instance(new WebAssembly.Module(Uint8Array.from(madd)));
   return (exports["f"] as () => number)() !== 0;
 }

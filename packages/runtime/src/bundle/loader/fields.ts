@@ -50,6 +50,13 @@ export function record(fields: Readonly<Record<string, Check>>): Check {
       check(Object.hasOwn(object, name) ? object[name] : undefined, path === "" ? name : `${path}.${name}`);
   };
 }
+/** An object whose fields, whatever their names, are all like this. */
+export function fields(check: Check): Check {
+  return (value, path) => {
+    const object = isObject(value) ? value : bad(path, "an object", value);
+    for (const [name, item] of Object.entries(object)) check(item, `${path}.${name}`);
+  };
+}
 /** All of them. */
 export function both(...checks: readonly Check[]): Check {
   return (value, path) => {

@@ -3,7 +3,7 @@
  * people use. Imports nothing, and is what `index.js` of a bundle is made of.
  */
 import type { HostValue } from "@sinter/ir/program";
-import type { BuildFile, BuildName, FileEntry, Manifest } from "../manifest.ts";
+import type { BuildName, FileEntry, Manifest, WasmBuild } from "../manifest.ts";
 import { crc32 } from "./crc32.ts";
 import { missing } from "./engine.ts";
 import { BundleError, messageOf } from "./errors.ts";
@@ -25,7 +25,7 @@ export interface LoadOptions {
   /** The files' contents, where they are not to be read at all. */
   readonly files?: Files;
   /** The build to take; by default the first that the engine can run. */
-  readonly build?: BuildName;
+  readonly build?: WasmBuild["build"];
   /** Takes what the program prints; `console.log` by default. */
   readonly log?: (text: string) => void;
 }
@@ -66,27 +66,40 @@ export async function load(
   options: LoadOptions = {},
   check?: (manifest: Manifest) => void,
 ): Promise<Program> {
+  return opened(urls, options, check, (origin, manifest) =>
+    wasmProgram(origin, manifest, text, sized, options, manifest.weights),
+  );
+}
+
+/** What `make` makes of the manifest, which `check` has looked at. */
+export async function opened<P>(
+  urls: () => Readonly<Record<string, URL>>,
+  options: LoadOptions,
+  check: ((manifest: Manifest) => void) | undefined,
+  make: (origin: Origin, manifest: Manifest) => Promise<P>,
+): Promise<P> {
   try {
     const origin = originOf(urls, options);
     const manifest = readManifest(await origin.read(manifestFile));
     if (check !== undefined) check(manifest);
-    return await program(origin, manifest, text, sized, options);
+    return await make(origin, manifest);
   } catch (error) {
     // Nobody vouches for a manifest before its module is read: it may lack anything.
     throw error instanceof BundleError ? error : new BundleError(`${manifestFile}: ${messageOf(error)}`);
   }
 }
 
-async function program(
+/** Runs one of the builds for WebAssembly. `file`: what the weights are in, where they are not in the builds. */
+export async function wasmProgram(
   origin: Origin,
   manifest: Manifest,
   text: Text | undefined,
   sized: Sized | undefined,
   options: LoadOptions,
+  file: FileEntry | undefined,
 ): Promise<Program> {
-  const build = choose(manifest.builds, options.build);
-  const readWeights = async (): Promise<Uint8Array | undefined> =>
-    manifest.weights && readChecked(origin, manifest.weights);
+  const build = choose(manifest.builds as readonly WasmBuild[], options.build);
+  const readWeights = async (): Promise<Uint8Array | undefined> => file && readChecked(origin, file);
   const [module, weights] = await Promise.all([readModule(origin, build), readWeights()]);
   const [written] = WebAssembly.Module.customSections(module, moduleSection);
   if (new TextDecoder().decode(written) !== vouched(manifest))
@@ -123,7 +136,7 @@ function originOf(urls: () => Readonly<Record<string, URL>>, { base, files }: Lo
   return fromUrls((name) => folder + name);
 }
 
-function choose(builds: readonly BuildFile[], wanted: BuildName | undefined): BuildFile {
+function choose(builds: readonly WasmBuild[], wanted: BuildName | undefined): WasmBuild {
   const lacking: string[] = [];
   for (const build of builds) {
     const features = missing(build);
@@ -133,13 +146,13 @@ function choose(builds: readonly BuildFile[], wanted: BuildName | undefined): Bu
   throw new BundleError(`${manifestFile}: there is no ${wanted ?? "build"} for this engine: ${lacking.join("; ")}`);
 }
 
-async function readChecked(origin: Origin, entry: FileEntry): Promise<Uint8Array> {
+export async function readChecked(origin: Origin, entry: FileEntry): Promise<Uint8Array> {
   const bytes = await origin.read(entry.file);
   checkFile(entry, bytes);
   return bytes;
 }
 
-async function readModule(origin: Origin, entry: BuildFile): Promise<WebAssembly.Module> {
+async function readModule(origin: Origin, entry: WasmBuild): Promise<WebAssembly.Module> {
   const { bytes, module } = await origin.readModule(entry.file);
   checkFile(entry, bytes);
   try {

@@ -1,6 +1,6 @@
 /** One instance of a bundle's module: lays out its memory, holds its variables, calls its functions. */
 import type { HostValue, TypedArray } from "@sinter/ir/program";
-import type { BuildFile, Manifest, Source, TensorEntry } from "../manifest.ts";
+import type { Manifest, Source, TensorEntry, WasmBuild } from "../manifest.ts";
 import { packTensors, readTensors, type StoredTensor } from "../safetensors.ts";
 import { elementBytes, memoryLimit, sizeOf, typeText, viewOf } from "./dtypes.ts";
 import { AssertionError, BundleError, messageOf } from "./errors.ts";
@@ -12,7 +12,7 @@ import { keyOf } from "./vouch.ts";
 /** What an instance is made of. */
 export interface Parts {
   readonly manifest: Manifest;
-  readonly build: BuildFile;
+  readonly build: WasmBuild;
   readonly module: WebAssembly.Module;
   readonly weights: Uint8Array | undefined;
   /** Takes what the program prints: texts, with values between them. */
@@ -138,23 +138,12 @@ export async function start({ manifest, module, weights, print, sized, build: { 
     bytes: Uint8Array,
     from: string,
   ): void {
-    let stored: ReadonlyMap<string, StoredTensor>;
-    try {
-      stored = readTensors(bytes, from);
-    } catch (error) {
-      throw new BundleError(messageOf(error));
+    const inFile = entries.filter(({ address }) => address === undefined || entries !== all);
+    const stored = fitting(inFile, bytes, from);
+    for (const [i, { name }] of entries.entries()) {
+      const found = stored.get(name);
+      if (found !== undefined) new Uint8Array(buffer, to[i]).set(found.bytes);
     }
-    const names = new Set<string>();
-    for (const entry of entries) {
-      if (entry.address !== undefined && entries === all) continue;
-      const [found, wanted] = [typeText(stored.get(entry.name)), typeText(entry)];
-      if (found !== wanted) throw new BundleError(`${from}: ${quoted(entry.name)} must be ${wanted}, but is ${found}`);
-      names.add(entry.name);
-    }
-    for (const name of stored.keys())
-      if (!names.has(name)) throw new BundleError(`${from}: nothing is called ${quoted(name)}`);
-    for (const [i, { name }] of entries.entries())
-      if (names.has(name)) new Uint8Array(buffer, to[i]).set(stored.get(name)!.bytes);
   }
 
   function callable(f: Bound, table: number, places: readonly number[], twice: ReadonlySet<number>): Call {
@@ -241,6 +230,29 @@ export async function start({ manifest, module, weights, print, sized, build: { 
       buffer = new ArrayBuffer(0);
     },
   };
+}
+
+/** The tensors of a file, which must be these. Throws a `BundleError` where they are not. */
+export function fitting(
+  entries: readonly (TensorEntry & { readonly name: string })[],
+  bytes: Uint8Array,
+  from: string,
+): ReadonlyMap<string, StoredTensor> {
+  let stored: ReadonlyMap<string, StoredTensor>;
+  try {
+    stored = readTensors(bytes, from);
+  } catch (error) {
+    throw new BundleError(messageOf(error));
+  }
+  const names = new Set<string>();
+  for (const entry of entries) {
+    const [found, wanted] = [typeText(stored.get(entry.name)), typeText(entry)];
+    if (found !== wanted) throw new BundleError(`${from}: ${quoted(entry.name)} must be ${wanted}, but is ${found}`);
+    names.add(entry.name);
+  }
+  for (const name of stored.keys())
+    if (!names.has(name)) throw new BundleError(`${from}: nothing is called ${quoted(name)}`);
+  return stored;
 }
 
 type Run = (table: number) => void;

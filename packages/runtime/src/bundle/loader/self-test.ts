@@ -7,7 +7,6 @@ import type { BuildName, Manifest, SelfTestEntry, SizeEntry, TensorEntry, TreeEn
 import { readTensors, type StoredTensor } from "../safetensors.ts";
 import { arrays } from "./dtypes.ts";
 import { fusedIn } from "./engine.ts";
-import type { Instance } from "./instance.ts";
 import type { ResultTensor } from "./trees.ts";
 
 export interface SelfTestReport {
@@ -20,12 +19,20 @@ export interface SelfTestReport {
   readonly worst: { readonly tensor: string; readonly difference: number; readonly allowed: number } | undefined;
 }
 
+/** A program that answers at once, or later. */
+export interface Tested {
+  readonly functions: Readonly<Record<string, (...args: readonly unknown[]) => unknown>>;
+  readonly variables: Readonly<
+    Record<string, TensorEntry & { readonly name: string; read(): TypedArray | Promise<TypedArray> }>
+  >;
+}
+
 export interface SelfTest {
   readonly manifest: Manifest;
   /** What runs. */
   readonly build: BuildName;
   /** With the variables as they are in the bundle. */
-  readonly instance: Instance;
+  readonly instance: Tested;
   /** The file with the records. */
   readonly bytes: Uint8Array;
   /** The function whose calls are compared. All are made, because they change variables. */
@@ -33,7 +40,7 @@ export interface SelfTest {
   readonly fail: (why: string) => never;
 }
 
-export function selfTest({ manifest, build, instance, bytes, only, fail }: SelfTest): SelfTestReport {
+export async function selfTest({ manifest, build, instance, bytes, only, fail }: SelfTest): Promise<SelfTestReport> {
   const { calls, recorded, tolerance, file } = manifest.selfTest!;
   const names = Object.keys(instance.functions);
   if (only !== undefined && !names.includes(only))
@@ -73,7 +80,7 @@ export function selfTest({ manifest, build, instance, bytes, only, fail }: SelfT
         ? Object.fromEntries(tree.keys.map((key, i) => [key, given(tree.items[i]!)]))
         : undefined;
     };
-    const answer = instance.functions[name]!(...params.map(({ tree }) => given(tree)));
+    const answer = await instance.functions[name]!(...params.map(({ tree }) => given(tree)));
     if (only !== undefined && only !== name) continue;
     eachResult(result, answer, (index, { data, ...type }) => {
       const at = `${n}.result.${index}`;
@@ -81,7 +88,7 @@ export function selfTest({ manifest, build, instance, bytes, only, fail }: SelfT
     });
     for (const { name: variable, ...cell } of Object.values(instance.variables)) {
       const at = `${n}.after.${variable}`;
-      const data = cell.read();
+      const data = await cell.read();
       if (tensors.has(at)) comparison.add(at, cell.dtype, elements(take(at, cell), data), data);
     }
   }
