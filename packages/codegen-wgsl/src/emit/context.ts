@@ -13,6 +13,8 @@ export class FuncWriter {
   readonly uses = new Map<LoopExpr, number>();
   /** Names of what the statement computed already. */
   shared = new Map<LoopExpr, string>();
+  /** Names of the quotients and remainders that hold from here to the end of the block, by text. */
+  private quotients = new Map<string, string>();
   private readonly names = new Map<number, string>();
   private readonly pointers = new Map<number, Bound>();
   /** Numbers that immutable integer variables are multiples of. */
@@ -37,12 +39,14 @@ export class FuncWriter {
 
   /** What `body` names is not known outside of it. */
   inside(body: () => void): void {
-    const [indent, shared] = [this.indent, this.shared];
+    const { indent, shared, quotients } = this;
     this.indent += "  ";
     this.shared = new Map(shared);
+    this.quotients = new Map(quotients);
     body();
     this.indent = indent;
     this.shared = shared;
+    this.quotients = quotients;
   }
 
   /** Forgets what the last statement computed. */
@@ -55,6 +59,17 @@ export class FuncWriter {
   temp(text: string): string {
     const name = `t${this.temporaries++}`;
     this.push(`let ${name} = ${bare(text)};`);
+    return name;
+  }
+
+  /** What holds a quotient or remainder of what does not change, where an earlier statement has computed it. */
+  quotient(text: string): string | undefined {
+    return this.quotients.get(text);
+  }
+
+  /** Later statements of the block find a quotient by its text. */
+  nameQuotient(text: string, name: string): string {
+    this.quotients.set(text, name);
     return name;
   }
 

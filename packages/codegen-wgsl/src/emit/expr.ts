@@ -84,7 +84,31 @@ function isConstant(e: LoopExpr): boolean {
   return e.kind === "pack" && e.args.every(isConstant);
 }
 
+/** Divisions of positions: they cost as much as many sums, and positions of neighbours share them. */
+const isQuotient = (e: LoopExpr): boolean => e.kind === "op" && (e.op === "divU" || e.op === "remU") && isFixed(e);
+
+/** Whether an integer is made of what does not change. */
+function isFixed(e: LoopExpr): boolean {
+  if (e.kind === "const") return true;
+  if (e.kind === "var") return !e.variable.mutable;
+  return e.kind === "op" && e.type.scalar === "i32" && e.type.lanes === 1 && e.args.every(isFixed);
+}
+
+/** The name that holds a quotient: `name`, declared here, or one from before. Undefined for other values. */
+export function quotientName(w: FuncWriter, e: LoopExpr, name?: string): string | undefined {
+  if (e.kind !== "op" || !isQuotient(e) || e.args.every(isConstant)) return undefined;
+  const text = operation(w, e);
+  const known = w.quotient(text);
+  if (known !== undefined) return known;
+  if (name !== undefined) w.push(`let ${name} = ${bare(text)};`);
+  return w.nameQuotient(text, name ?? w.temp(text));
+}
+
 function opText(w: FuncWriter, e: OpExpr): string {
+  return quotientName(w, e) ?? operation(w, e);
+}
+
+function operation(w: FuncWriter, e: OpExpr): string {
   if (e.args.every((a) => a.kind === "const") && !isHelper(e.op)) {
     const value = foldedValue(e);
     if (value !== undefined) return w.constant(e.type, value);

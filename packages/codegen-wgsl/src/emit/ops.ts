@@ -55,7 +55,12 @@ const asUnsigned = (write: (x: string, y: string, w: FuncWriter, lanes: number) 
     const { lanes, scalar } = e.args[0]!.type;
     if (scalar === "u32") return write(x!, y!, w, lanes);
     const unsigned = typeName("u32", lanes);
-    const value = write(`bitcast<${unsigned}>(${x})`, `bitcast<${unsigned}>(${y})`, w, lanes);
+    const right = e.args[1]!;
+    const other =
+      right.kind === "const"
+        ? w.constant({ scalar: "u32", lanes }, Number(right.value) >>> 0)
+        : `bitcast<${unsigned}>(${y})`;
+    const value = write(`bitcast<${unsigned}>(${x})`, other, w, lanes);
     return isTest ? value : `bitcast<${typeName("i32", lanes)}>(${value})`;
   });
 

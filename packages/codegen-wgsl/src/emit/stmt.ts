@@ -2,7 +2,7 @@
 import { type LoopExpr, type LoopStmt, loopExprsOf } from "@sinter/ir";
 import { multipleOf } from "./align.ts";
 import type { FuncWriter } from "./context.ts";
-import { countUses, exprText, valueText } from "./expr.ts";
+import { countUses, exprText, quotientName, valueText } from "./expr.ts";
 import { foldFunction } from "./fold.ts";
 import { storeLines } from "./memory.ts";
 import { typeText } from "./types.ts";
@@ -20,9 +20,14 @@ export function writeList(w: FuncWriter, list: readonly LoopStmt[]): void {
 function writeStmt(w: FuncWriter, s: LoopStmt): void {
   switch (s.kind) {
     case "let": {
-      const value = valueText(w, s.value);
       const multiple = s.value.type.scalar === "i32" ? multipleOf(w, s.value) : 1;
       const name = w.define(s.variable, multiple);
+      const quotient = s.variable.mutable ? undefined : quotientName(w, s.value, name);
+      if (quotient !== undefined) {
+        w.alias(s.variable, quotient, multiple);
+        return;
+      }
+      const value = valueText(w, s.value);
       w.push(s.variable.mutable ? `var ${name}: ${typeText(s.variable.type)} = ${value};` : `let ${name} = ${value};`);
       return;
     }

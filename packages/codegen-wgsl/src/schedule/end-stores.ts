@@ -11,7 +11,8 @@ import {
   storeScalars,
   vectorLanes,
 } from "@sinter/ir/schedule";
-import { type Block, type GroupPlace, insideAll, type Tile } from "./tiles.ts";
+import { insideAll } from "./staging.ts";
+import type { Block, GroupPlace, Tile } from "./tiles.ts";
 
 /** Columns that end stores handle at once. */
 export function lanesOf(p: Product): number {

@@ -19,7 +19,8 @@ import {
   vectorLanes,
 } from "@sinter/ir/schedule";
 import { finishResult } from "./end-stores.ts";
-import { batchOf, digits, insideAll, stepAlong } from "./tiles.ts";
+import { insideAll, stepAlong } from "./staging.ts";
+import { batchOf, digits } from "./tiles.ts";
 
 /** Columns of a group where threads lie along them, and groups of a column's threads where they lie along the sum. */
 const columnsOfGroup = 32;

@@ -1,12 +1,12 @@
 /**
  * The tiled product of one group of threads: tiles of both operands in the group's memory, a block of results in each
- * thread's registers. Operands are any expressions (a convolution reads through its window here), so what is staged is a
- * value and not a copy of memory. All threads stage and meet at barriers; what lies beyond an edge is staged from the last
+ * thread's registers. All threads stage and meet at barriers; what lies beyond an edge is staged from the last
  * position that exists, or as 0 along the summed axis, and is left out when results are stored.
  */
-import type { Axis, Dim, IndexExpr, LoopExpr, LoopPointer, LoopVar, ScalarExpr } from "@sinter/ir";
-import { evalIndex, isMultiple, loop, sizeOf, typicalDim, visitScalar } from "@sinter/ir";
-import { ceilDiv, type KernelFunc, Levels, Payload, type Product } from "@sinter/ir/schedule";
+import type { Axis, Dim, LoopExpr, LoopVar, ScalarExpr } from "@sinter/ir";
+import { loop, sizeOf } from "@sinter/ir";
+import { ceilDiv, type KernelFunc, type Product } from "@sinter/ir/schedule";
+import { four, type Layout, layoutOf, type Side, type Staging, slotsOf, stagedAt, stagedElements } from "./staging.ts";
 
 /** Results of a group, the summed positions staged at once, and vectors of four rows and columns for each thread. */
 export interface Tile {
@@ -17,9 +17,6 @@ export interface Tile {
   readonly columnVectors: number;
 }
 
-/** Lanes of a vector, and rows that a thread takes next to each other. */
-const four = 4;
-
 export function threadsOf(tile: Tile): number {
   return threadColumns(tile) * (tile.rows / (four * tile.rowVectors));
 }
@@ -28,12 +25,10 @@ function threadColumns(tile: Tile): number {
   return tile.columns / (four * tile.columnVectors);
 }
 
-/** Elements from one staged position to the next: four more than the tile is wide, which spreads them over the banks. */
-const pitchOf = (width: number): number => width + four;
-
-/** Bytes of group memory. */
-export function groupBytes(tile: Tile): number {
-  return 4 * tile.depth * (pitchOf(tile.rows) + pitchOf(tile.columns));
+/** Bytes of group memory at most, however the operands lie in it. */
+export function groupBytes({ rows, columns, depth }: Tile): number {
+  const a = Math.max(stagedElements("rows", rows, depth), stagedElements("positions", rows, depth));
+  return 4 * (a + stagedElements("positions", columns, depth));
 }
 
 /** Where a group is. */
@@ -97,89 +92,6 @@ export function groupsOf(p: Product, tile: Tile, parts: number): Dim {
   ]);
 }
 
-/** Opens several axes at once, outermost first. */
-export function insideAll(levels: Levels, axes: readonly Axis[], values: readonly LoopExpr[], body: () => void): void {
-  const go = (i: number): void => {
-    const axis = axes[i];
-    if (axis) levels.inside(axis, values[i]!, () => go(i + 1));
-    else body();
-  };
-  go(0);
-}
-
-/** One side of the product: its rows (columns) along `axis`, staged as [depth][width]. */
-interface Side {
-  readonly name: string;
-  readonly value: ScalarExpr;
-  readonly axis: Axis;
-  readonly first: LoopExpr;
-  readonly width: number;
-  readonly staged: LoopPointer;
-}
-
-/** What one thread stages of one side in one round: four elements along the side's axis at one summed position. */
-interface Slot {
-  readonly side: Side;
-  /** Position in the tile. */
-  readonly k: LoopExpr;
-  readonly at: LoopExpr;
-  /** One for all four elements, or one for each. Each has levels of its own: they all bind the same axis. */
-  readonly readers: readonly { readonly levels: Levels; readonly at: LoopExpr; readonly payload: Payload }[];
-}
-
-/** Which thread takes which four elements: neighbours go along the axis in which the side lies in memory. */
-function slotsOf(of: KernelFunc, p: Product, tile: Tile, side: Side): Slot[] {
-  const { func } = of;
-  const threads = threadsOf(tile);
-  const quads = side.width / four;
-  const alongK = stepAlong(side.value, p.k) < stepAlong(side.value, side.axis);
-  return Array.from({ length: (quads * tile.depth) / threads }, (_, i) => {
-    const number = loop.add(of.params[1]!, loop.i32(i * threads));
-    const [fast, slow] = [
-      loop.floorMod(number, loop.i32(alongK ? tile.depth : quads), true),
-      loop.floorDiv(number, loop.i32(alongK ? tile.depth : quads), true),
-    ];
-    const k = func.let(`${side.name}K`, alongK ? fast : slow);
-    const at = func.let(`${side.name}At`, loop.mul(alongK ? slow : fast, loop.i32(four)));
-    return { side, k, at, readers: readersOf(of, side, loop.add(side.first, at)) };
-  });
-}
-
-function readersOf(of: KernelFunc, side: Side, position: LoopExpr): Slot["readers"] {
-  const { extent } = side.axis;
-  const reader = (at: LoopExpr, room: number): Slot["readers"][number] => {
-    const levels = new Levels(of.func, of.syms);
-    const last = loop.sub(levels.size(extent), loop.i32(room));
-    const safe = isMultiple(extent, side.width) ? at : of.func.let(`${side.name}Safe`, loop.min(at, last));
-    return {
-      levels,
-      at: safe,
-      payload: new Payload(levels, of.memory, [side.value], room === four ? side.axis : undefined, 0),
-    };
-  };
-  if (isMultiple(extent, four)) return [reader(position, four)];
-  return [0, 1, 2, 3].map((lane) => reader(loop.add(position, loop.i32(lane)), 1));
-}
-
-/** Elements that the widest-reaching read of a value moves by for one step of an axis from the origin: a guess at strides. */
-export function stepAlong(value: ScalarExpr, of: Axis): number {
-  let most = 0;
-  visitScalar(value, (node) => {
-    if (node.kind !== "read") return;
-    const at = (position: number): number => valueAt(node.index[0]!, of, position);
-    most = Math.max(most, Math.abs(at(1) - at(0)));
-  });
-  return most;
-}
-
-function valueAt(index: IndexExpr, of: Axis, position: number): number {
-  return evalIndex(index, (atom) => {
-    if (atom.kind === "sym")
-      return typicalDim({ constant: 0, terms: [{ coef: 1, atom }], key: atom.key, lo: atom.lo, hi: atom.hi });
-    return atom.kind === "axis" && atom.axis.id === of.id ? position : Math.max(0, atom.kind === "axis" ? 0 : atom.lo);
-  });
-}
-
 /** A block of results: where it is, and its vectors along the columns. */
 export interface Block {
   /** By row of the thread: the row of the result. */
@@ -203,62 +115,26 @@ export function tileSums(
 ): Block {
   const { func } = of;
   const { dtype } = p.nest.accumulators[0]!;
-  const side = (name: string, value: ScalarExpr, axis: Axis, first: LoopExpr, width: number): Side => ({
-    name,
-    value,
-    axis,
-    first,
-    width,
-    staged: func.array(`${name}Tile`, dtype, tile.depth * pitchOf(width), "workgroup"),
-  });
-  const a = side("a", p.lhs, p.m, place.firstRow, tile.rows);
-  const b = side("b", p.rhs, p.n, place.firstColumn, tile.columns);
-  const slots = [...slotsOf(of, p, tile, a), ...slotsOf(of, p, tile, b)];
+  const side = (name: string, value: ScalarExpr, axis: Axis, first: LoopExpr, width: number, layout: Layout): Side => {
+    const staged = func.array(`${name}Tile`, dtype, stagedElements(layout, width, tile.depth), "workgroup");
+    return { name, value, axis, first, width, layout, staged };
+  };
+  const a = side("a", p.lhs, p.m, place.firstRow, tile.rows, layoutOf(p.lhs, p.k));
+  const b = side("b", p.rhs, p.n, place.firstColumn, tile.columns, "positions");
+  const staging: Staging = { of, p, depth: tile.depth, threads: threadsOf(tile), batch: place.batch };
+  const slots = [...slotsOf(staging, a), ...slotsOf(staging, b)];
   const block = blockOf(of, p, tile, place);
-  openReaders(p, place, slots, () =>
+  const rounds = (): void =>
     func.for("k", from, to, tile.depth, (k) => {
       // Read before the barrier: memory answers while other threads still multiply.
-      const values = slots.map((slot) => stagedValue(of, p, tile, slot, k));
+      const values = slots.map((slot) => slot.value(k));
       func.barrier();
-      for (const [i, { side, k: row, at }] of slots.entries())
-        func.store(side.staged, loop.add(loop.mul(row, loop.i32(pitchOf(side.width))), at), values[i]!);
+      for (const [i, { side, to }] of slots.entries()) func.store(side.staged, to, values[i]!);
       func.barrier();
-      multiply(func, tile, a.staged, b.staged, block);
-    }),
-  );
-  return block;
-}
-
-function openReaders(p: Product, place: GroupPlace, slots: readonly Slot[], body: () => void): void {
-  const all = slots.flatMap(({ side, readers }) => readers.map((reader) => ({ ...reader, axis: side.axis })));
-  const go = (i: number): void => {
-    const reader = all[i];
-    if (reader) insideAll(reader.levels, [...p.batch, reader.axis], [...place.batch, reader.at], () => go(i + 1));
-    else body();
-  };
-  go(0);
-}
-
-function stagedValue(of: KernelFunc, p: Product, tile: Tile, slot: Slot, from: LoopExpr): LoopExpr {
-  const { func } = of;
-  const { side, readers } = slot;
-  const even = isMultiple(p.k.extent, tile.depth);
-  const k = func.let(`${side.name}Position`, loop.add(from, slot.k));
-  const end = readers[0]!.levels.size(p.k.extent);
-  const safe = even ? k : func.let("safe", loop.min(k, loop.sub(end, loop.i32(1))));
-  const parts = readers.map(({ levels, payload }) => {
-    let value: LoopExpr | undefined;
-    levels.inside(p.k, safe, () => {
-      value = payload.wide(side.value);
+      multiply(func, tile, a, b, block);
     });
-    return value!;
-  });
-  const value = func.let(side.name, loop.pack(...parts));
-  if (even) return value;
-  return func.let(
-    side.name,
-    loop.select(loop.splat(loop.lt(k, end), four), value, loop.constant(value.type.scalar, 0, four)),
-  );
+  slots.reduceRight<() => void>((inner, slot) => () => slot.open(inner), rounds)();
+  return block;
 }
 
 function blockOf(of: KernelFunc, p: Product, tile: Tile, place: GroupPlace): Block & { readonly inTile: InTile } {
@@ -299,28 +175,37 @@ interface InTile {
 function multiply(
   func: loop.FuncBuilder,
   tile: Tile,
-  a: LoopPointer,
-  b: LoopPointer,
+  a: Side,
+  b: Side,
   { inTile, sums }: { readonly inTile: InTile; readonly sums: Block["sums"] },
 ): void {
-  func.for("kk", loop.i32(0), loop.i32(tile.depth), 1, (kk) => {
-    const vectors = (
-      name: string,
-      from: LoopPointer,
-      width: number,
-      at: LoopExpr,
-      step: number,
-      count: number,
-    ): LoopExpr[] =>
-      Array.from({ length: count }, (_, i) => {
-        const index = loop.sum(loop.mul(kk, loop.i32(pitchOf(width))), at, loop.i32(i * step));
-        return func.let(name, loop.load(from, index, four));
-      });
-    const av = vectors("av", a, tile.rows, inTile.row, inTile.rowStep, tile.rowVectors);
-    const bv = vectors("bv", b, tile.columns, inTile.column, inTile.columnStep, tile.columnVectors);
+  const { depth } = tile;
+  const across = (side: Side, name: string, at: LoopExpr, step: number, count: number, k: LoopExpr): LoopExpr[] =>
+    Array.from({ length: count }, (_, i) => {
+      const from = stagedAt(side, depth, loop.add(at, loop.i32(i * step)), k);
+      return func.let(name, loop.load(side.staged, from, four));
+    });
+  const columns = (k: LoopExpr): LoopExpr[] => across(b, "bv", inTile.column, inTile.columnStep, tile.columnVectors, k);
+  const rows = (k: LoopExpr): LoopExpr[] => across(a, "av", inTile.row, inTile.rowStep, tile.rowVectors, k);
+  const add = (elements: (r: number) => LoopExpr, bv: readonly LoopExpr[]): void => {
     for (const [r, row] of sums.entries()) {
-      const element = loop.splat(loop.lane(av[Math.floor(r / four)]!, r % four), four);
+      const element = loop.splat(elements(r), four);
       for (const [v, sum] of row.entries()) func.assign(sum, loop.fma(element, bv[v]!, loop.use(sum)));
     }
+  };
+  if (a.layout === "positions") {
+    func.for("kk", loop.i32(0), loop.i32(depth), 1, (kk) => {
+      const av = rows(kk);
+      add((r) => loop.lane(av[Math.floor(r / four)]!, r % four), columns(kk));
+    });
+    return;
+  }
+  // A vector holds four summed positions of a row.
+  func.for("kk", loop.i32(0), loop.i32(depth), four, (kk) => {
+    const av = sums.map((_, r) => {
+      const at = loop.sum(inTile.row, loop.i32(Math.floor(r / four) * inTile.rowStep + (r % four)));
+      return func.let("av", loop.load(a.staged, stagedAt(a, depth, at, kk), four));
+    });
+    for (let i = 0; i < four; i++) add((r) => loop.lane(av[r]!, i), columns(loop.add(kk, loop.i32(i))));
   });
 }
