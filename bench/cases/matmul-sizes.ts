@@ -1,7 +1,6 @@
 // matmul at sizes that are no multiple of anything: is there a cliff beside the multiples of 16?
 import { atMost, percent, significant, type Table, type Target } from "../harness/section.ts";
-import { medianRatio } from "../harness/statistics.ts";
-import { fmaFloor, type JobResult, runJobs, sinterName, timeOf } from "../harness/timed-case.ts";
+import { type JobResult, runJobs, shareOfPeak, sinterName, timeOf } from "../harness/timed-case.ts";
 import { timedSection } from "../harness/timed-section.ts";
 import type { Case } from "./case.ts";
 import { matmulJob } from "./matmul-job.ts";
@@ -56,15 +55,6 @@ export const matmulSizes: Case = {
     });
   },
 };
-
-/** Share of the fma peak, pair by pair, so that rates taken minutes apart can be compared. */
-function shareOfPeak(result: JobResult, name: string): number | undefined {
-  const outcome = result.outcomes.get(name);
-  const peak = result.outcomes.get(fmaFloor);
-  if (outcome?.status !== "timed" || peak?.status !== "timed") return undefined;
-  const own = name === sinterName ? peak.pairedSinter : outcome.rounds;
-  return (medianRatio(peak.rounds, own) * result.work.flops) / Number(peak.facts["flops"]);
-}
 
 /** The rate at an odd size over the line between its neighbours; 1 means no cliff. */
 function overLine(

@@ -51,6 +51,7 @@ export function parseOptions(args: readonly string[]): Options | "help" {
   };
 }
 
-function names(list: string | undefined): string[] {
+/** The names in a list with commas. */
+export function names(list: string | undefined): string[] {
   return (list ?? "").split(",").filter((name) => name !== "");
 }

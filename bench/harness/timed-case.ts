@@ -33,7 +33,9 @@ export interface TimedJob {
   readonly label: string;
   readonly job: Job;
   readonly work: Work;
-  /** The result in float64, computed when it is needed. */
+  /** What is compared with the reference, where that is not the whole result. */
+  digest?(result: Float32Array): Float32Array;
+  /** The result in float64, or its digest, computed when it is needed. */
   reference(): Float64Array;
   readonly tolerance: Tolerance;
 }
@@ -111,7 +113,7 @@ export async function runJobs(
       const contestants = [sinterName, ...peers].map((name) => newContestant(name, processOf(name, name), timed.job));
       const expected = timed.reference();
       for (const contestant of contestants) {
-        contestant.outcome = await check(context, contestant, expected, timed.tolerance);
+        contestant.outcome = await check(context, contestant, expected, timed);
       }
       if (!context.options.checkOnly) {
         const floors = await startFloors(context, timed.work, processOf);
@@ -141,7 +143,7 @@ async function check(
   context: Context,
   { name, process, job }: Contestant,
   expected: Float64Array,
-  tolerance: Tolerance,
+  { digest, tolerance }: TimedJob,
 ): Promise<Outcome> {
   const resultFile = join(context.folder, `${name}.f32`);
   const reply = await process.ask({ type: "check", job, resultFile });
@@ -150,7 +152,7 @@ async function check(
   if (reply.type !== "checked") throw new Error(`unexpected reply ${reply.type}`);
   const bytes = readFileSync(resultFile);
   const actual = new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
-  const { ok, maxError, problem } = compare(actual, expected, tolerance);
+  const { ok, maxError, problem } = compare(digest?.(actual) ?? actual, expected, tolerance);
   if (!ok) return { status: "failed", reason: problem };
   return { status: "checked", maxError, facts: reply.facts };
 }
@@ -235,6 +237,15 @@ export function ratioToSinter(result: JobResult, name: string): number | undefin
   const outcome = result.outcomes.get(name);
   if (outcome?.status !== "timed" || outcome.pairedSinter.length === 0) return undefined;
   return medianRatio(outcome.rounds, outcome.pairedSinter);
+}
+
+/** The share of the fma peak that a contestant's flops reach, pair by pair, so that rates taken minutes apart can be compared. */
+export function shareOfPeak(result: JobResult, name: string): number | undefined {
+  const outcome = result.outcomes.get(name);
+  const peak = result.outcomes.get(fmaFloor);
+  if (outcome?.status !== "timed" || peak?.status !== "timed") return undefined;
+  const own = name === sinterName ? peak.pairedSinter : outcome.rounds;
+  return (medianRatio(peak.rounds, own) * result.work.flops) / Number(peak.facts["flops"]);
 }
 
 /** A floor's rate in units per millisecond: flops for the fma peak, bytes for the bandwidth. */
