@@ -12,7 +12,7 @@ export const apiNames: Readonly<Record<string, string>> = {
   products: "matmul dot outer einsum tensordot conv1d conv2d convTranspose2d depthwiseConv2d maxPool avgPool",
   shapes: `reshape flatten squeeze expandDims transpose swapAxes broadcastTo concat stack split tile repeat flip roll pad slice`,
   indexing: `Tensor.at gather takeAlongAxis scatter Tensor.set Tensor.addAt oneHot topK sort argSort cast triu tril diag`,
-  functions: `compile f.traces f.explain f.lower f.record setBackend listBackends ready withEager print assert hostCall profile
+  functions: `compile f.traces f.explain f.lower f.record setBackend listBackends ready withEager print assert hostCall profile profileAsync
     evalShape fromGPUBuffer scope memory spec`,
   "options of compile": `compile.name compile.signature compile.backend compile.threads compile.fastMath compile.autograph
     compile.reduceRetracing compile.retraceLimit compile.frozen compile.debug compile.verify`,

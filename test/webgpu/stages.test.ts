@@ -3,9 +3,12 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
+  assert,
   compile,
   hostCall,
   print,
+  profile,
+  profileAsync,
   ready,
   scan,
   setPrintSink,
@@ -72,6 +75,56 @@ describe.skipIf(missing)("what was compiled for a GPU", () => {
       expect(kernel.wgsl).toContain("@compute");
       expect(kernel.wat).toBeUndefined();
     }
+  });
+});
+
+describe.skipIf(missing)("a profile of a program on a GPU", () => {
+  const peaks = { gflops: 50, gbs: 20 };
+
+  test("has kernels with their runs, work and lines; variables and prints are as after no call", async () => {
+    const lines: string[] = [];
+    setPrintSink((line) => lines.push(line));
+    const w = variable(zeros([48, 40]), { name: "w" });
+    const step = compile(
+      (x: Tensor) => {
+        print("called");
+        w.assign(w.value.add(1));
+        const carry = (c: Tensor) => [c.mul(0.5).add(1), null] as const;
+        return { rows: x.matmul(w.value).softmax(1), last: scan(carry, zeros([100]), null, { length: 25 })[0] };
+      },
+      { name: "step", backend: "webgpu", autograph: false },
+    );
+    expect(() => profile(step, zeros([32, 48]))).toThrow(
+      "step is for webgpu, whose times are read later: write await profileAsync",
+    );
+    const found = await profileAsync({ repeats: 2, peaks }, step, zeros([32, 48]));
+    setPrintSink(undefined);
+    expect(lines).toEqual(["called"]);
+    expect((await w.value.data())[0]).toBe(0);
+    const calls = new Map(found.kernels.map((kernel) => [kernel.name.replace(/^k[\d.]+_/, ""), kernel.calls]));
+    expect(Object.fromEntries(calls)).toMatchObject({ dot: 1, add: 25 });
+    const product = found.kernels.find((kernel) => kernel.name.includes("dot"))!;
+    expect(product).toMatchObject({ flops: 2 * 32 * 48 * 40 });
+    expect(product.locs[0]).toMatchObject({ name: "matmul" });
+    for (const kernel of found.kernels) expect(kernel.milliseconds).toBeGreaterThanOrEqual(0);
+    expect(
+      found.chromeTrace().traceEvents.filter(({ cat, ph }) => cat === "sinter" && ph === "X").length,
+    ).toBeGreaterThan(26);
+    expect(String(found)).toMatch(/Peaks of .*: 50\.0 GFLOP\/s/);
+  });
+
+  test("of a kernel of two grids counts its runs, not its dispatches; failures reject", async () => {
+    const sum = compile((x: Tensor) => x.sum(), { backend: "webgpu" });
+    const found = await profileAsync({ repeats: 1, peaks }, sum, zeros([1 << 20]));
+    expect(found.kernels.map(({ calls }) => calls)).toEqual([1]);
+    const checked = compile(
+      (x: Tensor) => {
+        assert(x.sum().gt(0), "must be positive");
+        return x.neg();
+      },
+      { backend: "webgpu" },
+    );
+    expect(await failure(() => profileAsync({ repeats: 1, peaks }, checked, zeros([3])))).toContain("must be positive");
   });
 });
 

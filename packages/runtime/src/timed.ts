@@ -59,7 +59,7 @@ export interface TimedProgram {
 }
 
 /** Steps of a run that are kept one by one. */
-const mostEvents = 20_000;
+export const mostEvents = 20_000;
 
 /** Compiles a graph for wasm, with a clock around each step. */
 export function timedProgram(graph: Graph, options: CompileOptions): TimedProgram {
@@ -86,7 +86,8 @@ export function timedProgram(graph: Graph, options: CompileOptions): TimedProgra
   };
 }
 
-function describeSteps({ nests, loops, simplified, target }: Made): TimedStep[] {
+/** The steps of a program that are timed, kernels in their order. */
+export function describeSteps({ nests, loops, simplified, target }: Made): TimedStep[] {
   const works = kernelWorks(nests, loops, target);
   const nothing = { flops: 0, bytesRead: 0, bytesWritten: 0 };
   const describe = (step: WorkStep<LoopStep>): TimedStep => {

@@ -2,6 +2,7 @@
  * A trace that runs on the GPU. A call is queued and returns at once; what it returns and the new values of variables are
  * in fresh memory, so that the old values are there until it is known that the call succeeded.
  */
+import type { Graph } from "@sinter/ir";
 import { type CompileOptions, GpuBuffer } from "@sinter/runtime";
 import { forceAnywhere } from "./eager.ts";
 import { HostRun } from "./effects/run.ts";
@@ -22,8 +23,13 @@ import { checkGuard } from "./transformed.ts";
 import { buildTree, type Leaf, type Tree } from "./trees.ts";
 import type { Source, Wiring } from "./wiring.ts";
 
+type Compiler = (graph: Graph, options: CompileOptions) => GpuProgram;
+
+const dumpedProgram: Compiler = (graph, options) => dumpedOnGpu(programOnGpu(graph, options), graph, options);
+
 export class GpuConcrete extends TracedProgram {
   private readonly options: CompileOptions;
+  private readonly compiler: Compiler;
   /** The program on the device at hand; another one is made for another device. */
   private made: { readonly machine: object; readonly program: GpuProgram } | undefined;
   /** Which variables the program reads: the values of others may be lost. */
@@ -31,12 +37,20 @@ export class GpuConcrete extends TracedProgram {
   /** How many of the results a call returns: the status follows them. */
   private readonly returned: number;
 
-  constructor(tree: Tree, signature: string, wiring: Wiring, result: Tree, options: CompileOptions) {
+  constructor(
+    tree: Tree,
+    signature: string,
+    wiring: Wiring,
+    result: Tree,
+    options: CompileOptions,
+    compiler: Compiler = dumpedProgram,
+  ) {
     super(tree, signature, wiring, result, options.backend);
     const { graph, checking } = wiring;
     refuseChecking(graph.name, checking);
     this.returned = wiring.checked?.result ?? wiring.outTypes.length;
     this.options = options;
+    this.compiler = compiler;
     this.isRead = statesRead(wiring);
     this.hold(this.program?.executable.bytes ?? 0);
   }
@@ -46,8 +60,7 @@ export class GpuConcrete extends TracedProgram {
     const { graph } = this.wiring;
     if (graph.results.length === 0) return undefined;
     const { machine } = theGpu();
-    if (this.made?.machine !== machine)
-      this.made = { machine, program: dumpedOnGpu(programOnGpu(graph, this.options), graph, this.options) };
+    if (this.made?.machine !== machine) this.made = { machine, program: this.compiler(graph, this.options) };
     return this.made.program;
   }
 

@@ -70,7 +70,7 @@ export * from "./lib/index.ts";
 export { Lowered } from "./lowered.ts";
 export { type MemoryReport, memory } from "./memory.ts";
 export { methodNames } from "./methods.ts";
-export { type ProfileOptions, profile } from "./profile/index.ts";
+export { type ProfileOptions, profile, profileAsync } from "./profile/index.ts";
 export type { ChromeEvent, ChromeTrace, KernelProfile, Profile } from "./profile/profile.ts";
 export * as random from "./random.ts";
 export { gpuDevice, type ReadyOptions, ready } from "./ready.ts";

@@ -10,7 +10,9 @@ interface Dawn {
  * SwiftShader writes out word by word into the code of a kernel: seven eighths of the time that a tiled product takes to
  * compile there. Off, the threads of a group clear it in a loop, which costs a real GPU the same.
  */
-const dawnFlags: readonly string[] = ["disable-dawn-features=use_vulkan_zero_initialize_workgroup_memory_extension"];
+const dawnFlags: readonly string[] = [
+  `disable-dawn-features=${["use_vulkan_zero_initialize_workgroup_memory_extension", "timestamp_quantization"].join()}`,
+];
 
 /** Node's. It stays: an implementation that is collected takes its devices with it. */
 let ofNode: Promise<GPU> | undefined;

@@ -3,5 +3,7 @@ export { compileToWebgpu, type WebgpuCompileOptions, type WebgpuMade } from "./c
 export { bytesPerElement, paddedBytes } from "./data.ts";
 export { type GpuExecutable, instantiateOnGpu } from "./exec/program.ts";
 export { GpuMachine, type GpuStats } from "./machine.ts";
+export { measurePeaksOf } from "./peaks.ts";
 export type { GpuBlock } from "./pool.ts";
 export { buffersOf, type DeviceKind, everyDevice, webgpuTarget } from "./target.ts";
+export { hasClock, type TimedGpuProgram, timedOnGpu } from "./timed.ts";

@@ -5,12 +5,15 @@ const copySrc = 0x04;
 const copyDst = 0x08;
 const uniform = 0x40;
 const storage = 0x80;
+const queryResolve = 0x200;
 
 export const usage = {
   /** Tensors and the arena. */
   memory: storage | copySrc | copyDst,
   /** What the host reads. */
   staging: mapRead | copyDst,
+  /** Times of passes. */
+  queries: queryResolve | copySrc,
   /** Parameters of dispatches. */
   params: uniform | copyDst,
 } as const;

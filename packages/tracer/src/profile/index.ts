@@ -3,12 +3,8 @@ import {
   type ClockCost,
   measureClock,
   measurePeaks,
-  median,
   type Peaks,
-  roofline,
   type TimedProgram,
-  type TimedRun,
-  type TimedStep,
   timedProgram,
 } from "@sinter/runtime";
 import { currentBackend } from "../backend.ts";
@@ -21,7 +17,9 @@ import { explained } from "../memory.ts";
 import { restoring } from "../restoring.ts";
 import type { Tensor } from "../tensor.ts";
 import { handlesIn, type Leaf } from "../trees.ts";
-import { type KernelProfile, Profile } from "./profile.ts";
+import { profileOnGpu } from "./on-gpu.ts";
+import type { Profile } from "./profile.ts";
+import { type MeasuredRuns, noRuns, nothing, repeatsFor, report, warmMilliseconds, warmRuns } from "./report.ts";
 
 export interface ProfileOptions {
   /** How many calls are measured; by default as many as fit 0.3 seconds, at least 5. */
@@ -42,23 +40,20 @@ type Profiled<A extends readonly unknown[]> = (...args: A) => unknown;
  * the variables hold what they held before. Kernels are timed by `performance.now()`. Browsers may make that coarse (5 to
  * 100 microseconds): what is shorter is then right on average only.
  *
- * Throws where an argument is no tensor that the function takes, inside traced code, and for the reference backend.
+ * Throws where an argument is no tensor that the function takes, inside traced code, for the reference backend, and for
+ * webgpu, whose times are read later: `profileAsync` takes both.
  */
 export function profile<A extends readonly unknown[]>(f: Profiled<A>, ...args: A): Profile;
 export function profile<A extends readonly unknown[]>(options: ProfileOptions, f: Profiled<A>, ...args: A): Profile;
 export function profile(first: unknown, ...rest: readonly unknown[]): Profile {
-  const given = typeof first === "function" ? { options: {}, f: first, args: rest } : withOptions(first, rest);
-  const options = checkProfileOptions(given.options);
-  if (currentTrace() !== undefined)
-    throw new SinterError("profile: a function cannot be profiled while another is traced; call it outside");
-  const fn = given.f as Profiled<readonly unknown[]>;
-  const traced = tracedFunction(fn) ?? tracedFunction(compile(fn))!;
-  const backend = traced.options.backend ?? currentBackend();
-  if (backend !== "wasm")
-    throw new SinterError(`profile: ${traced.name} is for the ${backend} backend, which has no kernels`);
+  const { options, traced, args, backend } = subjectOf("profile", first, rest);
+  if (backend === "webgpu")
+    throw new SinterError(
+      `profile: ${traced.name} is for webgpu, whose times are read later: write await profileAsync(${traced.name}, ...)`,
+    );
   const made: Tensor[] = [];
   try {
-    return profileTraced(traced, given.args, made, options);
+    return profileTraced(traced, args, made, options);
   } catch (error) {
     throw explained(error);
   } finally {
@@ -66,36 +61,70 @@ export function profile(first: unknown, ...rest: readonly unknown[]): Profile {
   }
 }
 
+/**
+ * As `profile`, for functions of either backend. On webgpu each dispatch becomes a pass of its own with a time of the
+ * device's clock at both ends (\`timestamp-query\`): what a call takes there without being measured is less, where kernels
+ * overlap. Browsers may round these times to 0.1 ms. Rejects where the device has no such clock.
+ */
+export function profileAsync<A extends readonly unknown[]>(f: Profiled<A>, ...args: A): Promise<Profile>;
+export function profileAsync<A extends readonly unknown[]>(
+  options: ProfileOptions,
+  f: Profiled<A>,
+  ...args: A
+): Promise<Profile>;
+export async function profileAsync(first: unknown, ...rest: readonly unknown[]): Promise<Profile> {
+  const { options, traced, args, backend } = subjectOf("profileAsync", first, rest);
+  const made: Tensor[] = [];
+  try {
+    if (backend === "webgpu") return await profileOnGpu(traced, args, made, options);
+    return profileTraced(traced, args, made, options);
+  } catch (error) {
+    throw explained(error);
+  } finally {
+    for (const handle of made) handle.dispose();
+  }
+}
+
+/** What is profiled, and how. */
+function subjectOf(caller: string, first: unknown, rest: readonly unknown[]) {
+  const given = typeof first === "function" ? { options: {}, f: first, args: rest } : withOptions(caller, first, rest);
+  const options = checkProfileOptions(caller, given.options);
+  if (currentTrace() !== undefined)
+    throw new SinterError(`${caller}: a function cannot be profiled while another is traced; call it outside`);
+  const fn = given.f as Profiled<readonly unknown[]>;
+  const traced = tracedFunction(fn) ?? tracedFunction(compile(fn))!;
+  const backend = traced.options.backend ?? currentBackend();
+  if (backend === "reference")
+    throw new SinterError(`${caller}: ${traced.name} is for the ${backend} backend, which has no kernels`);
+  return { options, traced, args: given.args, backend };
+}
+
 function withOptions(
+  caller: string,
   first: unknown,
   [f, ...args]: readonly unknown[],
 ): { readonly options: unknown; readonly f: unknown; readonly args: readonly unknown[] } {
   if (typeof first !== "object" || first === null || typeof f !== "function")
     throw new SinterError(
-      `profile: f must be a function, not ${describeValue(typeof first === "object" && first !== null ? f : first)}`,
+      `${caller}: f must be a function, not ${describeValue(typeof first === "object" && first !== null ? f : first)}`,
     );
   return { options: first, f, args };
 }
 
-function checkProfileOptions(options: unknown): ProfileOptions {
-  checkOptions("profile", options, ["repeats", "peaks"]);
+function checkProfileOptions(caller: string, options: unknown): ProfileOptions {
+  checkOptions(caller, options, ["repeats", "peaks"]);
   const { repeats, peaks } = options as ProfileOptions;
   if (repeats !== undefined && !(Number.isInteger(repeats) && repeats > 0))
-    throw new SinterError(`profile: repeats must be a positive integer, not ${describeValue(repeats)}`);
+    throw new SinterError(`${caller}: repeats must be a positive integer, not ${describeValue(repeats)}`);
   if (peaks === undefined) return options as ProfileOptions;
-  checkOptions("profile", peaks, ["gflops", "gbs"]);
+  checkOptions(caller, peaks, ["gflops", "gbs"]);
   for (const name of ["gflops", "gbs"] as const)
     if (!(peaks[name] > 0))
-      throw new SinterError(`profile: peaks.${name} must be positive, not ${describeValue(peaks[name])}`);
+      throw new SinterError(`${caller}: peaks.${name} must be positive, not ${describeValue(peaks[name])}`);
   return options as ProfileOptions;
 }
 
-const warmMilliseconds = 100;
-const warmRuns = 3;
 const mostWarmMilliseconds = 1000;
-const measuredMilliseconds = 300;
-const leastRepeats = 5;
-const mostRepeats = 200;
 
 function profileTraced(
   traced: TracedFunction,
@@ -123,14 +152,13 @@ function profileTraced(
         once();
         const milliseconds = warmUp(again);
         timed?.forgetRuns();
-        const wanted = Math.round(measuredMilliseconds / Math.max(milliseconds, 1e-3));
-        const runs = repeats ?? Math.min(mostRepeats, Math.max(leastRepeats, wanted));
+        const runs = repeats ?? repeatsFor(milliseconds);
         for (let i = 0; i < runs; i++) again();
         return runs;
       },
     );
     const known = peaks ?? (timed === undefined ? nothing : measurePeaks());
-    return report(traced.name, timed, count, known);
+    return report(traced.name, timed === undefined ? noRuns : measuredBy(timed), count, known);
   } finally {
     concrete.dispose();
     timed?.compiled.executable.dispose();
@@ -150,71 +178,10 @@ function warmUp(call: () => void): number {
   }
 }
 
-/** For a program that only passes on what it is given. */
-const nothing: Peaks = { gflops: 0, gbs: 0 };
-
 let clockCost: ClockCost | undefined;
 
-function report(name: string, timed: TimedProgram | undefined, repeats: number, peaks: Peaks): Profile {
+function measuredBy(timed: TimedProgram): MeasuredRuns {
   clockCost ??= measureClock();
-  const { inside, outside } = clockCost;
-  const { steps, runs } = timed ?? { steps: [], runs: [] };
-  const timeOf = ({ times, calls }: TimedRun, s: number): number => {
-    const time = times[s]! - calls[s]! * inside;
-    // Less than the clock can tell from nothing.
-    return time < (calls[s]! * inside) / 10 ? 0 : time;
-  };
-  const times = steps.map((_, s) => median(runs.map((run) => timeOf(run, s))));
-  // Medians of parts, not of their sum: whatever else the machine does meanwhile hits another part each time.
-  const outsideOf = (run: TimedRun): number => run.total - sum(run.times) - (outside - inside) * sum(run.calls);
-  const between = Math.max(0, median(runs.map(outsideOf)));
-  const milliseconds = sum(times) + between;
-  const kernels = steps.map((step, s) => {
-    const calls = median(runs.map((run) => run.calls[s]!));
-    return kernelProfile(step, calls, times[s]!, milliseconds, peaks);
-  });
-  return new Profile({
-    name,
-    repeats,
-    kernels,
-    milliseconds,
-    clockNanoseconds: outside * 1e6,
-    peaks,
-    events: timed?.events() ?? [],
-    eventCount: timed?.eventCount() ?? 0,
-    lastMilliseconds: runs.at(-1)?.total ?? 0,
-  });
-}
-
-function sum(list: Iterable<number>): number {
-  let total = 0;
-  for (const each of list) total += each;
-  return total;
-}
-
-function kernelProfile(
-  { kind, name, schedule, work, locs }: TimedStep,
-  calls: number,
-  milliseconds: number,
-  total: number,
-  peaks: Peaks,
-): KernelProfile {
-  const [flops, bytes] = [work.flops * calls, (work.bytesRead + work.bytesWritten) * calls];
-  const bound = roofline(work, peaks);
-  const per = (amount: number): number => (milliseconds === 0 ? 0 : amount / milliseconds);
-  return {
-    kind,
-    name,
-    schedule,
-    calls,
-    milliseconds,
-    share: total === 0 ? 0 : milliseconds / total,
-    flops,
-    bytes,
-    gflops: per(flops) / 1e6,
-    gbs: per(bytes) / 1e6,
-    bound: bound.by,
-    ofPeak: per(bound.milliseconds * calls),
-    locs,
-  };
+  const { steps, runs } = timed;
+  return { steps, runs, events: timed.events(), eventCount: timed.eventCount(), clock: clockCost };
 }

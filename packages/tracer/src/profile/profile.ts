@@ -59,6 +59,8 @@ export interface Measured {
   readonly events: readonly StepEvent[];
   readonly eventCount: number;
   readonly lastMilliseconds: number;
+  /** The GPU that measured, where one did. */
+  readonly device?: string;
 }
 
 const mostRows = 40;
@@ -135,6 +137,7 @@ export class Profile {
         percentText(milliseconds === 0 ? 0 : sum(kernels, (k) => k.ofPeak * k.milliseconds) / milliseconds).padStart(6),
       ],
     ];
+    const { device } = this.measured;
     const calls = `medians of ${this.repeats} ${this.repeats === 1 ? "call" : "calls"}`;
     return [
       `${this.name}: ${durationText(milliseconds).trim()} (${calls})`,
@@ -146,8 +149,10 @@ export class Profile {
         2,
       ),
       "",
-      `Peaks of one core: ${numberText(peaks.gflops)} GFLOP/s on f32, ${numberText(peaks.gbs)} GB/s from memory; data in caches can be faster.`,
-      `The clock takes ${numberText(this.clockNanoseconds)} ns for each run of a kernel, which is subtracted.`,
+      `Peaks of ${device ?? "one core"}: ${numberText(peaks.gflops)} GFLOP/s on f32, ${numberText(peaks.gbs)} GB/s from memory; data in caches can be faster.`,
+      device === undefined
+        ? `The clock takes ${numberText(this.clockNanoseconds)} ns for each run of a kernel, which is subtracted.`
+        : "Times are those of the device, with a pass for each dispatch; runs of a while count those that nobody needed.",
       "",
     ].join("\n");
   }

@@ -16,7 +16,7 @@ import type { GpuMachine } from "../machine.ts";
 import type { Read } from "./ops.ts";
 import { Places, rangeOf } from "./places.ts";
 import { always, type PipelinesOfProgram, type Print, Recorder } from "./record.ts";
-import { type BindGroups, replay } from "./replay.ts";
+import { type BindGroups, type PassTimer, replay } from "./replay.ts";
 import { longList } from "./steps.ts";
 
 type WhileStep = Extract<DeviceStep, { kind: "while" }>;
@@ -27,6 +27,7 @@ const mostRounds = 16;
 export interface PartsOfCall {
   readonly pipelines: PipelinesOfProgram;
   readonly groups: BindGroups;
+  readonly timer: PassTimer | undefined;
   /** Steps that cannot be recorded as a part of a list. */
   readonly waiting: ReadonlySet<DeviceStep>;
 }
@@ -36,6 +37,7 @@ export class Call {
   private readonly program: WebgpuProgram;
   private readonly waiting: ReadonlySet<DeviceStep>;
   private readonly groups: BindGroups;
+  private readonly timer: PassTimer | undefined;
   private readonly recorder: Recorder;
   private readonly buffers: readonly (GPUBuffer | undefined)[];
   private readonly host: HostFunction | undefined;
@@ -52,6 +54,7 @@ export class Call {
     this.program = program;
     this.waiting = parts.waiting;
     this.groups = parts.groups;
+    this.timer = parts.timer;
     this.recorder = new Recorder(program, new Places(program, sizes), parts.pipelines, machine.features.limits);
     this.buffers = buffers;
     this.host = host;
@@ -148,7 +151,7 @@ export class Call {
     const { recording, prints } = this.recorder.take();
     if (recording.ops.length === 0 && recording.readBytes === 0) return undefined;
     if (machine.lost !== undefined) throw machine.lost;
-    const staging = replay(machine, recording, this.buffers, this.groups, undefined);
+    const staging = replay(machine, recording, this.buffers, this.groups, undefined, this.timer);
     if (staging === undefined) return undefined;
     const found = await machine.read(staging, recording.readBytes);
     await machine.inPrintOrder(Promise.resolve(found), () => printAll(prints, found, this.host));

@@ -31,8 +31,8 @@ export type Op =
       readonly bindings: readonly Location[];
       readonly x: number;
       readonly y: number;
-      /** Whether it is the executor's own. */
-      readonly helper: boolean;
+      /** Whose it is, by its number in the program; absent where it is the executor's own. */
+      readonly kernel?: number;
     }
   /** Between two buffers. */
   | { readonly kind: "copy"; readonly from: Location; readonly to: Location; readonly bytes: number };

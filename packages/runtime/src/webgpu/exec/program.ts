@@ -19,7 +19,7 @@ import { checkSizes, slotText } from "./limits.ts";
 import type { Read, Recording } from "./ops.ts";
 import { Places } from "./places.ts";
 import { always, type PipelinesOfProgram, type Print, Recorder } from "./record.ts";
-import { BindGroups, OwnMemory, recordInto, replay } from "./replay.ts";
+import { BindGroups, OwnMemory, type PassTimer, recordInto, replay } from "./replay.ts";
 import { helpersOf, waitingSteps } from "./steps.ts";
 
 /** A program on a device. */
@@ -67,8 +67,8 @@ const mostSizes = 64;
 const abandoned = new FinalizationRegistry<() => void>((free) => free());
 
 /** Puts a program's constants on the device and starts to make its pipelines. */
-export function instantiateOnGpu(machine: GpuMachine, program: WebgpuProgram): GpuExecutable {
-  const executable = new Executable(machine, program);
+export function instantiateOnGpu(machine: GpuMachine, program: WebgpuProgram, timer?: PassTimer): GpuExecutable {
+  const executable = new Executable(machine, program, timer);
   abandoned.register(executable, executable.free);
   return executable;
 }
@@ -102,14 +102,16 @@ class Executable implements GpuExecutable {
   private readonly program: WebgpuProgram;
   private readonly pipelines: PipelinesOfProgram;
   private readonly groups: BindGroups;
+  private readonly timer: PassTimer | undefined;
   private readonly constants: readonly { readonly slot: number; readonly block: GpuBlock }[];
   /** By sizes. */
   private readonly sized = new Map<string, Sized>();
   /** For recorded commands. */
   private own: OwnMemory | undefined;
 
-  constructor(machine: GpuMachine, program: WebgpuProgram) {
+  constructor(machine: GpuMachine, program: WebgpuProgram, timer: PassTimer | undefined) {
     this.machine = machine;
+    this.timer = timer;
     this.program = program;
     this.slots = program.slots;
     this.groups = new BindGroups(machine.device);
@@ -158,14 +160,14 @@ class Executable implements GpuExecutable {
       this.checkBuffers(buffers, sized);
       const { sizes, waiting } = sized;
       if (waiting.size > 0) {
-        const { pipelines, groups } = this;
-        const call = new Call(machine, this.program, { pipelines, groups, waiting }, sizes, buffers, host);
+        const { pipelines, groups, timer } = this;
+        const call = new Call(machine, this.program, { pipelines, groups, waiting, timer }, sizes, buffers, host);
         contents = call.run(reads);
         return contents.then(() => {});
       }
       const prepared = this.prepared(sized, reads);
       const { recording, prints, params } = prepared;
-      const staging = replay(machine, recording, buffers, this.groups, params);
+      const staging = replay(machine, recording, buffers, this.groups, params, this.timer);
       const found = staging === undefined ? undefined : machine.read(staging, recording.readBytes);
       if (found !== undefined && prints.length > 0)
         printed = machine.inPrintOrder(found, (bytes) => printAll(prints, bytes, host));

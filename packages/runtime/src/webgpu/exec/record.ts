@@ -191,7 +191,14 @@ export class Recorder {
     const bindings = step.ranges.map((range, i) => this.range(range, shader.label, shader.buffers[i] === "read"));
     const around = shader.gated ? [this.gateAt(gate ?? openGate)] : [];
     const params = shader.params ? this.entry(step.params.map((word) => this.word(word))) : undefined;
-    this.push(shader.label, this.pipelines.shaders[step.shader]!, groups, params, [...around, ...bindings], false);
+    this.push(
+      shader.label,
+      this.pipelines.shaders[step.shader]!,
+      groups,
+      params,
+      [...around, ...bindings],
+      step.kernel,
+    );
   }
 
   private push(
@@ -200,7 +207,7 @@ export class Recorder {
     groups: number,
     params: { readonly bytes: number; readonly offset: number } | undefined,
     bindings: readonly Location[],
-    helper: boolean,
+    kernel?: number,
   ): void {
     const most = this.limits.maxComputeWorkgroupsPerDimension;
     const y = Math.ceil(groups / most);
@@ -214,7 +221,7 @@ export class Recorder {
       bindings,
       x: Math.ceil(groups / y),
       y,
-      helper,
+      ...(kernel === undefined ? {} : { kernel }),
     });
   }
 
@@ -268,7 +275,7 @@ export class Recorder {
   ): void {
     const bindings = buffers.map((location) => ({ ...location, bytes: paddedBytes(location.bytes) }));
     const around = gate === undefined ? [] : [this.gateAt(gate)];
-    this.push(source.label, this.pipelines.helper(source), groups, this.entry(words), [...around, ...bindings], true);
+    this.push(source.label, this.pipelines.helper(source), groups, this.entry(words), [...around, ...bindings]);
   }
 
   private copy(fromId: number, toId: number, { gate }: Around): void {

@@ -103,6 +103,16 @@ export class Memory {
   }
 }
 
+/** Times dispatches, each in a pass of its own. */
+export interface PassTimer {
+  /** The pass of a kernel's dispatch, or of one of the executor's own. */
+  pass(kernel: number | undefined): GPUComputePassDescriptor;
+  /** Behind all passes of a list. */
+  resolve(encoder: GPUCommandEncoder): void;
+  /** When the list has been submitted. */
+  submitted(): void;
+}
+
 /**
  * Submits a list. `params`: where its parameters are; else they are put where those of other calls were. Gives the buffer
  * to read from where something is to be read.
@@ -113,6 +123,7 @@ export function replay(
   slots: readonly (GPUBuffer | undefined)[],
   groups: BindGroups,
   fixedParams: GPUBuffer | undefined,
+  timer?: PassTimer,
 ): GPUBuffer | undefined {
   const { device } = machine;
   let table = fixedParams;
@@ -133,8 +144,10 @@ export function replay(
     params: table,
   });
   const encoder = device.createCommandEncoder();
-  encode(machine, encoder, ops, memory, groups);
+  encode(machine, encoder, ops, memory, groups, timer);
+  timer?.resolve(encoder);
   machine.submit(encoder);
+  timer?.submitted();
   return staging;
 }
 
@@ -190,6 +203,7 @@ function encode(
   ops: Recording["ops"],
   memory: Memory,
   groups: BindGroups,
+  timer?: PassTimer,
 ): void {
   let pass: GPUComputePassEncoder | undefined;
   let set: GPUComputePipeline | undefined;
@@ -203,8 +217,12 @@ function encode(
       encoder.copyBufferToBuffer(from, op.from.offset, to, op.to.offset, op.bytes);
       continue;
     }
+    if (timer !== undefined) {
+      pass?.end();
+      pass = undefined;
+    }
     if (pass === undefined) {
-      pass = encoder.beginComputePass();
+      pass = encoder.beginComputePass(timer?.pass(op.kernel));
       set = undefined;
     }
     const { pipeline } = op.entry.made!;
@@ -213,7 +231,7 @@ function encode(
     if (op.params === undefined) pass.setBindGroup(0, group);
     else pass.setBindGroup(0, group, [op.params.offset]);
     pass.dispatchWorkgroups(op.x, op.y);
-    if (op.helper) helpers++;
+    if (op.kernel === undefined) helpers++;
     else dispatches++;
   }
   pass?.end();
