@@ -4,7 +4,7 @@ import { scheduleSteps } from "@sinter/ir/schedule";
 import { genericKernel } from "./generic.ts";
 import { libraryKernel } from "./library.ts";
 import { mapKernel } from "./map.ts";
-import { productKernel } from "./product.ts";
+import { type ProductChoice, productKernel } from "./product.ts";
 import { reduceKernel } from "./reduce.ts";
 import { rowsKernel } from "./rows.ts";
 import { scanKernel } from "./scan.ts";
@@ -14,11 +14,13 @@ import { updateKernel } from "./update.ts";
 export interface ScheduleOptions {
   /** One thread for each point and no group memory where that can be: the oracle that the other schedules are tested against. */
   readonly generic?: boolean;
+  /** How matrix products are cut: for measuring what each way costs on a device. */
+  readonly product?: ProductChoice;
 }
 
 /** Every kernel gets grids. */
 export function schedule(program: NestProgram, target: WebgpuFeatures, options: ScheduleOptions = {}): LoopProgram {
-  const pick = scheduler(target, options.generic ?? false);
+  const pick = scheduler(target, options);
   return scheduleSteps(program, (kernel) => pick(kernel, program.buffers));
 }
 
@@ -28,12 +30,20 @@ type Scheduler = (kernel: NestKernel, decls: readonly BufferDecl[], target: Webg
 /** Of kernels with several nests or outer axes, first come first. */
 const ofRows: readonly Scheduler[] = [rowsKernel];
 /** Of kernels with one nest, first come first. */
-const ofOne: readonly Scheduler[] = [scanKernel, updateKernel, mapKernel, productKernel, reduceKernel];
+const ofOne = ({ product }: ScheduleOptions): readonly Scheduler[] => [
+  scanKernel,
+  updateKernel,
+  mapKernel,
+  (kernel, decls, target) => productKernel(kernel, decls, target, product),
+  reduceKernel,
+];
 
 function scheduler(
   target: WebgpuFeatures,
-  generic: boolean,
+  options: ScheduleOptions,
 ): (kernel: Kernel, decls: readonly BufferDecl[]) => LoopKernel {
+  const { generic = false } = options;
+  const single = ofOne(options);
   const first = (
     list: readonly Scheduler[],
     kernel: NestKernel,
@@ -47,7 +57,7 @@ function scheduler(
     return undefined;
   };
   const one = (kernel: NestKernel, decls: readonly BufferDecl[]): LoopKernel =>
-    first(ofOne, kernel, decls) ?? genericKernel(kernel, decls);
+    first(single, kernel, decls) ?? genericKernel(kernel, decls);
   return (kernel, decls) => {
     if (kernel.kind === "library") return libraryKernel(kernel, generic);
     if (kernel.nests.length === 1 && kernel.outer.length === 0) return one(kernel, decls);

@@ -21,11 +21,11 @@ import {
   batchOf,
   digits,
   type GroupPlace,
-  groupBytes,
   groupPlace,
   groupsOf,
   type Tile,
   threadsOf,
+  tileProblem,
   tileSums,
 } from "./tiles.ts";
 
@@ -38,11 +38,19 @@ const mostPartials = 1 << 26;
 /** Threads of a group that folds partial sums. */
 const foldThreads = 64;
 
+/** How products are cut, where that is not left to the schedule. */
+export interface ProductChoice {
+  readonly tile: Tile;
+  /** Groups that share one tile's sums. */
+  readonly parts: number;
+}
+
 /** The kernel as a tiled product; undefined where it is none, or so small that tiles would mostly lie beyond its edges. */
 export function productKernel(
   kernel: NestKernel,
   decls: readonly BufferDecl[],
   features: WebgpuFeatures,
+  choice?: ProductChoice,
 ): LoopKernel | undefined {
   // Results that meet in memory have an owner each, which is another schedule's business.
   if (kernel.nests.some((nest) => nest.stores.some((s) => s.combine !== undefined))) return undefined;
@@ -50,7 +58,7 @@ export function productKernel(
   if (p === undefined) return matvecKernel(kernel, decls, features);
   const [m, n] = [typicalDim(p.m.extent), typicalDim(p.n.extent)];
   if (m * n < 64) return undefined;
-  const plan = planOf(kernel, p, decls, features);
+  const plan = planOf(kernel, p, decls, features, choice);
   const { tile, parts, used } = plan;
   const shape = `tiles ${tile.rows}x${tile.columns}x${tile.depth}`;
   const common = {
@@ -83,17 +91,25 @@ export function productKernel(
   };
 }
 
-interface ProductPlan {
+interface ProductPlan extends ProductChoice {
   readonly p: Product;
   readonly decls: readonly BufferDecl[];
   readonly used: KernelBuffers;
-  readonly tile: Tile;
-  /** Groups that share one tile's sums. */
-  readonly parts: number;
 }
 
-function planOf(kernel: NestKernel, p: Product, decls: readonly BufferDecl[], features: WebgpuFeatures): ProductPlan {
+function planOf(
+  kernel: NestKernel,
+  p: Product,
+  decls: readonly BufferDecl[],
+  features: WebgpuFeatures,
+  choice: ProductChoice | undefined,
+): ProductPlan {
   const used = kernelBuffers(kernel, decls);
+  if (choice !== undefined) {
+    const problem = tileProblem(choice.tile, features);
+    if (problem !== undefined) throw new Error(`${kernel.name}: the tile asked for cannot be: ${problem}`);
+    return { p, decls, used, ...choice };
+  }
   const tile = chooseTile(p, features);
   const groups = typicalDim(groupsOf(p, tile, 1));
   const k = typicalDim(p.k.extent);
@@ -107,7 +123,7 @@ function planOf(kernel: NestKernel, p: Product, decls: readonly BufferDecl[], fe
  * Larger tiles read each operand less often; smaller ones waste less at the edges and make more groups. Four rows and four
  * columns for each thread, eight where the result is so large that there are groups enough.
  */
-function chooseTile(p: Product, { limits }: WebgpuFeatures): Tile {
+function chooseTile(p: Product, features: WebgpuFeatures): Tile {
   const [m, n] = [typicalDim(p.m.extent), typicalDim(p.n.extent)];
   const small = (rows: number, columns: number): Tile => ({
     rows,
@@ -117,9 +133,7 @@ function chooseTile(p: Product, { limits }: WebgpuFeatures): Tile {
     columnVectors: 1,
   });
   const large: Tile = { rows: 128, columns: 128, depth: 8, rowVectors: 2, columnVectors: 2 };
-  const fits = (tile: Tile): boolean =>
-    threadsOf(tile) <= limits.maxComputeInvocationsPerWorkgroup &&
-    groupBytes(tile) <= limits.maxComputeWorkgroupStorageSize;
+  const fits = (tile: Tile): boolean => tileProblem(tile, features) === undefined;
   const groups = (tile: Tile): number => typicalDim(groupsOf(p, tile, 1));
   if (fits(large) && Math.min(m, n) >= 512 && groups(large) >= 2 * enoughGroups) return large;
   const side = (extent: number): number => (extent <= 16 ? 16 : extent <= 32 ? 32 : 64);

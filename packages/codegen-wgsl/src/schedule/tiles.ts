@@ -3,7 +3,7 @@
  * thread's registers. All threads stage and meet at barriers; what lies beyond an edge is staged from the last
  * position that exists, or as 0 along the summed axis, and is left out when results are stored.
  */
-import type { Axis, Dim, LoopExpr, LoopVar, ScalarExpr } from "@sinter/ir";
+import type { Axis, Dim, LoopExpr, LoopVar, ScalarExpr, WebgpuFeatures } from "@sinter/ir";
 import { loop, sizeOf } from "@sinter/ir";
 import { ceilDiv, type KernelFunc, type Product } from "@sinter/ir/schedule";
 import { four, type Layout, layoutOf, type Side, type Staging, slotsOf, stagedAt, stagedElements } from "./staging.ts";
@@ -29,6 +29,22 @@ function threadColumns(tile: Tile): number {
 export function groupBytes({ rows, columns, depth }: Tile): number {
   const a = Math.max(stagedElements("rows", rows, depth), stagedElements("positions", rows, depth));
   return 4 * (a + stagedElements("positions", columns, depth));
+}
+
+/** Why groups of a device cannot work on a tile; undefined where they can. */
+export function tileProblem(tile: Tile, { limits }: Pick<WebgpuFeatures, "limits">): string | undefined {
+  const { rows, columns, depth } = tile;
+  const threads = threadsOf(tile);
+  if (!Number.isInteger(threads) || !Number.isInteger(threadColumns(tile)))
+    return "the blocks of its threads do not fill it";
+  if (depth % four !== 0 || [rows, columns].some((width) => !Number.isInteger((width * depth) / four / threads)))
+    return "its threads cannot share the staging evenly";
+  const mostThreads = Math.min(limits.maxComputeInvocationsPerWorkgroup, limits.maxComputeWorkgroupSizeX);
+  if (threads > mostThreads) return `it takes ${threads} threads, and a group has ${mostThreads}`;
+  const bytes = groupBytes(tile);
+  if (bytes > limits.maxComputeWorkgroupStorageSize)
+    return `it takes ${bytes} bytes of a group's memory, which has ${limits.maxComputeWorkgroupStorageSize}`;
+  return undefined;
 }
 
 /** Where a group is. */

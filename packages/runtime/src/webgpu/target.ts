@@ -1,5 +1,5 @@
 /** The target WebGPU: programs for one device, or for what every device has. */
-import { emit, emitText, KernelError, schedule } from "@sinter/codegen-wgsl";
+import { emit, emitText, KernelError, type ScheduleOptions, schedule } from "@sinter/codegen-wgsl";
 import type { WebgpuFeatures, WebgpuProgram } from "@sinter/ir";
 import { kernelNodes, whereIn } from "../stage-text.ts";
 import type { LoopStages, Target } from "../target.ts";
@@ -13,10 +13,7 @@ export interface DeviceKind {
 }
 
 /** What a schedule for GPUs may be asked for. */
-export interface WebgpuTargetOptions {
-  /** The simplest schedule of each kernel: what the others are tested against. */
-  readonly generic?: boolean;
-}
+export type WebgpuTargetOptions = ScheduleOptions;
 
 /** What every device has: no optional feature, the default limits of the WebGPU specification. */
 export const everyDevice: DeviceKind = {
@@ -43,7 +40,7 @@ const deviceMemory = { alignment: 256, bytesPerElement: () => bytesPerElement };
 /** Programs for a device. They throw for what it does not have, such as f64. */
 export function webgpuTarget(
   { features, description }: DeviceKind,
-  { generic = false }: WebgpuTargetOptions = {},
+  options: WebgpuTargetOptions = {},
 ): Target<WebgpuProgram> {
   const { f16, subgroups, limits } = features;
   const buffers = `${limits.maxStorageBuffersPerShaderStage} buffers a shader`;
@@ -55,7 +52,7 @@ export function webgpuTarget(
     language: "wgsl",
     fusion: { buffers: buffersOf(features) },
     memory: deviceMemory,
-    schedule: (nests) => schedule(nests, features, { generic }),
+    schedule: (nests) => schedule(nests, features, options),
     emit: (stages) => emitLocated(stages, features),
     text({ loops, program }, comments) {
       const text = emitText(program, loops, comments);
