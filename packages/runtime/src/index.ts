@@ -65,4 +65,4 @@ export {
   timedProgram,
 } from "./timed.ts";
 export { isTrap, type TrappedKernel, trappedKernels } from "./trap.ts";
-export { DeviceLoss } from "./webgpu/loss.ts";
+export { DeviceLoss, DeviceMemoryError } from "./webgpu/device-errors.ts";

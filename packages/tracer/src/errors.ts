@@ -53,21 +53,22 @@ export class ExportError extends SinterError {
     this.problems = problems;
   }
 }
-/** A tensor, or the working memory of a program, that does not fit into what is left of the heap. */
+/** A tensor, or the working memory of a program, that does not fit into what is left of the heap, or of the GPU's memory. */
 export class OutOfMemoryError extends SinterError {
   override readonly name = "OutOfMemoryError";
   /** What was asked for. */
   readonly bytes: number;
   /** What was in use. */
   readonly liveBytes: number;
-  /** What the heap may grow to. */
+  /** What the heap may grow to; on a GPU what one buffer may have. */
   readonly maximumBytes: number;
 
   constructor(
     message: string,
     of: { readonly bytes: number; readonly liveBytes: number; readonly maximumBytes: number },
+    where: string | { readonly place: string } | undefined = userLine(),
   ) {
-    super(message);
+    super(message, where);
     this.bytes = of.bytes;
     this.liveBytes = of.liveBytes;
     this.maximumBytes = of.maximumBytes;

@@ -2,8 +2,9 @@
 import type { DType, TypedArray, WebgpuFeatures } from "@sinter/ir/program";
 import { requestDevice } from "./adapter.ts";
 import { bytesPerElement, fromDevice, paddedBytes, toDevice } from "./data.ts";
+import { DeviceLoss } from "./device-errors.ts";
+import { Faults, settled, type Verdict } from "./faults.ts";
 import { describe, featuresOf } from "./features.ts";
-import { DeviceLoss } from "./loss.ts";
 import { Pipelines } from "./pipelines.ts";
 import { BufferPool, type GpuBlock } from "./pool.ts";
 import { Staging } from "./staging.ts";
@@ -37,12 +38,12 @@ export class GpuMachine {
   /** Vendor, architecture and name of the adapter. */
   readonly description: string;
   readonly pipelines: Pipelines;
+  readonly faults: Faults;
   readonly turns = new Turns();
   readonly staging: Staging;
   /** Rejects when the device is gone. */
   readonly gone: Promise<never>;
   private lossError: DeviceLoss | undefined;
-  private fault: Error | undefined;
   private printing: Promise<void> = Promise.resolve();
   private readonly pool: BufferPool;
   private readonly shared = new Map<string, Shared>();
@@ -52,8 +53,9 @@ export class GpuMachine {
     this.device = device;
     this.features = featuresOf(device);
     this.description = describe(info);
-    this.pool = new BufferPool(device, usage.memory, "memory");
-    this.staging = new Staging(device);
+    this.faults = new Faults(device);
+    this.pool = new BufferPool(device, this.faults, usage.memory, "memory");
+    this.staging = new Staging(device, this.faults, this.pool);
     this.gone = device.lost.then(({ reason, message }) => {
       this.lossError = new DeviceLoss(
         `webgpu: the device is lost (${reason}): ${message || "the system took it away"}; what was on it is gone`,
@@ -62,12 +64,6 @@ export class GpuMachine {
     });
     this.gone.catch(() => {});
     this.pipelines = new Pipelines(device, this.gone);
-    device.addEventListener("uncapturederror", (event) => {
-      event.preventDefault();
-      // Node has no globals to ask for the class.
-      const full = event.error.constructor.name === "GPUOutOfMemoryError";
-      this.fault ??= new Error(`webgpu: ${full ? "the device is out of memory: " : ""}${event.error.message}`);
-    });
   }
 
   /**
@@ -91,12 +87,9 @@ export class GpuMachine {
     return this.lossError;
   }
 
-  /** Throws what went wrong on the device since it was asked last, and where the device is lost. */
+  /** Throws where the device is lost. */
   check(): void {
     if (this.lossError !== undefined) throw this.lossError;
-    const { fault } = this;
-    this.fault = undefined;
-    if (fault !== undefined) throw fault;
   }
 
   /** Memory of at least `bytes` bytes, of any content. */
@@ -128,18 +121,23 @@ export class GpuMachine {
     const bytes = length * bytesPerElement;
     if (bytes === 0) return fromDevice(dtype, new ArrayBuffer(0), 0, 0);
     let read: Promise<ArrayBuffer> | undefined;
+    let verdicts: readonly Verdict[] = [];
     await this.turns.take(undefined, () => {
       if (this.lossError !== undefined) throw this.lossError;
       const staging = this.staging.take(bytes);
-      const encoder = this.device.createCommandEncoder({ label: "download" });
-      encoder.copyBufferToBuffer(block.buffer, 0, staging, 0, bytes);
-      this.submit(encoder);
-      read = this.read(staging, bytes);
-      read.catch(() => {});
+      const scope = this.faults.scoped(() => {
+        const encoder = this.device.createCommandEncoder({ label: "download" });
+        encoder.copyBufferToBuffer(block.buffer, 0, staging, 0, bytes);
+        this.submit(encoder);
+        read = this.read(staging, bytes);
+      });
+      verdicts = [...this.faults.ofMemory(), scope.verdict];
+      read!.catch(() => {});
       return undefined;
     });
+    // What is wrong is told before what came of it.
+    await settled(verdicts);
     const found = await read!;
-    this.check();
     return fromDevice(dtype, found, 0, length);
   }
 
@@ -185,7 +183,15 @@ export class GpuMachine {
       shared.buffer?.destroy();
       const largest = this.device.limits.maxBufferSize;
       shared.bytes = Math.min(Math.max(4096, Math.ceil(bytes / 4096) * 4096), Math.floor(largest / 16) * 16);
-      shared.buffer = this.device.createBuffer({ label: name, size: shared.bytes, usage: shared.flags });
+      const { pool } = this;
+      shared.buffer = this.faults.buffer(
+        { label: name, size: shared.bytes, usage: shared.flags },
+        pool.liveBytes,
+        () => {
+          this.shared.delete(name);
+          pool.trim();
+        },
+      );
     }
     return shared.buffer;
   }

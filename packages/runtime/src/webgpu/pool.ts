@@ -1,4 +1,5 @@
 /** Buffers of a device that are used again: making one costs much more than finding one. */
+import type { Faults } from "./faults.ts";
 
 /** Memory on a device: a tensor's elements begin at its start. */
 export interface GpuBlock {
@@ -22,14 +23,18 @@ export class BufferPool {
   liveBytes = 0;
   private freeBytes = 0;
   private readonly device: GPUDevice;
+  private readonly faults: Faults;
   private readonly flags: GPUBufferUsageFlags;
   private readonly label: string;
   /** In the order of their return within a size. */
   private readonly free = new Map<number, GpuBlock[]>();
   private readonly out = new Set<GpuBlock>();
+  /** Buffers that got no memory. */
+  private readonly spoilt = new WeakSet<GPUBuffer>();
 
-  constructor(device: GPUDevice, flags: GPUBufferUsageFlags, label: string) {
+  constructor(device: GPUDevice, faults: Faults, flags: GPUBufferUsageFlags, label: string) {
     this.device = device;
+    this.faults = faults;
     this.flags = flags;
     this.label = label;
   }
@@ -44,19 +49,28 @@ export class BufferPool {
     const size = Math.min(sizeClass(bytes), Math.floor(largest / 16) * 16);
     const kept = this.free.get(size)?.pop();
     if (kept !== undefined) this.freeBytes -= size;
-    const block = kept ?? {
-      buffer: this.device.createBuffer({ label: this.label, size, usage: this.flags }),
-      bytes: size,
-    };
+    const block = kept ?? { buffer: this.make(size), bytes: size };
     this.out.add(block);
     this.liveBytes += size;
     return block;
+  }
+
+  private make(size: number): GPUBuffer {
+    const { label, flags: usage } = this;
+    return this.faults.buffer({ label, size, usage }, this.liveBytes, (buffer) => {
+      this.spoilt.add(buffer);
+      this.trim();
+    });
   }
 
   /** Takes a block back. What is submitted still finds its contents; what is submitted later may not. */
   give(block: GpuBlock): void {
     if (!this.out.delete(block)) throw new Error(`${this.label}: a block was released twice`);
     this.liveBytes -= block.bytes;
+    if (this.spoilt.has(block.buffer)) {
+      block.buffer.destroy();
+      return;
+    }
     this.freeBytes += block.bytes;
     const list = this.free.get(block.bytes);
     if (list === undefined) this.free.set(block.bytes, [block]);

@@ -1,4 +1,5 @@
 /** Buffers that values come to the host through. */
+import type { Faults } from "./faults.ts";
 import { sizeClass } from "./pool.ts";
 import { readMode, usage } from "./usage.ts";
 
@@ -7,15 +8,22 @@ const kept = 4;
 
 export class Staging {
   private readonly device: GPUDevice;
+  private readonly faults: Faults;
+  private readonly memory: { readonly liveBytes: number };
   private readonly free = new Map<number, GPUBuffer[]>();
 
-  constructor(device: GPUDevice) {
+  /** `memory`: what is in use beside. */
+  constructor(device: GPUDevice, faults: Faults, memory: { readonly liveBytes: number }) {
     this.device = device;
+    this.memory = memory;
+    this.faults = faults;
   }
 
   take(bytes: number): GPUBuffer {
     const size = Math.min(sizeClass(bytes), Math.max(this.device.limits.maxBufferSize, bytes));
-    return this.free.get(size)?.pop() ?? this.device.createBuffer({ label: "staging", size, usage: usage.staging });
+    const kept = this.free.get(size)?.pop();
+    if (kept !== undefined) return kept;
+    return this.faults.buffer({ label: "staging", size, usage: usage.staging }, this.memory.liveBytes, () => {});
   }
 
   /** A copy of its first `bytes` bytes, after what was submitted; gives it back. */

@@ -3,9 +3,10 @@
  * compiled, and its checks are read after it ran. Until then it is in flight, in program order: it keeps all that it reads
  * and writes, and what needs its results fails with it. A call that cannot fail any more is never in flight.
  */
-import type { HostFunction } from "@sinter/ir";
+import type { HostFunction, TypedArray } from "@sinter/ir";
+import { DeviceMemoryError } from "@sinter/runtime";
 import type { GpuExecutable } from "@sinter/runtime/webgpu";
-import { DeviceLostError, locText, SinterError, type Site } from "../errors.ts";
+import { DeviceLostError, describe, locText, OutOfMemoryError, SinterError, type Site } from "../errors.ts";
 import type { VariableCell } from "../frame.ts";
 import type { Lazy } from "../lazy.ts";
 import { isLoss, lostValue } from "./lost.ts";
@@ -82,6 +83,14 @@ class GpuCall {
   }
 }
 
+/**
+ * Calls that were submitted, in order, until the device has taken what they ask for. Their memory may be used for something
+ * else already: variables that one assigned keep its error where it fails.
+ */
+const onTrial = new Set<Pick<Launch, "reads" | "writes">>();
+/** Resolves when it is known of all these calls so far whether the device took them. */
+let judged: Promise<void> = Promise.resolve();
+
 /** Failures of calls that were silent, until a read tells of them. */
 const untold: unknown[] = [];
 /** Resolves when it is known of all silent calls so far whether they failed. */
@@ -103,12 +112,19 @@ export function launch(call: Launch): void {
     check === undefined &&
     !reads.some((lazy) => lazy.gpu?.writer !== undefined);
   if (isCertain) {
-    const known = submitted.catch((error: unknown) => {
-      const told = located(call, error);
-      for (const lazy of writes) lazy.fail(told);
-      if (call.isSilent) untold.push(told);
-    });
-    if (call.isSilent) listen(known);
+    const trial = { reads, writes };
+    onTrial.add(trial);
+    judged = submitted.then(
+      () => void onTrial.delete(trial),
+      (error: unknown) => {
+        onTrial.delete(trial);
+        const told = located(call, error);
+        for (const lazy of writes) lazy.fail(told);
+        if (call.isSilent) untold.push(told);
+        failReaders();
+      },
+    );
+    if (call.isSilent) listen(judged);
     return;
   }
   const outcome = submitted
@@ -171,6 +187,19 @@ function failFrom(position: number, failure: Failure): void {
   for (const call of failed.reverse()) call.rollBack();
 }
 
+/** Fails what reads values that failed: it has run on anything. */
+function failReaders(): void {
+  const failed = ({ reads }: Pick<Launch, "reads">) => reads.find((lazy) => lazy.failure !== undefined)?.failure;
+  for (const trial of onTrial) {
+    const failure = failed(trial);
+    if (failure !== undefined) for (const lazy of trial.writes) lazy.fail(failure.error);
+  }
+  for (const [position, call] of flying.entries()) {
+    const failure = call.failure === undefined ? failed(call) : undefined;
+    if (failure !== undefined) failFrom(position, failure);
+  }
+}
+
 /**
  * Gives a variable a value that a call computed or handed on; it gets the old one back where the call turns out to have
  * failed. `written` is something that the call writes; undefined where there is nothing.
@@ -182,40 +211,48 @@ export function update(variable: VariableCell, after: Lazy, written: Lazy | unde
 }
 
 /** The contents of a value on the GPU, as soon as it is known that it was computed; throws where it was not. */
-export async function downloaded(lazy: Lazy): Promise<ReturnType<typeof submittedData>> {
+export async function downloaded(lazy: Lazy): Promise<TypedArray> {
   lazy.retain();
-  const before = heard;
+  const before = Promise.all([heard, judged]);
   try {
     const { writer } = lazy.gpu!;
     if (writer instanceof GpuCall) await writer.settled;
     const data = lazy.failure === undefined ? await submittedData(lazy) : undefined;
     await before;
     // What the device itself reports comes after the data.
-    if (lazy.failure !== undefined) forget(lazy.failure.error);
     if (lazy.failure !== undefined || data === undefined) throw lazy.failure?.error;
     tell();
     // Another device can have it again.
     if (lazy.rooted > 0) lazy.copy = data.slice();
     return data;
   } catch (error) {
-    if (!isLoss(error)) throw error;
+    await before;
+    // Of two errors that of the call is why.
+    const first = lazy.failure === undefined ? error : lazy.failure.error;
+    forget(first);
+    if (!isLoss(first)) throw first;
     // Who goes on after this finds a device that works.
     await recovered();
-    throw error instanceof DeviceLostError ? error : lostValue(lazy);
+    throw first instanceof DeviceLostError ? first : lostValue(lazy);
   } finally {
     lazy.release();
   }
 }
 
-function submittedData(lazy: Lazy) {
+async function submittedData(lazy: Lazy): Promise<TypedArray> {
   const length = lazy.shape.reduce((n, size) => n * size, 1);
-  return theGpu().machine.download(lazy.gpu!.block, lazy.dtype, length);
+  try {
+    return await theGpu().machine.download(lazy.gpu!.block, lazy.dtype, length);
+  } catch (error) {
+    if (isLoss(error)) throw error;
+    throw located({ name: `data: the tensor ${describe(lazy)}`, where: lazy.site }, error);
+  }
 }
 
 /** Resolves when all calls made so far are settled. Rejects with what a silent one failed with. */
 export async function landed(): Promise<void> {
   await flying.at(-1)?.settled;
-  await heard;
+  await Promise.all([heard, judged]);
   tell();
 }
 
@@ -224,12 +261,18 @@ export function isSubmitted(lazy: Lazy): boolean {
   return lazy.gpu?.writer === undefined;
 }
 
+const memoryCure = "dispose of what is not needed, with x.dispose(), using or scope(() => ...), or work on parts";
+
 /** An error of the device as users see it: which function's call it was, and the line. */
 export function located({ name, where }: Pick<Launch, "name" | "where">, error: unknown): unknown {
   if (error instanceof SinterError) return error;
-  const text = error instanceof Error ? error.message : String(error);
-  const Kind = isLoss(error) ? DeviceLostError : SinterError;
-  const told = new Kind(`${name}: ${text}`, where === undefined ? undefined : locText(where.loc()));
+  const plain = (error instanceof Error ? error.message : String(error)).trimEnd();
+  const text = `${name}: ${plain.replace(`webgpu: ${name}: `, "webgpu: ")}`;
+  const line = where === undefined ? undefined : locText(where.loc());
+  const told =
+    error instanceof DeviceMemoryError
+      ? new OutOfMemoryError(`${text}: ${memoryCure}`, error, line)
+      : new (isLoss(error) ? DeviceLostError : SinterError)(text, line);
   told.cause = error;
   return told;
 }

@@ -1,5 +1,6 @@
 /** Memory on the GPU for eager values: fresh for results, copies of what lies in the heap. */
 import { GpuBuffer, theMachine } from "@sinter/runtime";
+import { describe, ShapeError } from "../errors.ts";
 import { Lazy, sizeOf } from "../lazy.ts";
 import { check } from "../piece.ts";
 import { checkDeviceType } from "./place.ts";
@@ -17,8 +18,23 @@ export function freshOnGpu(dtype: Lazy["dtype"], shape: readonly number[]): Lazy
   return lazy;
 }
 
+/** Throws for a tensor that is larger than a buffer of the device, or what a program may bind of one. */
+function checkFits(lazy: Lazy): void {
+  const { maxBufferSize, maxStorageBufferBindingSize } = theGpu().machine.features.limits;
+  const bytes = deviceBytes(lazy.shape);
+  const [limit, most] =
+    maxBufferSize < maxStorageBufferBindingSize
+      ? ["maxBufferSize", maxBufferSize]
+      : ["maxStorageBufferBindingSize", maxStorageBufferBindingSize];
+  if (bytes > most)
+    throw new ShapeError(
+      `a tensor ${describe(lazy)} takes ${bytes} bytes on the GPU, more than this device allows for one (${limit} is ${most}): work on parts of it`,
+    );
+}
+
 export function freshMemory(lazy: Lazy): GpuBuffer {
   const { machine } = theGpu();
+  checkFits(lazy);
   return new GpuBuffer(machine.allocate(deviceBytes(lazy.shape)), machine);
 }
 
@@ -27,6 +43,7 @@ export function onDevice(what: string, lazy: Lazy): GPUBuffer {
   check(lazy);
   if (lazy.gpu === undefined) {
     checkDeviceType(what, lazy);
+    checkFits(lazy);
     const { machine } = theGpu();
     const data = theMachine().heap.copy(lazy.dtype, lazy.buffer!.address, sizeOf(lazy.shape));
     // The copy counts as a use of the buffer: a program on the heap that updates the value takes fresh memory for it.
@@ -42,6 +59,7 @@ export function onDevice(what: string, lazy: Lazy): GPUBuffer {
 /** A copy on the GPU of a value that was computed in the heap. */
 export function toGpu(lazy: Lazy): Lazy {
   checkDeviceType("to: the tensor", lazy);
+  checkFits(lazy);
   const { machine } = theGpu();
   const data = theMachine().heap.copy(lazy.dtype, lazy.buffer!.address, sizeOf(lazy.shape));
   const copy = new Lazy(lazy.dtype, lazy.shape);

@@ -12,6 +12,7 @@ import {
   type WebgpuProgram,
 } from "@sinter/ir/program";
 import { fromDevice, toDevice } from "../data.ts";
+import { settled, type Verdict } from "../faults.ts";
 import type { GpuMachine } from "../machine.ts";
 import type { Read } from "./ops.ts";
 import { Places, rangeOf } from "./places.ts";
@@ -41,6 +42,8 @@ export class Call {
   private readonly recorder: Recorder;
   private readonly buffers: readonly (GPUBuffer | undefined)[];
   private readonly host: HostFunction | undefined;
+  /** On what was submitted since values were read last. */
+  private readonly verdicts: Verdict[] = [];
 
   constructor(
     machine: GpuMachine,
@@ -64,7 +67,9 @@ export class Call {
   async run(reads: readonly number[]): Promise<readonly ArrayBuffer[]> {
     await this.steps(this.program.steps);
     const parts = reads.map((slot) => this.recorder.readSlot(slot));
-    return contentsOf(parts, await this.flush());
+    const found = await this.flush();
+    await settled(this.verdicts.splice(0));
+    return contentsOf(parts, found);
   }
 
   private async steps(list: readonly DeviceStep[]): Promise<void> {
@@ -151,11 +156,14 @@ export class Call {
     const { recording, prints } = this.recorder.take();
     if (recording.ops.length === 0 && recording.readBytes === 0) return undefined;
     if (machine.lost !== undefined) throw machine.lost;
-    const staging = replay(machine, recording, this.buffers, this.groups, undefined, this.timer);
+    const { result: staging, verdict } = machine.faults.scoped(() =>
+      replay(machine, recording, this.buffers, this.groups, undefined, this.timer),
+    );
+    this.verdicts.push(verdict, ...machine.faults.ofMemory());
     if (staging === undefined) return undefined;
     const found = await machine.read(staging, recording.readBytes);
     await machine.inPrintOrder(Promise.resolve(found), () => printAll(prints, found, this.host));
-    machine.check();
+    await settled(this.verdicts.splice(0));
     return found;
   }
 }

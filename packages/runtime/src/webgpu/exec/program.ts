@@ -11,6 +11,7 @@ import {
   type WebgpuProgram,
 } from "@sinter/ir/program";
 import { paddedBytes } from "../data.ts";
+import { settled } from "../faults.ts";
 import type { GpuMachine } from "../machine.ts";
 import type { GpuBlock } from "../pool.ts";
 import { usage } from "../usage.ts";
@@ -33,7 +34,8 @@ export interface GpuExecutable {
   /**
    * Runs with the buffers of arguments, constants, states, their replacements and results by slot (embedded constants and
    * the arena are filled in), and the symbolic sizes in `sizes` by slot. Submits within this call where the pipelines are
-   * there and nothing waits, else in turn. Resolves when all is submitted, and what the program prints is printed by `host`.
+   * there and nothing waits, else in turn. Resolves when all is submitted, the device had nothing against it, and what the
+   * program prints is printed by `host`; rejects with what the device found wrong.
    */
   enqueue(buffers: readonly (GPUBuffer | undefined)[], sizes: readonly number[], host?: HostFunction): Promise<void>;
   /** As `enqueue`, and reads the elements of the slots `reads` afterwards: copied for the host in the same submit. */
@@ -154,6 +156,7 @@ class Executable implements GpuExecutable {
     for (const { slot, block } of this.constants) buffers[slot] = block.buffer;
     let printed: Promise<void> | undefined;
     let contents: Promise<readonly ArrayBuffer[]> | undefined;
+    const verdicts = [...machine.faults.ofMemory()];
     const submitted = machine.turns.take(this.isReady ? undefined : this.ready, () => {
       if (machine.lost !== undefined) throw machine.lost;
       const sized = this.sizedFor(sizeOfSlot);
@@ -167,7 +170,10 @@ class Executable implements GpuExecutable {
       }
       const prepared = this.prepared(sized, reads);
       const { recording, prints, params } = prepared;
-      const staging = replay(machine, recording, buffers, this.groups, params, this.timer);
+      const { result: staging, verdict } = machine.faults.scoped(() =>
+        replay(machine, recording, buffers, this.groups, params, this.timer),
+      );
+      verdicts.push(verdict, ...machine.faults.ofMemory());
       const found = staging === undefined ? undefined : machine.read(staging, recording.readBytes);
       if (found !== undefined && prints.length > 0)
         printed = machine.inPrintOrder(found, (bytes) => printAll(prints, bytes, host));
@@ -175,10 +181,8 @@ class Executable implements GpuExecutable {
       contents.catch(() => {});
       return undefined;
     });
-    return {
-      submitted: submitted.then(() => printed),
-      contents: reads.length === 0 ? Promise.resolve([]) : submitted.then(() => contents!),
-    };
+    const fine = submitted.then(() => settled(verdicts)).then(() => printed);
+    return { submitted: fine, contents: reads.length === 0 ? Promise.resolve([]) : fine.then(() => contents!) };
   }
 
   record(encoder: GPUCommandEncoder, given: readonly (GPUBuffer | undefined)[], sizeOfSlot: readonly number[]): void {
