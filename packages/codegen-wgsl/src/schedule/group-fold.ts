@@ -94,23 +94,29 @@ export interface FoldPlace {
   readonly slots: number;
 }
 
-/** Folds lane by lane: afterwards the running values of lane 0 hold what all lanes of its result have accumulated. */
+/**
+ * Folds lane by lane: afterwards the running values of lane 0 hold what all lanes of its result, or of its vector of
+ * results, have accumulated.
+ */
 export function foldTree(
   func: loop.FuncBuilder,
   accumulators: readonly Accumulator[],
   values: readonly (readonly LoopExpr[])[],
   place: FoldPlace,
 ): LoopExpr[][] {
+  const width = values[0]![0]!.type.lanes;
+  const slot = (lane: LoopExpr): LoopExpr => loop.mul(place.slot(lane), loop.i32(width));
   const arrays = accumulators.map((acc, a): LoopPointer[] =>
-    componentTypes(acc).map((dtype, c) => func.array(`fold${a}_${c}`, dtype, place.slots, "workgroup")),
+    componentTypes(acc).map((dtype, c) => func.array(`fold${a}_${c}`, dtype, width * place.slots, "workgroup")),
   );
   const running = accumulators.map((acc, a): Running => {
-    const start = startRunning(func, acc, `lane${a}`, 1);
+    const start = startRunning(func, acc, `lane${a}`, width);
     func.assign(start.value, values[a]![0]!);
     if (start.at) func.assign(start.at, values[a]![1]!);
+    if (start.nan) func.assign(start.nan, loop.op("isNaN", values[a]![0]!));
     return start;
   });
-  const mine = func.let("slot", place.slot(place.lane));
+  const mine = func.let("slot", slot(place.lane));
   const publish = (): void =>
     running.forEach((r, a) => {
       currentValues(r).forEach((value, c) => void func.store(arrays[a]![c]!, mine, value));
@@ -119,13 +125,13 @@ export function foldTree(
   for (let step = place.lanes / 2; step >= 1; step /= 2) {
     func.barrier();
     func.if(loop.lt(place.lane, loop.i32(step)), () => {
-      const other = func.let("other", place.slot(loop.add(place.lane, loop.i32(step))));
+      const other = func.let("other", slot(loop.add(place.lane, loop.i32(step))));
       accumulators.forEach((acc, a) => {
         foldIn(
           func,
           acc,
           running[a]!,
-          arrays[a]!.map((array) => func.let("theirs", loop.load(array, other))),
+          arrays[a]!.map((array) => func.let("theirs", loop.load(array, other, width))),
         );
       });
       if (step > 1) publish();

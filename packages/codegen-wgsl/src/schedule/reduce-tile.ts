@@ -1,6 +1,6 @@
 /** The loops of a reduction: what each thread accumulates, and how the threads of a result fold it. */
 import type { Axis, LoopExpr, ScalarExpr } from "@sinter/ir";
-import { loop, visitScalar } from "@sinter/ir";
+import { divIndex, loop, toDim, visitScalar } from "@sinter/ir";
 import {
   currentValues,
   emitStores,
@@ -11,6 +11,7 @@ import {
   nestScalars,
   Payload,
   startRunning,
+  storeScalars,
   vectorLanes,
 } from "@sinter/ir/schedule";
 import { foldGroup, foldTree } from "./group-fold.ts";
@@ -25,7 +26,9 @@ export function emitTotals(stage: Stage, r: Reduction, folding?: number): void {
     const tile = tileOf(stage, r, stage.group);
     tile.inside(() => {
       const totals = foldTile(stage, r, tile, termsOf(stage, r, tile, loop.i32(0), stage.levels.size(r.terms)));
-      tile.once(() => finishScalar({ scope: stage.scope, nest: r.nest }, totals));
+      tile.once(() =>
+        r.wide ? finishFour(stage, r, totals) : finishScalar({ scope: stage.scope, nest: r.nest }, totals),
+      );
     });
     return;
   }
@@ -58,12 +61,28 @@ export function emitSlices(stage: Stage, r: Reduction): void {
   tile.inside(() => {
     const totals = foldTile(stage, r, tile, termsOf(stage, r, tile, from, to));
     tile.once(() => {
-      const at = func.let("at", loop.add(loop.mul(tile.point, slices), slice));
-      foldSlots(r, (_, a, slots) => {
-        slots.forEach((s, c) => void func.store(stage.scratch[s]!, at, totals[a]![c]!));
-      });
+      const width = r.wide ? vectorLanes : 1;
+      for (let l = 0; l < width; l++) {
+        const result = loop.add(loop.mul(tile.point, loop.i32(width)), loop.i32(l));
+        const at = func.let("at", loop.add(loop.mul(result, slices), slice));
+        foldSlots(r, (_, a, slots) => {
+          slots.forEach((s, c) => void func.store(stage.scratch[s]!, at, loop.lane(totals[a]![c]!, l)));
+        });
+      }
     });
   });
+}
+
+/** The end stores of four results next to each other. */
+function finishFour(stage: Stage, { nest, par }: Reduction, totals: Values): void {
+  const { scope } = stage;
+  const stores = nest.stores.filter((s) => s.when === "end");
+  const payload = new Payload(scope.levels, scope.memory, stores.flatMap(storeScalars), par, scope.rowLevel);
+  payload.setResults((node) => {
+    if (node.kind === "carry") throw new Error("a carry outside a sequential nest");
+    return totals[node.accumulator]![node.component]!;
+  });
+  emitStores({ scope, nest, payload, vector: par }, stores, firstPlace);
 }
 
 /** Calls `visit` with each accumulator and the numbers of the scratch that holds its components. */
@@ -90,7 +109,7 @@ export function wantedOf({ nest }: Pick<Reduction, "nest">): ReadonlySet<number>
 interface Tile {
   /** Which thread of its result this one is. */
   readonly lane: LoopExpr;
-  /** Its result among those of the group. */
+  /** Its result among those of the group, and among all; counted in fours where a thread has four. */
   readonly result: LoopExpr;
   readonly point: LoopExpr;
   /** Whether there is such a point; undefined where there always is. */
@@ -110,10 +129,12 @@ function tileOf(stage: Stage, r: Reduction, group: LoopExpr): Tile {
   const [result, lane] = r.along ? [upper, lower] : [lower, upper];
   const first = loop.mul(group, loop.i32(results));
   const point = func.let("point", loop.add(first, result));
-  const exact = typeof r.points === "number" && r.points % results === 0;
-  const valid = exact ? undefined : func.let("valid", loop.lt(point, levels.size(r.points)));
+  const points = r.wide ? toDim(divIndex(r.points, vectorLanes)) : r.points;
+  const exact = typeof points === "number" && points % results === 0;
+  const valid = exact ? undefined : func.let("valid", loop.lt(point, levels.size(points)));
   // What depends on the point alone is read before any branch, by threads without a point too.
-  const safe = valid ? func.let("safe", loop.min(point, loop.sub(levels.size(r.points), loop.i32(1)))) : point;
+  const inside = valid ? func.let("safe", loop.min(point, loop.sub(levels.size(points), loop.i32(1)))) : point;
+  const safe = r.wide ? func.let("first", loop.mul(inside, loop.i32(vectorLanes))) : inside;
   const tests = [...(valid ? [valid] : []), ...(lanes > 1 ? [loop.eq(lane, loop.i32(0))] : [])];
   return {
     lane,
@@ -139,16 +160,16 @@ function termsOf(stage: Stage, r: Reduction, tile: Tile, from: LoopExpr, to: Loo
   });
 }
 
-/** The accumulators over those terms that `each` runs the body for; `vector`: four neighbouring ones at once. */
+/** The accumulators over those terms that `each` runs the body for; `vector`: four neighbours at once, `wide`: of four results. */
 export function accumulateTerms(
   stage: Stage,
-  { nest, red, vector }: Pick<Reduction, "nest" | "red" | "vector">,
+  { nest, red, vector, par, wide }: Pick<Reduction, "nest" | "red" | "vector"> & Partial<Reduction>,
   each: (red: Axis | undefined, body: () => void) => void,
 ): Values {
   const { func, scope } = stage;
   const bodies = nest.stores.filter((s) => s.when === "body");
   const roots = [...nest.accumulators.flatMap((a) => a.values), ...bodies.map((s) => s.value)];
-  const along = vector ? red : undefined;
+  const along = wide ? par : vector ? red : undefined;
   const payload = new Payload(
     scope.levels,
     scope.memory,
@@ -165,7 +186,10 @@ export function accumulateTerms(
     });
     emitStores({ scope, nest, payload, vector: along }, bodies, firstPlace);
   });
-  return nest.accumulators.map((acc, a) => foldLanes(func, acc, running[a]!).map((value) => func.let("mine", value)));
+  return nest.accumulators.map((acc, a) => {
+    const mine = wide ? currentValues(running[a]!) : foldLanes(func, acc, running[a]!);
+    return mine.map((value) => func.let("mine", value));
+  });
 }
 
 /** The values of all threads of each result, folded. */

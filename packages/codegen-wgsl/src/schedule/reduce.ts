@@ -4,7 +4,7 @@
  */
 import type { BufferDecl, LoopKernel, NestKernel, WebgpuFeatures } from "@sinter/ir";
 import { scaleIndex, toDim } from "@sinter/ir";
-import { ceilDiv } from "@sinter/ir/schedule";
+import { ceilDiv, vectorLanes } from "@sinter/ir/schedule";
 import { componentTypes } from "./group-fold.ts";
 import { emitSlices, emitTotals } from "./reduce-tile.ts";
 import { reductionOf } from "./reduction.ts";
@@ -20,9 +20,9 @@ export function reduceKernel(
   if (!only || second || kernel.outer.length > 0) return undefined;
   const reduction = reductionOf(only, decls, features);
   if (reduction === undefined) return undefined;
-  const { nest, points, results, lanes, slices } = reduction;
+  const { nest, points, results, lanes, slices, wide } = reduction;
   const context = openContext(kernel, decls);
-  const tiles = ceilDiv(points, results);
+  const tiles = ceilDiv(points, wide ? vectorLanes * results : results);
   const threads = results * lanes;
   if (slices === 1) {
     const stage = new Stage(context, kernel.name);

@@ -29,6 +29,8 @@ export interface Reduction {
   readonly neighbours: boolean;
   /** Whether a thread takes four terms at once. */
   readonly vector: boolean;
+  /** Whether a thread takes four results at once; `results` counts such fours then. */
+  readonly wide: boolean;
   /** Parts that the terms are cut into, and terms of a part. */
   readonly slices: number;
   readonly sliceTerms: Dim;
@@ -43,6 +45,10 @@ const leastSlices = 4;
 
 /** Terms that a thread should have to itself before others help it. */
 const ownTerms = 8;
+
+/** Results, and terms of them all, from which on it does not matter that there are fewer threads. */
+const leastWide = 32;
+const wideWork = 1 << 16;
 
 /** A nest that folds, without sequences and without folding into memory. */
 export function isReduction(nest: Nest): boolean {
@@ -68,8 +74,12 @@ export function reductionOf(
   const terms = red?.extent ?? 1;
   const most = mostThreads(features);
   const vector = along && red !== undefined && takesVectors(nest, red);
-  const { results, lanes } = tileOf(typicalDim(points), typicalDim(terms), along, vector, most);
-  const tiles = Math.ceil(typicalDim(points) / results);
+  const [many, long] = [typicalDim(points), typicalDim(terms)];
+  const wide = !along && par !== undefined && many >= leastWide && many * long >= wideWork && takesVectors(nest, par);
+  const { results, lanes } = wide
+    ? wideTileOf(many / vectorLanes, long, most)
+    : tileOf(many, long, along, vector, most);
+  const tiles = Math.ceil(many / (wide ? vectorLanes * results : results));
   const wanted = Math.min(
     Math.ceil(enoughGroups / Math.max(1, tiles)),
     Math.floor(typicalDim(terms) / (lanes * sliceOwnTerms)),
@@ -77,7 +87,7 @@ export function reductionOf(
   const slices = tiles < enoughGroups / 4 && wanted >= leastSlices ? wanted : 1;
   const sliceTerms = slices === 1 ? terms : toDim(scaleIndex(ceilDiv(terms, slices * vectorLanes), vectorLanes));
   const neighbours = along && features.subgroups;
-  return { nest, par, red, points, terms, results, lanes, along, neighbours, vector, slices, sliceTerms };
+  return { nest, par, red, points, terms, results, lanes, along, neighbours, vector, wide, slices, sliceTerms };
 }
 
 /** The nest with one axis at most of each kind. */
@@ -114,6 +124,12 @@ function tileOf(
   const results = Math.min(powerAbove(points), points >= 1 << 15 ? 64 : warp);
   const lanes = points >= 1 << 16 ? 1 : Math.min(useful, most / results);
   return { lanes, results };
+}
+
+/** The same where results go by fours: sixteen threads read four of them each from 256 bytes in a row. */
+function wideTileOf(fours: number, terms: number, most: number): { results: number; lanes: number } {
+  const results = Math.min(powerAbove(fours), 16, most);
+  return { results, lanes: Math.min(powerBelow(terms / ownTerms), most / results) };
 }
 
 /** Whether more reads lie side by side along the last red axis than along the last par axis. */
