@@ -5,7 +5,10 @@ import { describe, expect, test } from "vitest";
 import { Num, Vec } from "./autograph/native.ts";
 import { functionalProgram, nativeApi, nativeLog } from "./support/functional-program.ts";
 import { fuzzRuns } from "./support/fuzz.ts";
+import { programsOnWebgpu } from "./support/programs-on-webgpu.ts";
 import { seededRng } from "./support/random.ts";
+
+await programsOnWebgpu("Random nests of control flow", { sample: 2, full: 60 });
 
 type Scalar = sinter.Tensor;
 

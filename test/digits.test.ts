@@ -4,6 +4,9 @@ import { expect, test } from "vitest";
 import { TypedArrayMlp } from "../bench/reference/mlp-typedarray.ts";
 import { batches, type Digits, heldOut, loadDigits, pixels } from "../examples/digits/data.ts";
 import { adam, Classifier, initialWeights } from "../examples/digits/model.ts";
+import { programsOnWebgpu } from "./support/programs-on-webgpu.ts";
+
+await programsOnWebgpu("The training step of the digits", { sample: 1 });
 
 const split = loadDigits();
 

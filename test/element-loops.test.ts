@@ -21,7 +21,7 @@ import { fuzzRuns } from "./support/fuzz.ts";
 import { alsoOnWebgpu } from "./support/on-webgpu-too.ts";
 import { randomTensor, seededRng, type Tolerance } from "./support/random.ts";
 
-await alsoOnWebgpu("Loops of elements");
+await alsoOnWebgpu("Loops of elements", { full: 200 });
 
 const out = (value: Value) => ({ kind: "out", value }) as const;
 const fused = forms.length - 1;

@@ -6,7 +6,7 @@ import { checkText, scheduledFused, schedulesOf, whole } from "./support/check-t
 import { fullRun } from "./support/fuzz.ts";
 import { alsoOnWebgpu } from "./support/on-webgpu-too.ts";
 
-await alsoOnWebgpu("Products");
+await alsoOnWebgpu("Products", { full: 30 });
 
 const scheduled: CheckOptions = { forms: [scheduledFused] };
 const sizes = [1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 17, 31, 33, 64, 65];

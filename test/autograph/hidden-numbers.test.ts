@@ -1,6 +1,9 @@
 // Numbers that staged code makes tensors, after they left the function that did: returned, given away, put into literals.
 import { compile, type Tensor, tensor } from "sinter";
 import { expect, test } from "vitest";
+import { programsOnWebgpu } from "../support/programs-on-webgpu.ts";
+
+await programsOnWebgpu("Hidden numbers");
 
 function sign(x: Tensor): number | Tensor {
   if (x.gt(0).all()) return 1;

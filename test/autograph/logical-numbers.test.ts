@@ -1,6 +1,9 @@
 // `||` and `&&` as values, on numbers and flags of the source that staged code assigned: one of the operands, as in JavaScript.
 import { compile, type Tensor, tensor } from "sinter";
 import { expect, test } from "vitest";
+import { programsOnWebgpu } from "../support/programs-on-webgpu.ts";
+
+await programsOnWebgpu("Logical numbers");
 
 test("a number or else another", () => {
   const f = compile((x: Tensor) => {

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { Autograph } from "@sinter/autograph";
 import { describe, expect, test } from "vitest";
 import { fuzzRuns } from "../support/fuzz.ts";
+import { programsOnWebgpu } from "../support/programs-on-webgpu.ts";
 import { seededRng } from "../support/random.ts";
 import { caseOf, fuzz } from "./fuzz.ts";
 import { generateProgram } from "./generate.ts";
@@ -11,6 +12,8 @@ import { Num, nativeModule, Vec } from "./native.ts";
 import { countStatements, line, printProgram } from "./program.ts";
 import { type How, judge, load } from "./run.ts";
 import { shrink } from "./shrink.ts";
+
+await programsOnWebgpu("Structured programs", { sample: 2, full: 60 });
 
 test("transformed programs compute what they compute as JavaScript", () => {
   const autograph = new Autograph();

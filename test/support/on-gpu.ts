@@ -146,6 +146,8 @@ export interface GpuCase extends GraphCase {
   readonly text?: string;
   readonly expected?: readonly HostTensor[];
   readonly forms?: readonly Form[];
+  /** Answers the calls of one run. */
+  readonly host?: () => HostFunction;
 }
 
 /** Cases whose pipelines are made at once: enough to keep the driver's threads busy, few enough for memory. */
@@ -192,12 +194,12 @@ export async function differencesOnGpu(
 async function differenceOf(
   instance: Instance | Error,
   expected: readonly HostTensor[],
-  { args, tolerance }: GpuCase,
+  { args, tolerance, host }: GpuCase,
   machine: GpuMachine,
 ): Promise<string | undefined> {
   if (instance instanceof Error) return instance.message;
   try {
-    return resultsDifference(await callOnGpu(machine, instance, args), expected, tolerance);
+    return resultsDifference(await callOnGpu(machine, instance, args, host?.()), expected, tolerance);
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   } finally {

@@ -29,15 +29,17 @@ import { isExact, showsBits } from "./op-kinds.ts";
 import type { Tolerance } from "./random.ts";
 
 export interface WebgpuOptions {
-  /** How many graphs of a test `npm test` takes, evenly among all. The full run takes them all. Default: 2. */
+  /** How many graphs of a test `npm test` takes, evenly among all. Default: 2. */
   readonly sample?: number;
+  /** The same for the full run. Default: all. */
+  readonly full?: number;
 }
 
 /**
  * From now on, each test of the file ends with its checks on WebGPU. Where there is no adapter, one line says so and the
  * tests run on wasm alone. `what`: the tests, for that line.
  */
-export async function alsoOnWebgpu(what: string, { sample = 2 }: WebgpuOptions = {}): Promise<void> {
+export async function alsoOnWebgpu(what: string, { sample = 2, full = Infinity }: WebgpuOptions = {}): Promise<void> {
   const machine = await gpuMachine(`${what} on WebGPU`);
   if (machine === undefined) return;
   let given: GpuCase[] = [];
@@ -55,16 +57,15 @@ export async function alsoOnWebgpu(what: string, { sample = 2 }: WebgpuOptions =
     // The simplest schedules differ little from case to case.
     const inForms = (cases: readonly GpuCase[], every: number): GpuCase[] =>
       cases.map((one, i) => ({ ...one, forms: i % every === 0 ? gpuForms : gpuForms.slice(0, 1) }));
-    await checkOnGpu(machine, inForms(fullRun ? given : evenly(given, sample), 4));
+    await checkOnGpu(machine, inForms(evenly(given, fullRun ? full : sample), 4));
     await checkDrawnOnGpu(machine, inForms(drawn, fullRun ? 1 : 2));
   }, 240_000);
 }
 
 /** A check as it is made on WebGPU; undefined where it cannot be. */
 function caseOf({ graph, args, options, drawn }: AskedCheck): GpuCase | undefined {
+  if (usesF64(graph)) return undefined;
   const nodes = [...nodesIn(graph)];
-  const types = [...graph.params.map(({ value }) => value), ...nodes.flatMap(({ results }) => results)];
-  if (types.some(({ type }) => type.kind === "tensor" && type.dtype === "f64")) return undefined;
   const isSingle = nodes.length === 1;
   const ops = nodes.map((node) => getOp(node.op));
   // Which NaN an operation gives is open, and so is the sign of a zero.
@@ -77,6 +78,14 @@ function caseOf({ graph, args, options, drawn }: AskedCheck): GpuCase | undefine
   const values = expected ?? evalGraph(graph, plain);
   if (!isSingle && !ops.every(isExactThere) && values.some(isWild)) return undefined;
   return { graph, args: plain, tolerance, expected: values, text: drawn };
+}
+
+/** Whether any value of a graph is of f64, which WebGPU does not have. */
+export function usesF64(graph: Graph): boolean {
+  const made = [...nodesIn(graph)].flatMap(({ results }) => results);
+  return [...graph.params.map(({ value }) => value), ...made].some(
+    ({ type }) => type.kind === "tensor" && type.dtype === "f64",
+  );
 }
 
 /** The nodes of a graph and of the regions in it. */
@@ -126,7 +135,7 @@ function isWild({ dtype, data }: HostTensor): boolean {
 }
 
 /** `count` items of a list, evenly among all; all of them where there are fewer. */
-function evenly<T>(items: readonly T[], count: number): T[] {
+export function evenly<T>(items: readonly T[], count: number): T[] {
   const isTaken = (i: number): boolean =>
     Math.floor(((i + 1) * count) / items.length) > Math.floor((i * count) / items.length);
   return items.filter((_, i) => items.length <= count || isTaken(i));

@@ -1,7 +1,10 @@
 // Branches as the source transform emits them: if, conditional expressions, logical operators, early returns, throw.
 import { describe, expect, test } from "vitest";
+import { programsOnWebgpu } from "../../../test/support/programs-on-webgpu.ts";
 import { compile, grad, type Tensor, tensor, variable, vmap } from "../src/index.ts";
 import { $ag, $l, backends, compiled, same, state, stateless, type Value } from "./ag-support.ts";
+
+await programsOnWebgpu("Branches of transformed sources");
 
 const [l0, l1, l2] = $l as [(typeof $l)[0], (typeof $l)[0], (typeof $l)[0]];
 

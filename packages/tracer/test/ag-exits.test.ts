@@ -1,7 +1,10 @@
 // Counted loops that a tensor may end early: one `while` that really stops, whatever the number of rounds.
 import { describe, expect, test } from "vitest";
+import { programsOnWebgpu } from "../../../test/support/programs-on-webgpu.ts";
 import { compile, concat, grad, range, type Tensor, tensor, variable } from "../src/index.ts";
 import { $ag, $l, backends, compiled, same, state, type Value } from "./ag-support.ts";
+
+await programsOnWebgpu("Exits of transformed sources");
 
 const l = $l[30]!;
 

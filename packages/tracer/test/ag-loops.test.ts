@@ -1,7 +1,10 @@
 // Loops as the source transform emits them: while, do-while, for, for-of, with break, continue and return in them.
 import { describe, expect, test } from "vitest";
+import { programsOnWebgpu } from "../../../test/support/programs-on-webgpu.ts";
 import { arange, range, Tensor, tensor, variable } from "../src/index.ts";
 import { $ag, $l, backends, compiled, same, state, stateless, type Value } from "./ag-support.ts";
+
+await programsOnWebgpu("Loops of transformed sources");
 
 const l = $l[1]!;
 

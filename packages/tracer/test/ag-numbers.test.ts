@@ -1,7 +1,10 @@
 // Arithmetic of numbers that become tensors, and counted loops that are rolled into one operation.
 import { describe, expect, test } from "vitest";
+import { programsOnWebgpu } from "../../../test/support/programs-on-webgpu.ts";
 import { compile, concat, type Tensor, tensor } from "../src/index.ts";
 import { $ag, $l, backends, compiled, same, state, type Value } from "./ag-support.ts";
+
+await programsOnWebgpu("Numbers of transformed sources");
 
 const l = $l[1]!;
 type Binary = (a: unknown, b: unknown) => unknown;

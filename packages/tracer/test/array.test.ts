@@ -1,7 +1,10 @@
 // Every array function against what NumPy gives, eagerly and compiled, on both backends.
 import { expect, test } from "vitest";
+import { programsOnWebgpu } from "../../../test/support/programs-on-webgpu.ts";
 import * as s from "../src/index.ts";
 import { expectClose, onBackends } from "./support.ts";
+
+await programsOnWebgpu("Array functions");
 
 const { tensor: t } = s;
 type Case = readonly [name: string, make: () => s.Tensor, expected: unknown, dtype?: string];

@@ -2,8 +2,11 @@
 import { theMachine } from "@sinter/runtime";
 import { expect, test } from "vitest";
 import { fullRun } from "../../../test/support/fuzz.ts";
+import { programsOnWebgpu } from "../../../test/support/programs-on-webgpu.ts";
 import * as s from "../src/index.ts";
 import { expectClose } from "./support.ts";
+
+await programsOnWebgpu("Composite functions", { full: 10 });
 
 type Result = s.Tensor | readonly s.Tensor[];
 const composite: Readonly<Record<string, (x: s.Tensor) => Result>> = {

@@ -3,11 +3,14 @@
 import { graphText } from "@sinter/ir";
 import { theMachine } from "@sinter/runtime";
 import { describe, expect, test, vi } from "vitest";
+import { programsOnWebgpu } from "../../../test/support/programs-on-webgpu.ts";
 import { emitCond, emitWhile, traceBlock } from "../src/control/blocks.ts";
 import { currentTrace } from "../src/frame.ts";
 import { Generator } from "../src/generator.ts";
 import * as s from "../src/index.ts";
 import { onBackends } from "./support.ts";
+
+await programsOnWebgpu("Blocks of control flow");
 
 const t = s.tensor;
 const staged = <A extends readonly unknown[], R>(fn: (...args: A) => R) =>
@@ -56,7 +59,7 @@ test("values of one block cannot be used in another, also before it is emitted",
   const f = staged((x: s.Tensor) => {
     const { result } = traceBlock("then-branch of the if at a.ts:10:3", [], () => x.mul(2));
     expect(() => x.add(result)).toThrow(
-      /f32\[3\] was made inside the then-branch of the if at a\.ts:10:3 \(written at .*control-blocks\.test\.ts:57:\d+\) and is used outside it/,
+      /f32\[3\] was made inside the then-branch of the if at a\.ts:10:3 \(written at .*control-blocks\.test\.ts:60:\d+\) and is used outside it/,
     );
     expect(() => traceBlock("else-branch", [], () => x.add(result))).toThrow(/made inside the then-branch/);
     return x;

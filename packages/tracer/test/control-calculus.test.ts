@@ -1,8 +1,11 @@
 // Derivatives and batching of functions with control flow: vjp, jvp, linearize, jacobians and vmap agree with each
 // other, with grad, and with plain JavaScript.
 import { describe, expect, test } from "vitest";
+import { programsOnWebgpu } from "../../../test/support/programs-on-webgpu.ts";
 import * as s from "../src/index.ts";
 import { expectClose, onBackends } from "./support.ts";
+
+await programsOnWebgpu("Derivatives of control flow", { sample: 1 });
 
 const t = s.tensor;
 const i32 = (x: number | number[]) => t(x, { dtype: "i32" });

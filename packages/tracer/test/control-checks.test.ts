@@ -1,7 +1,10 @@
 // Checks inside programs: the first that fails is thrown, nothing has changed then, and the next call works.
 import { expect, test } from "vitest";
+import { programsOnWebgpu } from "../../../test/support/programs-on-webgpu.ts";
 import * as s from "../src/index.ts";
 import { onBackends } from "./support.ts";
+
+await programsOnWebgpu("Checks in control flow");
 
 const t = s.tensor;
 

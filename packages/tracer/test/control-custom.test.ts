@@ -1,8 +1,11 @@
 // Functions with a derivative of their own, and functions that are computed again on the way back: values, gradients,
 // batches, inside loops, and what they refuse.
 import { expect, test } from "vitest";
+import { programsOnWebgpu } from "../../../test/support/programs-on-webgpu.ts";
 import * as s from "../src/index.ts";
 import { expectClose, onBackends } from "./support.ts";
+
+await programsOnWebgpu("Custom derivatives");
 
 const t = s.tensor;
 const staged = <A extends readonly unknown[], R>(fn: (...args: A) => R) => s.compile(fn, { autograph: false });

@@ -1,8 +1,11 @@
 // Control flow by hand: cond, switchCase, whileLoop, fori, scan give what plain JavaScript gives, eagerly, compiled and
 // under grad; variables are threaded; the program does not grow with the number of rounds.
 import { expect, test } from "vitest";
+import { programsOnWebgpu } from "../../../test/support/programs-on-webgpu.ts";
 import * as s from "../src/index.ts";
 import { onBackends } from "./support.ts";
+
+await programsOnWebgpu("Control flow by hand");
 
 const t = s.tensor;
 const i32 = (x: number) => t(x, { dtype: "i32" });

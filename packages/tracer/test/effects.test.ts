@@ -3,6 +3,7 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { compilerStats } from "@sinter/runtime";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { programsOnWebgpu } from "../../../test/support/programs-on-webgpu.ts";
 import {
   assert,
   checkpoint,
@@ -34,6 +35,8 @@ import {
   withEager,
   zeros,
 } from "../src/index.ts";
+
+await programsOnWebgpu("Effects");
 
 setFlagsFromString("--expose-gc");
 const collect = runInNewContext("gc") as () => void;

@@ -1,8 +1,11 @@
 // compile: signatures, static values, captures, state, nesting, what it says about itself.
 import { expect, test } from "vitest";
+import { programsOnWebgpu } from "../../../test/support/programs-on-webgpu.ts";
 import { suspiciousBranch } from "../src/branches.ts";
 import * as s from "../src/index.ts";
 import { expectClose, onBackends, warnings } from "./support.ts";
+
+await programsOnWebgpu("Compiled functions");
 
 const { compile, tensor: t, variable } = s;
 

@@ -1,7 +1,10 @@
 // Sorting as a user sees it: order, ties, NaN, gradients, and that it stays one kernel beside what is fused.
 import { describe, expect, test } from "vitest";
+import { programsOnWebgpu } from "../../../test/support/programs-on-webgpu.ts";
 import * as s from "../src/index.ts";
 import { onBackends } from "./support.ts";
+
+await programsOnWebgpu("Sorting");
 
 onBackends("sorting", () => {
   test("values and positions, stable, NaN last in either direction", () => {

@@ -2,8 +2,11 @@
 // evaluated by the reference, all must agree in results, in the variables, and in what old handles still show.
 import { expect, test } from "vitest";
 import { fuzzRuns } from "../../../test/support/fuzz.ts";
+import { programsOnWebgpu } from "../../../test/support/programs-on-webgpu.ts";
 import * as s from "../src/index.ts";
 import { expectClose } from "./support.ts";
+
+await programsOnWebgpu("Random programs over variables", { sample: 4, full: 100 });
 
 class Random {
   private seed: number;

@@ -1,7 +1,10 @@
 // Signatures with sizes that are null or names: one trace and one program for all of them, which gives what a program for
 // each size gives.
 import { describe, expect, test } from "vitest";
+import { programsOnWebgpu } from "../../../test/support/programs-on-webgpu.ts";
 import * as s from "../src/index.ts";
+
+await programsOnWebgpu("Symbolic sizes", { sample: 1 });
 
 type T = s.Tensor;
 const t = s.tensor;

@@ -4,7 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { dataOf, readSafetensors } from "@sinter/runtime";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { programsOnWebgpu } from "../../../test/support/programs-on-webgpu.ts";
 import { compile, loadWeights, saveWeights, tensor, variable, weightsToBytes } from "../src/index.ts";
+
+await programsOnWebgpu("Weights");
 
 let folder: string;
 beforeAll(() => {
