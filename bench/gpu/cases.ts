@@ -44,12 +44,16 @@ export const smallScale: Scale = { matmul: [255, 512], arrays: [1], softmax: [[2
 export function gpuCases(scale: Scale): Case[] {
   return [
     limits(scale.arrays),
-    gpuCase("matmul", scale.matmul.map(largeMatmulJob), {
-      title: "Matrix products n x n by n x n, f32",
-      unit: "GFLOP/s",
-      notes: ["checked: some whole rows, and the means of all rows and of all columns"],
-      tables: (results, names) => [peakTable(results, names)],
-    }),
+    gpuCase(
+      "matmul",
+      scale.matmul.map((n) => largeMatmulJob(n, n, n)),
+      {
+        title: "Matrix products n x n by n x n, f32",
+        unit: "GFLOP/s",
+        notes: ["checked: some whole rows, and the means of all rows and of all columns"],
+        tables: (results, names) => [peakTable(results, names)],
+      },
+    ),
     gpuCase("elementwise", scale.arrays.map(elementwiseJob).map(onGpus), {
       title: "y = tanh(a*x + b) * sigmoid(x) + exp(-x*x), f32",
       unit: "GB/s",

@@ -12,15 +12,15 @@ function comparedRows(m: number): number[] {
   return [...new Set(rows)].sort((a, b) => a - b);
 }
 
-export function largeMatmulJob(size: number): TimedJob {
-  const job = matmulJob(size, size, size);
-  const rows = comparedRows(size);
+export function largeMatmulJob(m: number, k: number, n: number): TimedJob {
+  const job = matmulJob(m, k, n);
+  const rows = comparedRows(m);
   return {
     ...job,
-    digest: (result) => Float32Array.from(digestOf(result, size, size, rows)),
+    digest: (result) => Float32Array.from(digestOf(result, m, n, rows)),
     reference: () => {
-      const { a, b } = matmulInputs({ kind: "matmul", m: size, k: size, n: size });
-      return referenceDigest(a, b, size, rows);
+      const { a, b } = matmulInputs({ kind: "matmul", m, k, n });
+      return referenceDigest(a, b, [m, k, n], rows);
     },
   };
 }
@@ -42,25 +42,27 @@ function digestOf(values: Float32Array, m: number, n: number, rows: readonly num
 }
 
 /** The same of a @ b, without the product: the mean of its rows is a @ (mean of b's rows), and so for columns. */
-function referenceDigest(a: Float32Array, b: Float32Array, size: number, rows: readonly number[]): Float64Array {
-  const some = Float32Array.from(rows.flatMap((row) => [...a.subarray(row * size, (row + 1) * size)]));
-  const compared = matmul64(rows.length, size, size, some, b);
-  const means = new Float64Array(size);
-  const sums = new Float64Array(size);
-  for (let i = 0; i < size; i++) {
-    for (let j = 0; j < size; j++) {
-      means[i]! += b[i * size + j]! / size;
-      sums[j]! += a[i * size + j]! / size;
+function referenceDigest(
+  a: Float32Array,
+  b: Float32Array,
+  [m, k, n]: readonly [number, number, number],
+  rows: readonly number[],
+): Float64Array {
+  const some = new Float32Array(rows.length * k);
+  for (const [i, row] of rows.entries()) some.set(a.subarray(row * k, (row + 1) * k), i * k);
+  const compared = matmul64(rows.length, k, n, some, b);
+  const means = new Float64Array(k);
+  const columnMeans = new Float64Array(n);
+  const rowMeans = new Float64Array(m);
+  for (let p = 0; p < k; p++) for (let j = 0; j < n; j++) means[p]! += b[p * n + j]! / n;
+  const sums = new Float64Array(k);
+  for (let i = 0; i < m; i++) {
+    for (let p = 0; p < k; p++) {
+      rowMeans[i]! += a[i * k + p]! * means[p]!;
+      sums[p]! += a[i * k + p]! / m;
     }
   }
-  const rowMeans = new Float64Array(size);
-  const columnMeans = new Float64Array(size);
-  for (let i = 0; i < size; i++) {
-    for (let j = 0; j < size; j++) {
-      rowMeans[i]! += a[i * size + j]! * means[j]!;
-      columnMeans[j]! += sums[i]! * b[i * size + j]!;
-    }
-  }
+  for (let p = 0; p < k; p++) for (let j = 0; j < n; j++) columnMeans[j]! += sums[p]! * b[p * n + j]!;
   return joined([compared, rowMeans, columnMeans]);
 }
 

@@ -1,18 +1,10 @@
 // `npm run bench:gpu`: Sinter on WebGPU beside the WebGPU backends of its peers and the limits of the GPU, every result
 // checked before it is timed. On an adapter in software results are checked and no speed is stated.
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { useSwiftShader, whyNoSwiftShader } from "../../test/support/swiftshader.ts";
 import { type Bench, runBench, unknownNames } from "../harness/bench.ts";
-import type { Facts } from "../harness/job.ts";
 import { names, type Options } from "../harness/options.ts";
-import { PeerProcess } from "../harness/peer-process.ts";
 import { fullScale, gpuCases, gpuPeers, smallScale } from "./cases.ts";
-
-const peerFolder = "gpu/peers";
-/** Read by adapter.ts in the peers' processes. */
-const flagsVariable = "SINTER_BENCH_DAWN";
+import { chooseAdapter, headOf, peerFolder } from "./choose-adapter.ts";
 
 const usage = `npm run bench:gpu -- [flags]
   --only a,b      cases to run (default: all)
@@ -44,11 +36,7 @@ async function main(): Promise<number> {
     console.log(usage);
     return 0;
   }
-  const flags = [values.adapter, values.backend].map((value, i) => value && `${["adapter", "backend"][i]}=${value}`);
-  process.env[flagsVariable] = flags.filter(Boolean).join();
-  if (values.software) useSwiftShader();
-
-  const adapter = await findAdapter();
+  const adapter = await chooseAdapter(values);
   if (typeof adapter === "string") {
     console.error(adapter);
     return 1;
@@ -78,37 +66,6 @@ async function main(): Promise<number> {
   const code = await runBench(options, bench, headOf(adapter));
   if (isSoftware) console.log("No speed is stated: this adapter computes on the processor, not on a GPU.");
   return code;
-}
-
-/** What there is; without a GPU, SwiftShader, where it can run. A string says why there is nothing. */
-async function findAdapter(): Promise<Facts | string> {
-  const own = await askForAdapter();
-  if (typeof own !== "string") return own;
-  console.log(`No GPU was found: ${own}`);
-  const reason = whyNoSwiftShader();
-  if (reason !== undefined) return `Nothing can be checked either: ${reason}`;
-  console.log("Results are checked on SwiftShader.");
-  delete process.env["VK_ICD_FILENAMES"];
-  process.env[flagsVariable] = "";
-  useSwiftShader();
-  return await askForAdapter();
-}
-
-async function askForAdapter(): Promise<Facts | string> {
-  const peer = new PeerProcess("floors", peerFolder);
-  try {
-    const resultFile = join(tmpdir(), `sinter-bench-adapter-${process.pid}`);
-    const reply = await peer.ask({ type: "check", job: { kind: "adapter" }, resultFile });
-    if (reply.type === "checked") return reply.facts;
-    return "reason" in reply ? reply.reason : reply.type;
-  } finally {
-    await peer.stop();
-  }
-}
-
-function headOf(adapter: Facts): string {
-  const has = ["timestamps", "subgroups", "f16"].map((name) => `${name} ${adapter[name] === 1 ? "yes" : "no"}`);
-  return `${adapter["name"]}\n${has.join(", ")}; Node ${process.version}, Dawn through the package webgpu`;
 }
 
 process.exitCode = await main();

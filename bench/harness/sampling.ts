@@ -11,7 +11,7 @@ const settledCounts = new WeakMap<Prepared, number>();
 /** A sample of runs that are waited for together lasts this long at least, in milliseconds. */
 const queuedSample = 20;
 /** Nobody's queue grows beyond this. */
-const mostQueued = 200;
+const mostQueued = 1000;
 /** Runs in a turn that are waited for by themselves. */
 const waitedRuns = 5;
 

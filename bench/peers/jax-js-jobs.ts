@@ -117,14 +117,16 @@ function applyQueued<Arguments extends np.Array[]>(jitted: Jitted<Arguments>, in
   };
 }
 
-/** Arrays that are being computed; each is freed when it is there. */
+/** Arrays that are being computed, and are freed as soon as the device has been asked for them. */
 class Queue {
-  #waits: Promise<void>[] = [];
+  #waits: Promise<unknown>[] = [];
 
   /** Resolves when the work is in the device's queue: jax-js keeps it until somebody waits for it. */
   async add(output: np.Array): Promise<void> {
-    this.#waits.push(output.blockUntilReady().then(() => output.dispose()));
+    this.#waits.push(output.blockUntilReady());
+    // It hands over the work, whose pipelines are known, before anything else happens in this process.
     await new Promise((resolve) => setImmediate(resolve));
+    output.dispose();
   }
 
   async finish(): Promise<void> {
