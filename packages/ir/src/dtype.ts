@@ -56,6 +56,20 @@ export function dtypeOfArray(array: TypedArray): DType {
   return "bool";
 }
 
+/**
+ * Rounds to f16 (IEEE 754 binary16), of equally near values to the even one; from 65520 on to an infinity.
+ */
+export function roundToHalf(value: number): number {
+  if (value === 0 || !Number.isFinite(value)) return value;
+  // Eleven bits, of which subnormal numbers have the lowest at 2^-24.
+  const step = 2 ** (Math.max(Math.floor(Math.log2(Math.abs(value))), -14) - 10);
+  const steps = value / step;
+  const below = Math.floor(steps);
+  const rest = steps - below;
+  const rounded = (rest > 0.5 || (rest === 0.5 && below % 2 !== 0) ? below + 1 : below) * step;
+  return Math.abs(rounded) > 65504 ? Math.sign(value) * Number.POSITIVE_INFINITY : rounded;
+}
+
 /** Rounds a JavaScript number to a value that `dtype` can hold: wraps integers, rounds f32, makes bool 0 or 1. */
 export function roundTo(dtype: DType, value: number): number {
   switch (dtype) {

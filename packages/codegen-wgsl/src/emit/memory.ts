@@ -40,11 +40,15 @@ export function loadText(w: FuncWriter, e: Extract<LoopExpr, { kind: "load" }>, 
   const { at, aligned } = place(w, bound, e.index, text);
   const active = e.active ?? lanes;
   if (lanes > 1 && active === lanes && aligned) memory.vectorAccess = true;
+  const widened = (value: string, of: number): string => (memory.half ? `${typeName("f32", of)}(${value})` : value);
   const element = (position: string): string =>
-    memory.vectors ? `${memory.name}[(${position}) >> 2u][(${position}) & 3]` : `${memory.name}[${position}]`;
+    widened(
+      memory.vectors ? `${memory.name}[(${position}) >> 2u][(${position}) & 3]` : `${memory.name}[${position}]`,
+      1,
+    );
   if (lanes === 1) return fromStored(w, element(memory.vectors ? w.atom(at) : bare(at)), stored, scalar, 1);
   if (memory.vectors && aligned && active === lanes)
-    return fromStored(w, `${memory.name}[${at} >> 2u]`, stored, scalar, lanes);
+    return fromStored(w, widened(`${memory.name}[${at} >> 2u]`, lanes), stored, scalar, lanes);
   const base = w.atom(at);
   const parts = Array.from({ length: lanes }, (_, l) =>
     l < active ? element(plus(base, l)) : w.constant({ scalar: stored, lanes: 1 }, 0),
@@ -64,15 +68,16 @@ export function storeLines(w: FuncWriter, s: Extract<LoopStmt, { kind: "store" }
   if (active === lanes && lanes > 1 && aligned) {
     memory.vectorAccess = true;
     if (memory.vectors) {
-      w.push(`${memory.name}[${at} >> 2u] = ${bare(value)};`);
+      w.push(`${memory.name}[${at} >> 2u] = ${memory.half ? `vec4h(${bare(value)})` : bare(value)};`);
       return;
     }
   } else memory.oddStores = true;
   if (memory.vectors) throw new Error(`a store of ${lanes} lanes to vectors`);
+  const narrowed = (text: string): string => (memory.half ? `f16(${text})` : text);
   if (lanes === 1) {
-    w.push(`${memory.name}[${bare(at)}] = ${bare(value)};`);
+    w.push(`${memory.name}[${bare(at)}] = ${narrowed(bare(value))};`);
     return;
   }
   const [base, lanesOf] = [w.atom(at), w.atom(value)];
-  for (let l = 0; l < active; l++) w.push(`${memory.name}[${plus(base, l)}] = ${lanesOf}.${"xyzw"[l]};`);
+  for (let l = 0; l < active; l++) w.push(`${memory.name}[${plus(base, l)}] = ${narrowed(`${lanesOf}.${"xyzw"[l]}`)};`);
 }

@@ -159,8 +159,8 @@ class ModuleWriter implements Module {
     return found;
   }
 
-  private memory(name: string, stored: Word): Memory {
-    const memory = { name, stored, vectors: this.isVectors(name), vectorAccess: false, oddStores: false };
+  private memory(name: string, stored: Word, half = false): Memory {
+    const memory = { name, stored, half, vectors: this.isVectors(name), vectorAccess: false, oddStores: false };
     this.memories.push(memory);
     return memory;
   }
@@ -172,13 +172,15 @@ class ModuleWriter implements Module {
     }
   }
 
-  private local({ space, element }: LoopPointer, elements: number): Memory {
+  private local({ space, element, half = false }: LoopPointer, elements: number): Memory {
+    if (half && !this.features.f16) throw new KernelError("memory of f16, and the device has no shader-f16");
     const isShared = space === "workgroup";
     const stored = storedScalar(element);
-    const memory = this.memory(`${isShared ? "shared" : "own"}${this.memories.length}`, stored);
+    const memory = this.memory(`${isShared ? "shared" : "own"}${this.memories.length}`, stored, half);
     const count = Math.ceil(elements / 4);
-    const type = memory.vectors ? `array<${typeName(stored, 4)}, ${count}>` : `array<${stored}, ${4 * count}>`;
-    if (isShared) this.workgroupBytes += 16 * count;
+    const [one, four] = half ? ["f16", "vec4h"] : [stored, typeName(stored, 4)];
+    const type = memory.vectors ? `array<${four}, ${count}>` : `array<${one}, ${4 * count}>`;
+    if (isShared) this.workgroupBytes += (half ? 8 : 16) * count;
     this.declarations.push(`var<${isShared ? "workgroup" : "private"}> ${memory.name}: ${type};`);
     return memory;
   }
@@ -214,6 +216,7 @@ class ModuleWriter implements Module {
   text(): string {
     const { words, gated } = this.spec;
     const parts: string[] = [];
+    if (this.memories.some((m) => m.half)) parts.push("enable f16;");
     if (this.usesSubgroups) parts.push("enable subgroups;\n\ndiagnostic(off, subgroup_uniformity);");
     const fields = Array.from({ length: words }, (_, i) => `  p${i}: i32,`);
     const bindings = [

@@ -8,6 +8,8 @@ export interface Memory {
   readonly name: string;
   /** What its words are declared as. */
   readonly stored: Word;
+  /** Whether its elements, f32, are kept as f16. */
+  readonly half: boolean;
   /** Declared in vectors of four. */
   readonly vectors: boolean;
   /** What was found while the text was made: aligned vectors of four, and stores of anything else. */

@@ -16,11 +16,14 @@ export interface ScheduleOptions {
   readonly generic?: boolean;
   /** How matrix products are cut: for measuring what each way costs on a device. */
   readonly product?: ProductChoice;
+  /** `f16`: operands of tiled products are rounded to f16 where the device has it. Sums stay f32. Default: f32. */
+  readonly precision?: "f32" | "f16";
 }
 
 /** Every kernel gets grids. */
 export function schedule(program: NestProgram, target: WebgpuFeatures, options: ScheduleOptions = {}): LoopProgram {
-  const pick = scheduler(target, options);
+  const f16 = target.f16 && options.precision === "f16";
+  const pick = scheduler({ ...target, f16 }, options);
   return scheduleSteps(program, (kernel) => pick(kernel, program.buffers));
 }
 

@@ -60,7 +60,7 @@ export function productKernel(
   if (m * n < 64) return undefined;
   const plan = planOf(kernel, p, decls, features, choice);
   const { tile, parts, used } = plan;
-  const shape = `tiles ${tile.rows}x${tile.columns}x${tile.depth}`;
+  const shape = `${tile.half ? "f16 " : ""}tiles ${tile.rows}x${tile.columns}x${tile.depth}`;
   const common = {
     name: kernel.name,
     buffers: used.buffers,
@@ -110,7 +110,8 @@ function planOf(
     if (problem !== undefined) throw new Error(`${kernel.name}: the tile asked for cannot be: ${problem}`);
     return { p, decls, used, ...choice };
   }
-  const tile = chooseTile(p, features);
+  const half = features.f16 && p.nest.accumulators[0]!.dtype === "f32";
+  const tile = { ...chooseTile(p, features), half };
   const groups = typicalDim(groupsOf(p, tile, 1));
   const k = typicalDim(p.k.extent);
   const wanted = groups >= enoughGroups ? 1 : Math.ceil((2 * enoughGroups) / groups);

@@ -15,6 +15,8 @@ export interface Tile {
   readonly depth: number;
   readonly rowVectors: number;
   readonly columnVectors: number;
+  /** Whether operands are rounded to f16 where they are staged. */
+  readonly half?: boolean;
 }
 
 export function threadsOf(tile: Tile): number {
@@ -132,7 +134,7 @@ export function tileSums(
   const { func } = of;
   const { dtype } = p.nest.accumulators[0]!;
   const side = (name: string, value: ScalarExpr, axis: Axis, first: LoopExpr, width: number, layout: Layout): Side => {
-    const staged = func.array(`${name}Tile`, dtype, stagedElements(layout, width, tile.depth), "workgroup");
+    const staged = func.array(`${name}Tile`, dtype, stagedElements(layout, width, tile.depth), "workgroup", tile.half);
     return { name, value, axis, first, width, layout, staged };
   };
   const a = side("a", p.lhs, p.m, place.firstRow, tile.rows, layoutOf(p.lhs, p.k));

@@ -35,9 +35,16 @@ export class FuncBuilder {
     return pointer;
   }
 
-  /** Declares memory of the group or of each thread. GPUs only. */
-  array(name: string, element: ScalarType, elements: number, space: "workgroup" | "private"): LoopPointer {
-    const pointer: LoopPointer = { id: this.pointers.length + this.locals.length, name, element, space };
+  /** Declares memory of the group or of each thread. GPUs only. `half`: f32 elements are kept as f16. */
+  array(
+    name: string,
+    element: ScalarType,
+    elements: number,
+    space: "workgroup" | "private",
+    half = false,
+  ): LoopPointer {
+    const id = this.pointers.length + this.locals.length;
+    const pointer: LoopPointer = { id, name, element, space, ...(half ? { half } : {}) };
     this.locals.push({ pointer, elements });
     return pointer;
   }

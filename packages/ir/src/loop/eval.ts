@@ -2,7 +2,7 @@
  * Interprets Loop IR over typed arrays, checking every access against its own buffer, every variable for being defined,
  * and every read of scratch for having been written: the oracle that schedules and the emitter are tested against.
  */
-import { allocate, bytesOf, type DType, roundTo, type ScalarType, type TypedArray } from "../dtype.ts";
+import { allocate, bytesOf, type DType, roundTo, roundToHalf, type ScalarType, type TypedArray } from "../dtype.ts";
 import { dimValue } from "../nest/index-algebra.ts";
 import { castValue } from "../nest/scalar-expr.ts";
 import { evalScalar, isScalarOp } from "../scalar-ops.ts";
@@ -269,7 +269,7 @@ class Frame {
     const count = s.active ?? value.length;
     const { array, written } = this.bounds(s.pointer, index, count);
     for (let l = 0; l < count; l++) {
-      array[index + l] = value[l]! as never;
+      array[index + l] = (s.pointer.half ? roundToHalf(Number(value[l])) : value[l]!) as never;
       if (written !== undefined) written[index + l] = 1;
     }
   }

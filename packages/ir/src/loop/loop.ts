@@ -29,6 +29,8 @@ export interface LoopPointer {
   readonly name: string;
   readonly element: ScalarType;
   readonly space: AddressSpace;
+  /** Elements (f32) are rounded to f16 where they are stored, and take half the room. Memory of a group only. */
+  readonly half?: boolean;
 }
 
 export type LoopExpr = { readonly type: LoopType } & (

@@ -17,7 +17,9 @@ export function printLoopFunc(func: LoopFunc, options: PrintLoopOptions = {}): s
   const pointers = func.pointers.map((p) => `${printer.pointer(p)}: *${p.element} ${p.space}`);
   const params = func.params.map((v) => `${printer.variable(v)}: ${describeType(v.type)}`);
   for (const { pointer, elements } of func.locals ?? [])
-    printer.lines.push(`  ${pointer.space} ${printer.pointer(pointer)}: ${pointer.element} * ${elements}`);
+    printer.lines.push(
+      `  ${pointer.space} ${printer.pointer(pointer)}: ${pointer.half ? "f16 as " : ""}${pointer.element} * ${elements}`,
+    );
   printer.statements(func.body, "  ");
   const name = options.anonymous ? "" : ` ${func.name}`;
   return `func${name}(${[...pointers, ...params].join(", ")}) {\n${printer.lines.join("\n")}\n}\n`;

@@ -55,6 +55,8 @@ class Verifier {
     for (const p of [...this.func.pointers, ...(this.func.locals ?? []).map((local) => local.pointer)]) {
       if (this.pointers.has(p.id)) this.fail(`two pointers numbered ${p.id}`);
       this.pointers.set(p.id, p);
+      if (p.half && (p.element !== "f32" || p.space !== "workgroup"))
+        this.fail(`${p.name} is ${p.element} in ${p.space} memory: only f32 of a group can be kept as f16`);
     }
     for (const v of this.func.params) {
       if (v.type.lanes !== 1 || (v.type.scalar !== "i32" && v.type.scalar !== "u32"))
