@@ -37,6 +37,30 @@ export function toleranceOf(
   return { absolute: largest * error, relative: error, ulp: op.ulp };
 }
 
+/** The smallest normal number of f32. */
+const tiny = 2 ** -126;
+const dividing: ReadonlySet<string> = new Set(["div", "rem", "sqrt", "rsqrt", "reciprocal"]);
+const adding: ReadonlySet<string> = new Set(["add", "sub"]);
+
+/**
+ * How far a result on WebGPU may be from the reference evaluation, given what the op promises elsewhere (WebGPU Shading
+ * Language, 15.7.4 "Floating point accuracy"):
+ *
+ * - A quotient is within 2.5 ulp, a root as good as a quotient by an inverse root (2 ulp).
+ * - What is too small for a normal number may be zero, and the sign of a zero may be lost.
+ * - A sum may be fused with the product that it adds, which is not rounded then: `largest` is the largest of its operands.
+ */
+export function toleranceOnGpu(op: OpDef, result: TensorType, promised: Tolerance, largest = 0): Tolerance {
+  if (!isFloat(result.dtype)) return promised;
+  const more = dividing.has(op.name) || op.ulp > 0 ? 5 : 0;
+  const fused = adding.has(op.name) ? largest * 2 ** -23 : 0;
+  return {
+    ...promised,
+    absolute: Math.max(promised.absolute ?? 0, tiny, fused),
+    ulp: (promised.ulp ?? 0) + more,
+  };
+}
+
 /** The size of the largest term that an op may add up: products of operands where it multiplies them. */
 export function largestTerm(op: OpDef, operands: readonly HostTensor[]): number {
   const sizes = operands.filter((operand) => isFloat(operand.dtype)).map(largestOf);

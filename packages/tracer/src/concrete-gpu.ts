@@ -2,14 +2,17 @@
  * A trace that runs on the GPU. A call is queued and returns at once; what it returns and the new values of variables are
  * in fresh memory, so that the old values are there until it is known that the call succeeded.
  */
-import type { Graph } from "@sinter/ir";
+import type { Graph, HostFunction } from "@sinter/ir";
 import { type CompileOptions, GpuBuffer } from "@sinter/runtime";
+import { CallCheck } from "./debug/call-check.ts";
+import { OpenSizesError } from "./debug/open-sizes.ts";
 import { forceAnywhere } from "./eager.ts";
 import { HostRun } from "./effects/run.ts";
 import { DeviceLostError, SinterError, type Site } from "./errors.ts";
 import type { VariableCell } from "./frame.ts";
-import { isSubmitted, launch, located, update } from "./gpu/calls.ts";
-import { type GpuProgram, programOnGpu, refuseChecking } from "./gpu/compile.ts";
+import { isSubmitted, type Launch, launch, located, update } from "./gpu/calls.ts";
+import { lookingInto, type SlotValue } from "./gpu/check.ts";
+import { checkTypes, type GpuProgram, programOnGpu } from "./gpu/compile.ts";
 import { dumpedOnGpu } from "./gpu/dump.ts";
 import { lostVariables } from "./gpu/lost.ts";
 import { freshOnGpu, onDevice } from "./gpu/memory.ts";
@@ -30,6 +33,10 @@ const dumpedProgram: Compiler = (graph, options) => dumpedOnGpu(programOnGpu(gra
 export class GpuConcrete extends TracedProgram {
   private readonly options: CompileOptions;
   private readonly compiler: Compiler;
+  /** Looks at each call, where that was asked for. */
+  private readonly check: CallCheck | undefined;
+  /** What the program gives: what the call returns, the status, then what the check adds. */
+  private readonly resultTypes: Wiring["outTypes"];
   /** The program on the device at hand; another one is made for another device. */
   private made: { readonly machine: object; readonly program: GpuProgram } | undefined;
   /** Which variables the program reads: the values of others may be lost. */
@@ -47,7 +54,13 @@ export class GpuConcrete extends TracedProgram {
   ) {
     super(tree, signature, wiring, result, options.backend);
     const { graph, checking } = wiring;
-    refuseChecking(graph.name, checking);
+    const isChecked = graph.results.length > 0 && (checking.debug || checking.verify);
+    if (isChecked && this.sizes !== undefined) throw new OpenSizesError(graph.name, signature);
+    if (isChecked) {
+      checkTypes(graph);
+      this.check = new CallCheck(graph, options, checking);
+    }
+    this.resultTypes = [...wiring.outTypes, ...(this.check?.added ?? [])];
     this.returned = wiring.checked?.result ?? wiring.outTypes.length;
     this.options = options;
     this.compiler = compiler;
@@ -60,7 +73,8 @@ export class GpuConcrete extends TracedProgram {
     const { graph } = this.wiring;
     if (graph.results.length === 0) return undefined;
     const { machine } = theGpu();
-    if (this.made?.machine !== machine) this.made = { machine, program: this.compiler(graph, this.options) };
+    if (this.made?.machine !== machine)
+      this.made = { machine, program: this.compiler(this.check?.graph ?? graph, this.options) };
     return this.made.program;
   }
 
@@ -110,7 +124,9 @@ export class GpuConcrete extends TracedProgram {
           ? "it makes checks, which are read after the call"
           : calls !== undefined
             ? "it prints or calls the host"
-            : undefined;
+            : this.check !== undefined
+              ? "debug and verify look into calls when they have run"
+              : undefined;
     if (why !== undefined) throw new SinterError(`record: ${graph.name} cannot be recorded: ${why}`);
     for (const guard of guards) checkGuard(guard);
     const args = leaves.map((leaf, i) => {
@@ -137,7 +153,7 @@ export class GpuConcrete extends TracedProgram {
 
   /** Computes what the call reads, and makes memory for what it writes. */
   private prepare(args: readonly Lazy[], temporary: Lazy[]): GpuCallValues {
-    const { states, consts, outTypes } = this.wiring;
+    const { states, consts } = this.wiring;
     const entries = this.entries(temporary);
     forceAnywhere([...args, ...entries, ...consts]);
     const call: GpuCallValues = { args, entries, fresh: [], results: [] };
@@ -145,7 +161,7 @@ export class GpuConcrete extends TracedProgram {
     return this.whole(call, () => {
       for (const { out, variable } of states)
         if (out >= 0) call.fresh[out] = freshOnGpu(variable.dtype, variable.shape);
-      for (const [i, { dtype, shape }] of outTypes.entries())
+      for (const [i, { dtype, shape }] of this.resultTypes.entries())
         call.results.push(freshOnGpu(dtype, this.sizes?.shapes[i] ?? (shape as readonly number[])));
       return call;
     });
@@ -195,12 +211,21 @@ export class GpuConcrete extends TracedProgram {
       reads: [...call.args, ...call.entries, ...wiring.consts],
       writes: [...call.fresh, ...call.results],
       host: host?.answer,
+      ...this.looking(call, host?.answer),
       isSilent: !wiring.outs.some(({ kind }) => kind === "result" || kind === "stateOut"),
       check:
         checked === undefined
           ? undefined
           : { code: call.results[checked.result]!, meaning: (code) => failureOf(checked.checks, code, host) },
     });
+  }
+
+  /** How the call is looked into, where that was asked for. */
+  private looking(call: GpuCallValues, host: HostFunction | undefined): Pick<Launch, "host" | "look"> | undefined {
+    const { check, wiring } = this;
+    const read = sourceReader(wiring, call);
+    const slotValue: SlotValue = (kind, index) => read({ kind, index } as Source);
+    return check && lookingInto(check, wiring.graph, slotValue, call.results[wiring.outTypes.length], host);
   }
 
   /** Where the program finds what it reads and writes, by slot. */

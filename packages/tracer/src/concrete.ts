@@ -2,12 +2,13 @@
 import type { Graph } from "@sinter/ir";
 import { Buffer, type Compiled, type CompileOptions, compileGraph, isTrap, theMachine } from "@sinter/runtime";
 import { CallCheck } from "./debug/call-check.ts";
+import { OpenSizesError } from "./debug/open-sizes.ts";
 import { trapError } from "./debug/trap.ts";
 import { isStatic } from "./dims.ts";
 import { dumped } from "./dump.ts";
 import { force } from "./eager.ts";
 import { HostRun } from "./effects/run.ts";
-import { ShapeError, type Site } from "./errors.ts";
+import type { Site } from "./errors.ts";
 import type { VariableCell } from "./frame.ts";
 import { isOnGpu, misplaced } from "./gpu/place.ts";
 import { Lazy, lazyFromData } from "./lazy.ts";
@@ -20,15 +21,6 @@ import type { Source, Wiring } from "./wiring.ts";
 type PointerSource =
   | { readonly kind: "fixed" }
   | { readonly kind: "arg" | "const" | "state" | "stateOut" | "result" | "sym"; readonly index: number };
-
-/** A program that debug or verify asks to look into has sizes that are not known. */
-export class OpenSizesError extends ShapeError {
-  constructor(name: string, signature: string) {
-    super(
-      `${name}: debug and verify look into programs of known sizes, but ${signature} leaves some open: say all of them`,
-    );
-  }
-}
 
 const none: readonly Lazy[] = [];
 

@@ -5,7 +5,8 @@
 import type { Loc } from "@sinter/ir";
 import { type Backend, ByteCache, type CompileOptions } from "@sinter/runtime";
 import { checkBackend, currentBackend } from "./backend.ts";
-import { Concrete, OpenSizesError } from "./concrete.ts";
+import { Concrete } from "./concrete.ts";
+import { OpenSizesError } from "./debug/open-sizes.ts";
 import { GpuConcrete } from "./concrete-gpu.ts";
 import { TraceHistory } from "./debug/history.ts";
 import { type Checking, checking, either } from "./debug/settings.ts";

@@ -19,7 +19,8 @@ import { eager, force, forceAnywhere, nodeBudget } from "./eager.ts";
 import { site } from "./errors.ts";
 import { currentFrame, currentTrace, type Frame, inFrame, TraceFrame } from "./frame.ts";
 import { update } from "./gpu/calls.ts";
-import { programOnGpu, refuseChecking } from "./gpu/compile.ts";
+import { lookingInto, type SlotValue } from "./gpu/check.ts";
+import { programOnGpu } from "./gpu/compile.ts";
 import { launchOn } from "./gpu/launch.ts";
 import { readVariable, toRef } from "./kit.ts";
 import { Lazy, type Ref, type Traced } from "./lazy.ts";
@@ -212,21 +213,24 @@ function runOnGpu(
   traced: TraceFrame | undefined,
   code: number | undefined,
 ): Lazy[] {
-  refuseChecking(graph.name, traced?.checking ?? unchecked);
   forceAnywhere(inputs);
   const { plain, wanted } = asFunction(graph);
-  const made = wanted.map(({ type }) => {
-    const { dtype, shape } = type as TensorType;
-    return eager.keep(new Lazy(dtype, shape as readonly number[]));
-  });
+  const options = { backend: "webgpu" } as const;
+  const checking = traced?.checking ?? unchecked;
+  const check = checking.debug || checking.verify ? new CallCheck(plain, options, checking) : undefined;
+  const types = [...wanted.map(({ type }) => type as TensorType), ...(check?.added ?? [])];
+  const made = types.map(({ dtype, shape }) => eager.keep(new Lazy(dtype, shape as readonly number[])));
   const outputs = graph.results.map(({ value }) => made[wanted.indexOf(value)]!);
-  const { executable } = programOnGpu(plain, { backend: "webgpu" });
+  const { executable } = programOnGpu(check?.graph ?? plain, options);
+  const host = graph.nodes.some(callsHost) ? traced?.host.answer : undefined;
+  const slotValue: SlotValue = (kind, index) => (kind === "arg" ? inputs : made)[index]!;
   launchOn(executable, {
     name: graph.name,
     where: site(runGraph, 24),
     args: inputs,
     results: made,
-    host: graph.nodes.some(callsHost) ? traced?.host.answer : undefined,
+    host,
+    ...(check && lookingInto(check, plain, slotValue, made[wanted.length], host)),
     isSilent: graph.results.every(({ kind }, i) => kind !== "out" || i === code),
     check:
       code === undefined

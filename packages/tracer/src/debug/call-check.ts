@@ -2,14 +2,15 @@
 import type { DType, Graph, HostFunction } from "@sinter/ir";
 import { settled, type Watched, watch } from "@sinter/passes";
 import { type CompileOptions, theMachine } from "@sinter/runtime";
+import { type Asked, type Asking, answered, type Values } from "./asking.ts";
 import { watchedFailure } from "./failure.ts";
 import { HostLog } from "./host-log.ts";
 import { mismatchError } from "./mismatch.ts";
-import { resultsOf, type SlotAddress, valuesOf } from "./run.ts";
+import { resultsOn, type SlotAddress, valuesOf } from "./run.ts";
 import type { Checking } from "./settings.ts";
 import { findMismatch } from "./verify.ts";
 
-/** What is known of a call. */
+/** What is known of a call on the heap. */
 export interface RunningCall {
   /** Runs the program. */
   execute(host: HostFunction | undefined): void;
@@ -20,6 +21,19 @@ export interface RunningCall {
   readonly added: readonly number[];
   /** Which check of the program's own did not hold, once it has run. */
   failed(): unknown;
+}
+
+/** A call that has run, wherever. */
+export interface FinishedCall {
+  /** The result that the check added; 0 where it added none. */
+  readonly code: number;
+  /** Which check of the program's own did not hold. */
+  readonly failed: unknown;
+  readonly log: HostLog;
+  /** By parameter of the graph, before it ran. */
+  inputs(): Values;
+  /** By result of the graph that was traced. */
+  outputs(): Values;
 }
 
 export class CallCheck {
@@ -39,28 +53,44 @@ export class CallCheck {
     this.added = this.watched === undefined ? [] : [{ dtype: "i32", shape: [] }];
   }
 
-  /** Runs a program and throws where something is wrong. */
+  /** Runs a program on the heap and throws where something is wrong. */
   run(call: RunningCall): void {
     const log = new HostLog();
     call.execute(call.host === undefined ? undefined : log.recording(call.host));
-    if (this.watched !== undefined) this.lookForCode(this.watched, call, log);
-    if (this.verified !== undefined && call.failed() === undefined) this.verify(this.verified, call, log);
-  }
-
-  private lookForCode(watched: Watched, call: RunningCall, log: HostLog): void {
-    const code = theMachine().heap.view("i32", call.added[0]!, 1)[0]!;
-    if (code === 0) return;
     const { options } = this;
-    const failed = call.failed();
-    const other = failed === undefined || failed instanceof Error ? failed : new Error(String(failed));
-    throw watchedFailure(watched, code, other, (graph) => resultsOf(graph, options, call.address, log.replaying()));
+    const added = call.added[0];
+    const finished: FinishedCall = {
+      code: added === undefined ? 0 : theMachine().heap.view("i32", added, 1)[0]!,
+      failed: call.failed(),
+      log,
+      inputs: () => valuesOf(this.graph, "inputs", call.address),
+      outputs: () => valuesOf(this.verified!, "outputs", call.address),
+    };
+    const now = ({ graph, args, host }: Asked): Values => resultsOn(graph, options, args, host);
+    const wrong = answered(this.wrong(finished, now), now);
+    if (wrong !== undefined) throw wrong;
   }
 
-  private verify(graph: Graph, call: RunningCall, log: HostLog): void {
-    const given = valuesOf(graph, "inputs", call.address);
-    const results = valuesOf(graph, "outputs", call.address);
-    const replaying = (from: number): HostFunction => log.replaying(from);
-    const mismatch = findMismatch(graph, given, results, { ...this.options, replaying });
-    if (mismatch !== undefined) throw mismatchError(graph, mismatch);
+  /** Whether a call that gave this code has to be looked into. */
+  asks({ code, failed }: Pick<FinishedCall, "code" | "failed">): boolean {
+    return code !== 0 || (this.verified !== undefined && failed === undefined);
+  }
+
+  /** The error for a call; undefined where nothing is wrong with it that its own checks do not say. */
+  *wrong(call: FinishedCall, now?: (asked: Asked) => Values): Asking<Error | undefined> {
+    const { code, failed, log } = call;
+    if (!this.asks(call)) return undefined;
+    if (this.watched !== undefined && code !== 0) {
+      const other = failed === undefined || failed instanceof Error ? failed : new Error(String(failed));
+      return yield* watchedFailure(this.watched, code, other, { args: call.inputs(), host: log.replaying() });
+    }
+    const graph = this.verified!;
+    const options = {
+      ...this.options,
+      replaying: (from: number): HostFunction => log.replaying(from),
+      ...(now === undefined ? {} : { now }),
+    };
+    const mismatch = yield* findMismatch(graph, call.inputs(), call.outputs(), options);
+    return mismatch === undefined ? undefined : mismatchError(graph, mismatch);
   }
 }

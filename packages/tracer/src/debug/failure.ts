@@ -2,6 +2,7 @@
 import { type HostTensor, isScalarOp, nodeAt } from "@sinter/ir";
 import { atSite, type Watched, type WatchSite } from "@sinter/passes";
 import { describe, locText } from "../errors.ts";
+import type { Asked, Asking } from "./asking.ts";
 import { describeNode, offsetOf, placeText } from "./describe.ts";
 import { BoundsError, type FailureDetails, NonFiniteError } from "./errors.ts";
 import { numberText, positionOf, summary } from "./statistics.ts";
@@ -9,19 +10,19 @@ import { numberText, positionOf, summary } from "./statistics.ts";
 type Failed = Omit<FailureDetails, "name" | "op" | "backward">;
 
 /**
- * The error for a code that a watched program gave. `other`: a check of the user's that failed too. `run` computes the results of a graph with the same parameters on
- * what the call was given.
+ * The error for a code that a watched program gave. `other`: a check of the user's that failed too. `call`: what it was
+ * given, and how its calls of the host were answered.
  */
-export function watchedFailure(
+export function* watchedFailure(
   of: Watched,
   code: number,
   other: Error | undefined,
-  run: (graph: Watched["graph"]) => readonly HostTensor[],
-): NonFiniteError | BoundsError {
+  call: Pick<Asked, "args" | "host">,
+): Asking<NonFiniteError | BoundsError> {
   const site = of.sites[code - 1]!;
   const node = nodeAt(of.graph, site.path);
   const { shown, loc, ...what } = describeNode(of.graph, site.path);
-  const failed = lookedAt(of, site, code, run);
+  const failed = yield* lookedAt(of, site, code, call);
   const details = failed === undefined ? undefined : { ...what, ...failed };
   const lines = [site.kind === "bounds" ? boundsLine(site, failed) : madeLine(node.op, failed, site)];
   if (failed !== undefined && site.kind === "nonFinite") {
@@ -44,15 +45,15 @@ export function watchedFailure(
 }
 
 /** Runs the program again to see what the node was given; undefined where that ended otherwise. */
-function lookedAt(
+function* lookedAt(
   of: Watched,
   site: WatchSite,
   code: number,
-  run: (graph: Watched["graph"]) => readonly HostTensor[],
-): Failed | undefined {
+  call: Pick<Asked, "args" | "host">,
+): Asking<Failed | undefined> {
   const looking = atSite(of, code);
   if (looking === undefined) return undefined;
-  const [again, ...found] = run(looking.graph);
+  const [again, ...found] = yield { ...call, graph: looking.graph };
   if (again!.data[0] !== code) return undefined;
   const rounds = found.slice(0, looking.rounds).map((round) => round.data[0]!);
   const count = nodeAt(of.graph, site.path).operands.length;

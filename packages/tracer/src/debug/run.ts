@@ -38,7 +38,7 @@ export function resultsOf(
   }
 }
 
-/** As `resultsOf`, for a graph whose parameters are all `arg`, on values given in order. */
+/** As `resultsOf`, on values given by parameter. */
 export function resultsOn(
   graph: Graph,
   options: CompileOptions,
@@ -48,12 +48,16 @@ export function resultsOn(
   const { heap } = theMachine();
   const held: Buffer[] = [];
   try {
-    for (const { dtype, data } of args) {
+    const given = new Map<Slot["kind"], number[]>();
+    graph.params.forEach(({ kind }, i) => {
+      if (kind === "token") return;
+      const { dtype, data } = args[i]!;
       const buffer = new Buffer(heap, data.byteLength);
       held.push(buffer);
       heap.view(dtype, buffer.address, data.length).set(data);
-    }
-    return resultsOf(graph, options, (_, index) => held[index]!.address, host);
+      given.set(kind, [...(given.get(kind) ?? []), buffer.address]);
+    });
+    return resultsOf(graph, options, (kind, index) => given.get(kind)![index]!, host);
   } finally {
     for (const buffer of held) buffer.release();
   }

@@ -14,13 +14,16 @@ import {
   largestTerm,
   type Node,
   type NodePath,
+  type OpDef,
+  type TensorType,
   type Tolerance,
   toleranceOf,
+  toleranceOnGpu,
   typeOf,
 } from "@sinter/ir";
 import { isLoop, roundBehind } from "@sinter/passes";
 import type { CompileOptions } from "@sinter/runtime";
-import { resultsOn } from "./run.ts";
+import { type Asked, type Asking, answered, type Values } from "./asking.ts";
 
 /** The first result that differs. */
 export interface Mismatch {
@@ -38,6 +41,8 @@ export interface Mismatch {
 export interface VerifyOptions extends CompileOptions {
   /** Answers calls of the host from number `from` on, as they were answered. */
   readonly replaying: (from: number) => HostFunction;
+  /** Runs a program at once, where that can be: then loops are gone through without beginning anew for each round. */
+  readonly now?: (asked: Asked) => Values;
 }
 
 class Found extends Error {
@@ -48,24 +53,35 @@ class Found extends Error {
   }
 }
 
+/** A region that an operation runs, whose results are not known yet. */
+class Needed extends Error {
+  readonly region: number;
+  readonly round: number;
+  readonly inputs: Values;
+  constructor(region: number, round: number, inputs: Values) {
+    super("a region is to be run first");
+    this.region = region;
+    this.round = round;
+    this.inputs = inputs;
+  }
+}
+
 /** Checks what a program gave for `args`; undefined where it is right. */
-export function findMismatch(
+export function* findMismatch(
   graph: Graph,
-  args: readonly HostTensor[],
-  results: readonly HostTensor[],
+  args: Values,
+  results: Values,
   options: VerifyOptions,
-): Mismatch | undefined {
+): Asking<Mismatch | undefined> {
   const verifier = new Verifier(options);
   try {
-    verifier.compareProgram(graph, verifier.run(graph, args, [], []), results);
+    verifier.compareProgram(graph, yield* verifier.run(graph, args, [], []), results);
     return undefined;
   } catch (error) {
     if (error instanceof Found) return error.mismatch;
     throw error;
   }
 }
-
-type Values = readonly HostTensor[];
 
 class Verifier {
   private readonly options: VerifyOptions;
@@ -77,22 +93,22 @@ class Verifier {
   }
 
   /** All values of a graph as the program computes them, by id; throws at the first that is wrong. */
-  run(graph: Graph, args: Values, before: NodePath, rounds: readonly number[]): Values {
+  *run(graph: Graph, args: Values, before: NodePath, rounds: readonly number[]): Asking<Values> {
     const values: HostTensor[] = [...args];
     const kept = graph.nodes.filter(isKept);
-    const given = resultsOn(exposed(graph, kept), this.options, args, this.options.replaying(this.calls));
+    const given = yield { graph: exposed(graph, kept), args, host: this.options.replaying(this.calls) };
     let next = 0;
     const computed = new Map(kept.map((node) => [node, node.results.map(() => given[next++]!)]));
-    graph.nodes.forEach((node, i) => {
+    for (const [i, node] of graph.nodes.entries()) {
       const operands = node.operands.map((value) => values[value.id]!);
       const path = [...before, i];
-      const actual = computed.get(node) ?? this.evaluate(node, operands, path, rounds);
+      const actual = computed.get(node) ?? (yield* this.evaluate(node, operands, path, rounds));
       if (getOp(node.op).effect) this.calls += this.asked(operands) ? 1 : 0;
-      else if (computed.has(node)) this.compare(node, operands, actual, path, rounds);
+      else if (computed.has(node)) yield* this.compare(node, operands, actual, path, rounds);
       node.results.forEach((value, k) => {
         values[value.id] = actual[k]!;
       });
-    });
+    }
     return values;
   }
 
@@ -102,33 +118,76 @@ class Verifier {
   }
 
   /** What the reference makes of the operands; regions give what the program makes of them. */
-  private evaluate(node: Node, operands: Values, path: NodePath, rounds: readonly number[]): Values {
-    const count = node.regions.map(() => 0);
+  private *evaluate(node: Node, operands: Values, path: NodePath, rounds: readonly number[]): Asking<Values> {
     const types = node.results.map(typeOf);
-    return getOp(node.op).eval(operands, node.attrs, types, {
-      graphs: node.regions,
-      groups: node.groups,
-      run: (r, inputs) => {
-        const round = roundBehind(node, count[r]!++);
-        const region = node.regions[r]!;
-        const values = this.run(region, inputs, [...path, r], isLoop(node) ? [...rounds, round] : rounds);
-        return region.results.map((result) => values[result.value.id]!);
-      },
-    });
+    const { now } = this.options;
+    const region = (r: number, round: number, inputs: Values): Asking<Values> =>
+      this.region(node.regions[r]!, inputs, [...path, r], isLoop(node) ? [...rounds, round] : rounds);
+    const known: Values[] = [];
+    for (;;) {
+      const count = node.regions.map(() => 0);
+      let next = 0;
+      try {
+        return getOp(node.op).eval(operands, node.attrs, types, {
+          graphs: node.regions,
+          groups: node.groups,
+          run: (r, inputs) => {
+            const round = roundBehind(node, count[r]!++);
+            if (now !== undefined) return answered(region(r, round, inputs), now);
+            const found = known[next++];
+            if (found === undefined) throw new Needed(r, round, inputs);
+            return found;
+          },
+        });
+      } catch (error) {
+        if (!(error instanceof Needed)) throw error;
+        // An evaluation cannot wait: it begins anew, with what it asked for.
+        known.push(yield* region(error.region, error.round, error.inputs));
+      }
+    }
   }
 
-  private compare(node: Node, operands: Values, actual: Values, path: NodePath, rounds: readonly number[]): void {
-    const expected = this.evaluate(node, operands, path, rounds);
+  private *region(graph: Graph, inputs: Values, path: NodePath, rounds: readonly number[]): Asking<Values> {
+    const values = yield* this.run(graph, inputs, path, rounds);
+    return graph.results.map((result) => values[result.value.id]!);
+  }
+
+  private *compare(
+    node: Node,
+    operands: Values,
+    actual: Values,
+    path: NodePath,
+    rounds: readonly number[],
+  ): Asking<void> {
+    const expected = yield* this.evaluate(node, operands, path, rounds);
     const op = getOp(node.op);
     const largest = largestTerm(op, operands);
     const types = [node.operands.map(typeOf), node.results.map(typeOf)] as const;
     expected.forEach((right, result) => {
       // The rounds of a loop were checked one by one; together they may go through other kernels.
       const tolerance =
-        node.regions.length > 0 ? together(right, 0) : toleranceOf(op, node.attrs, types[0], types[1], largest);
+        node.regions.length > 0
+          ? this.together(right, 0)
+          : this.alone(
+              op,
+              typeOf(node.results[result]!),
+              toleranceOf(op, node.attrs, types[0], types[1], largest),
+              largest,
+            );
       if (!differs(actual[result]!, right, tolerance)) return;
       throw new Found({ kind: "operation", path, rounds, result, actual: actual[result]!, expected: right, tolerance });
     });
+  }
+
+  private alone(op: OpDef, result: TensorType, promised: Tolerance, largest: number): Tolerance {
+    return this.options.backend === "webgpu" ? toleranceOnGpu(op, result, promised, largest) : promised;
+  }
+
+  /** Many operations in one program, fused and in another order. What cancels is only as near as what it came from. */
+  private together(expected: HostTensor, largest: number): Tolerance {
+    if (!isFloat(expected.dtype)) return {};
+    const near = expected.dtype === "f64" ? 1e-12 : this.options.backend === "webgpu" ? 2e-4 : 1e-4;
+    return { ulp: 16, relative: near, absolute: near * Math.max(largest, largestOf(expected)) };
   }
 
   /** Compares what the program gave with what its operations give one by one. */
@@ -139,7 +198,7 @@ class Verifier {
       if (node === undefined) return;
       const operands = node.operands.map((operand) => values[operand.id]!);
       const expected = values[value.id]!;
-      const tolerance = together(expected, largestTerm(getOp(node.op), operands));
+      const tolerance = this.together(expected, largestTerm(getOp(node.op), operands));
       if (!differs(results[k]!, expected, tolerance)) return;
       const result = node.results.indexOf(value);
       throw new Found({ kind: "program", path: [i], rounds: [], result, actual: results[k]!, expected, tolerance });
@@ -159,13 +218,6 @@ function exposed(graph: Graph, kept: readonly Node[]): Graph {
     params: graph.params.map((param) => ({ ...param, kind: "arg" })),
     results: kept.flatMap((node) => node.results.map((value) => ({ kind: "out" as const, value }))),
   };
-}
-
-/** Many operations in one program, fused and in another order. What cancels is only as near as what it came from. */
-function together(expected: HostTensor, largest: number): Tolerance {
-  if (!isFloat(expected.dtype)) return {};
-  const near = expected.dtype === "f64" ? 1e-12 : 1e-4;
-  return { ulp: 16, relative: near, absolute: near * Math.max(largest, largestOf(expected)) };
 }
 
 function differs(actual: HostTensor, expected: HostTensor, tolerance: Tolerance): boolean {

@@ -26,6 +26,11 @@ export interface Launch {
   readonly isSilent: boolean;
   /** The status that the program writes, and what it means. */
   readonly check: { readonly code: Lazy; meaning(code: number): unknown } | undefined;
+  /**
+   * Looks into the call when it has run, given what its check says; gives what is wrong besides, undefined where nothing
+   * is.
+   */
+  readonly look?: ((failed: unknown) => Promise<unknown>) | undefined;
 }
 
 /** A variable that a call in flight gave its value. */
@@ -110,6 +115,7 @@ export function launch(call: Launch): void {
     machine.turns.idle &&
     call.host === undefined &&
     check === undefined &&
+    call.look === undefined &&
     !reads.some((lazy) => lazy.gpu?.writer !== undefined);
   if (isCertain) {
     const trial = { reads, writes };
@@ -129,9 +135,9 @@ export function launch(call: Launch): void {
   }
   const outcome = submitted
     .then(async () => {
-      if (check === undefined) return undefined;
-      const code = await machine.download(check.code.gpu!.block, "i32", 1);
-      const error = check.meaning(code[0]!);
+      const code = check && (await machine.download(check.code.gpu!.block, "i32", 1));
+      const failed = code && check.meaning(code[0]!);
+      const error = (await call.look?.(failed)) ?? failed;
       return error === undefined ? undefined : { error };
     })
     .catch((error: unknown): Failure => ({ error: located(call, error) }));

@@ -2,8 +2,7 @@
 import type { Graph, Node, typeOf } from "@sinter/ir";
 import type { Compiled, CompileOptions } from "@sinter/runtime";
 import type { GpuExecutable } from "@sinter/runtime/webgpu";
-import type { Checking } from "../debug/settings.ts";
-import { DTypeError, describe, locText, SinterError } from "../errors.ts";
+import { DTypeError, describe, locText } from "../errors.ts";
 import { theGpu } from "./session.ts";
 
 export type GpuProgram = Compiled<GpuExecutable>;
@@ -33,13 +32,4 @@ function refuse(graph: Graph, what: string, value: Parameters<typeof typeOf>[0],
   if (type.kind !== "tensor" || type.dtype !== "f64") return;
   const text = `${graph.name}: ${what} is ${describe(type)}: f64 is not available on webgpu; cast to f32`;
   throw line === undefined ? new DTypeError(text) : new DTypeError(text, line);
-}
-
-/** Throws where calls are to be looked into, which only programs for the heap can. */
-export function refuseChecking(name: string, checking: Checking): void {
-  const option = checking.debug ? "debug" : checking.verify ? "verify" : undefined;
-  if (option !== undefined)
-    throw new SinterError(
-      `${name}: ${option} looks into programs for wasm, not into those for webgpu: compile it with { backend: "wasm" } to find what is wrong`,
-    );
 }

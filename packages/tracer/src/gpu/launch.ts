@@ -7,7 +7,7 @@ import { freshMemory, onDevice } from "./memory.ts";
 /** Queues the call; the results get memory, which calls that follow may read. */
 export function launchOn(
   executable: GpuExecutable,
-  call: Pick<Launch, "name" | "where" | "host" | "isSilent" | "check"> & {
+  call: Pick<Launch, "name" | "where" | "host" | "isSilent" | "check" | "look"> & {
     readonly args: readonly Lazy[];
     readonly results: readonly Lazy[];
   },
