@@ -89,8 +89,8 @@ test("what cannot be exported is a finding, and misuse is misuse", async () => {
     /^bad: argument f is a function \(sin\), which a bundle cannot hold: .*\n\s+at .*model\.ts:\d+:\d+\n\n1 thing cannot be exported\n$/,
   );
   const clamp = ["export", `${model}#clamp`];
-  expect(await misused(...clamp, "--out", out, "--target", "webgpu")).toBe(
-    "sinter: --target webgpu: there is no backend for WebGPU in this version; there is wasm\n",
+  expect(await misused(...clamp, "--out", out, "--target", "cuda")).toBe(
+    "sinter: --target cuda: there is no such target; there are wasm, webgpu and both\n",
   );
   expect(await misused(...clamp, "--out", out, "--weights", "here")).toContain('--weights is "file" or "embed"');
   expect(await misused(...clamp)).toContain("required option '-o, --out <folder>'");

@@ -5,8 +5,7 @@
 import type { Loc } from "@sinter/ir";
 import { type Backend, ByteCache, type CompileOptions } from "@sinter/runtime";
 import { checkBackend, currentBackend } from "./backend.ts";
-import { Concrete } from "./concrete.ts";
-import { OpenSizesError } from "./debug/open-sizes.ts";
+import { Concrete, OpenSizesError } from "./concrete.ts";
 import { GpuConcrete } from "./concrete-gpu.ts";
 import { TraceHistory } from "./debug/history.ts";
 import { type Checking, checking, either } from "./debug/settings.ts";
@@ -172,6 +171,11 @@ function programFor(
 ): TracedProgram {
   const Program = options.backend === "webgpu" ? GpuConcrete : Concrete;
   return new Program(tree, signature, wiring, result, options);
+}
+
+/** A trace, and the program on the heap that it makes. */
+export interface HeapTrace extends Pick<TracedProgram, "tree" | "wiring" | "result"> {
+  program(): TracedProgram;
 }
 
 export class TracedFunction {
@@ -342,18 +346,27 @@ export class TracedFunction {
     return this.find(this.treeOf(given, leaves), this.options.backend ?? currentBackend());
   }
 
-  /** As `concrete`, as a program for the heap, also where the function runs on a GPU. */
-  onHeap(args: readonly unknown[], leaves: Leaf[], made: Tensor[]): TracedProgram {
-    if ((this.options.backend ?? currentBackend()) !== "webgpu") return this.concrete(args, leaves, made);
+  /** As `concrete`, for a program on the heap, also where the function runs on a GPU: that is compiled when it is called for. */
+  onHeap(args: readonly unknown[], leaves: Leaf[], made: Tensor[]): HeapTrace {
+    if ((this.options.backend ?? currentBackend()) !== "webgpu") {
+      const concrete = this.concrete(args, leaves, made);
+      const { tree, wiring, result } = concrete;
+      return { tree, wiring, result, program: () => concrete };
+    }
     const given = this.options.signature === undefined ? args : this.conform(args, made);
-    const tree = this.treeOf(given, leaves);
-    const known = this.cache.get(`webgpu ${treeText(tree)}`);
-    if (known === undefined) return this.find(tree, "wasm");
-    const { signature, wiring, result } = known;
-    return programFor(known.tree, signature, wiring, result, {
-      backend: "wasm",
-      fastMath: this.options.fastMath ?? false,
-    });
+    const own = this.treeOf(given, leaves);
+    this.refuseBranches(own);
+    const known = this.cache.get(`webgpu ${treeText(own)}`);
+    const { wiring, result } = known ?? this.traced(own);
+    const tree = known?.tree ?? own;
+    const options = { backend: "wasm", fastMath: this.options.fastMath ?? false } as const;
+    let program: TracedProgram | undefined;
+    return {
+      tree,
+      wiring,
+      result,
+      program: () => (program ??= programFor(tree, treeText(tree), wiring, result, options)),
+    };
   }
 
   signatures(): readonly (readonly unknown[])[] {
@@ -425,10 +438,14 @@ export class TracedFunction {
   private trace(tree: Tree, signature: string, backend: Backend): TracedProgram {
     const { fastMath = false } = this.options;
     this.refuseBranches(tree);
-    let result = this.traceWith(tree, this.traces === 0 ? "allowed" : "forbidden");
+    const { wiring, result } = this.traced(tree);
+    return programFor(tree, signature, wiring, result, { backend, fastMath });
+  }
+
+  private traced(tree: Tree): TraceResult {
+    const result = this.traceWith(tree, this.traces === 0 ? "allowed" : "forbidden");
     // A function that makes variables must make them once: a second trace shows whether it does.
-    if (result.created > 0) result = this.traceWith(tree, "forbidden");
-    return programFor(tree, signature, result.wiring, result.result, { backend, fastMath });
+    return result.created > 0 ? this.traceWith(tree, "forbidden") : result;
   }
 
   private traceWith(tree: Tree, creation: "allowed" | "forbidden"): TraceResult {

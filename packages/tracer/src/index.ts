@@ -3,7 +3,14 @@ import { runScope } from "./scope.ts";
 import { handlesIn } from "./trees.ts";
 import "./methods.ts";
 
-export { BundleError, type BundleSource, type LoadOptions, type Program } from "@sinter/runtime";
+export {
+  type AsyncProgram,
+  type AsyncVariable,
+  BundleError,
+  type BundleSource,
+  type OpenOptions as LoadOptions,
+  type Program,
+} from "@sinter/runtime";
 export { currentBackend, listBackends, setBackend } from "./backend.ts";
 export { assert } from "./control/assert.ts";
 export { cond, switchCase } from "./control/cond.ts";

@@ -25,7 +25,7 @@ export function exportVerb(program: Command, { output, exit }: Context): void {
     .description("write a compiled function as a folder that runs without Sinter")
     .argument("<target>", "FILE#EXPORT; without #EXPORT the only compiled function that the file exports")
     .requiredOption("-o, --out <folder>", "the folder to write")
-    .option("--target <target>", "what it is to run on", "wasm")
+    .option("--target <target>", '"wasm", "webgpu", or "both": the program picks when it is loaded', "wasm")
     .addOption(inputOption())
     .option("--weights <place>", '"file": weights.safetensors beside the program; "embed": inside it', "file")
     .option("--license <text>", "an SPDX expression or a sentence, for the manifest")
@@ -39,6 +39,7 @@ export function exportVerb(program: Command, { output, exit }: Context): void {
         const { files } = await exportBundle(value, {
           ...options,
           outDir: flags.out,
+          target: flags.target as "wasm" | "webgpu" | "both",
           weights: flags.weights as "file" | "embed",
           ...(flags.license === undefined ? {} : { license: flags.license }),
         });
@@ -53,9 +54,8 @@ export function exportVerb(program: Command, { output, exit }: Context): void {
 }
 
 function checkFlags({ target, weights }: ExportFlags): void {
-  if (target === "webgpu" || target === "both")
-    throw new UsageError(`--target ${target}: there is no backend for WebGPU in this version; there is wasm`);
-  if (target !== "wasm") throw new UsageError(`--target ${target}: there is no such target; there is wasm`);
+  if (!["wasm", "webgpu", "both"].includes(target))
+    throw new UsageError(`--target ${target}: there is no such target; there are wasm, webgpu and both`);
   if (weights !== "file" && weights !== "embed")
     throw new UsageError(`--weights is "file" or "embed", not "${weights}"`);
 }

@@ -15,20 +15,25 @@ const identifier = /^[A-Za-z_$][\w$]*$/;
 /** The declarations; whoever imports `load` from `index.js` gets them. */
 export function declarations(manifest: Omit<Manifest, "crc32">): string {
   const { name, sinter, license, functions, variables, builds } = manifest;
+  const hasShaders = builds.some(({ build }) => build === "webgpu");
+  const answers: Answers = (type) => (hasShaders ? `Promise<${type}>` : type);
   const notes = [
     `The bundle ${line(name)}, written by Sinter ${line(sinter)}.`,
     ...(license === undefined ? [] : [`License: ${line(license)}`]),
     `Builds: ${builds.map(({ build, bytes }) => `${build} (${bytes} bytes)`).join(", ")}.`,
   ];
-  const records = functions.map((f) => `  ${functionDoc(f)}  readonly ${key(f.name)}: ${signature(f)};\n`).join("");
+  const records = functions
+    .map((f) => `  ${functionDoc(f)}  readonly ${key(f.name)}: ${signature(f, answers)};\n`)
+    .join("");
   const cells = variables
     .map(
       (v) =>
         `  /** ${typeText(v)}${v.trainable ? ", trainable" : ""} */\n  readonly ${key(v.name)}: Variable<"${v.dtype}", ${tuple(v.shape)}>;\n`,
     )
     .join("");
+  const buildNames = [...new Set(builds.map(({ build }) => JSON.stringify(build)))].reverse();
   return `${doc(notes)}
-${preamble}
+${preamble(buildNames.join(" | "), hasShaders, answers)}
 export interface Functions {
 ${records}}
 
@@ -39,13 +44,13 @@ export interface Program {
   readonly name: string;
   /** The build that runs. */
   readonly build: Build;
-  ${functionDoc(functions[0]!)}  readonly run: Functions[${JSON.stringify(functions[0]!.name)}];
+${hasShaders ? `  /** Where it runs. */\n  readonly target: Target;\n` : ""}  ${functionDoc(functions[0]!)}  readonly run: Functions[${JSON.stringify(functions[0]!.name)}];
   readonly functions: Functions;
   readonly variables: Variables;
   /** The values of all variables, as a safetensors file. */
-  saveState(): Uint8Array<ArrayBuffer>;
+  saveState(): ${answers("Uint8Array<ArrayBuffer>")};
   /** Gives all variables the values of a file from \`saveState\`; changes nothing where it does not fit. */
-  loadState(bytes: Uint8Array): void;
+  loadState(bytes: Uint8Array): ${answers("void")};
   /** Replays the calls that were recorded at the export, in memory of their own, and compares. */
   selfTest(name?: keyof Functions): Promise<SelfTestReport>;
   /** Lets go of the memory; again, it does nothing. Using the program afterwards is an error. */
@@ -57,9 +62,13 @@ export declare function load(options?: LoadOptions): Promise<Program>;
 `;
 }
 
-const preamble = `
-export type Build = "simd" | "relaxed-simd";
+/** What is written for a type that comes out of a program: itself, or a promise of it. */
+type Answers = (type: string) => string;
 
+function preamble(builds: string, hasShaders: boolean, answers: Answers): string {
+  return `
+export type Build = ${builds};
+${hasShaders ? targetTypes : ""}
 interface Arrays {
   f32: Float32Array<ArrayBuffer>;
   f64: Float64Array<ArrayBuffer>;
@@ -92,8 +101,8 @@ export interface Variable<D extends keyof Arrays, S extends readonly number[]> {
   readonly shape: S;
   readonly trainable: boolean;
   /** A copy of its value. */
-  read(): Arrays[D];
-  write(value: Input<D, D extends "f32" ? Float32Array : D extends "f64" ? Float64Array : D extends "i32" ? Int32Array : D extends "u32" ? Uint32Array : Uint8Array, S>): void;
+  read(): ${answers("Arrays[D]")};
+  write(value: Input<D, D extends "f32" ? Float32Array : D extends "f64" ? Float64Array : D extends "i32" ? Int32Array : D extends "u32" ? Uint32Array : Uint8Array, S>): ${answers("void")};
 }
 
 export interface LoadOptions {
@@ -103,7 +112,7 @@ export interface LoadOptions {
   readonly files?: ReadonlyMap<string, Uint8Array> | Readonly<Record<string, Uint8Array>>;
   /** The build to take; by default the first that the engine can run. */
   readonly build?: Build;
-  /** Takes what the program prints; console.log by default. */
+${hasShaders ? targetOptions : ""}  /** Takes what the program prints; console.log by default. */
   readonly log?: (text: string) => void;
 }
 
@@ -122,11 +131,27 @@ export declare class BundleError extends Error {}
 /** Thrown where a check of a function failed; no variable has changed. */
 export declare class AssertionError extends Error {}
 `;
+}
 
-function signature({ params, result }: FunctionEntry): string {
+const targetTypes = `export type Target = "wasm" | "webgpu";
+
+/** Where TypeScript knows WebGPU, its types. */
+export type Device = typeof globalThis extends { GPUDevice: { prototype: infer D } } ? D : object;
+export type Gpu = typeof globalThis extends { GPU: { prototype: infer G } } ? G : object;
+`;
+
+const targetOptions = `  /** Where to run; by default on a GPU, and without one in WebAssembly, if the bundle has a program for it. */
+  readonly target?: Target;
+  /** The GPUDevice to run on; without it one is made. */
+  readonly device?: Device;
+  /** What a device comes from, where that is not navigator.gpu: in Node create([]) of the package webgpu. */
+  readonly gpu?: Gpu;
+`;
+
+function signature({ params, result }: FunctionEntry, answers: Answers): string {
   const required = params.findLastIndex(({ tree }) => hasTensor(tree));
   const list = params.map(({ name, tree }, i) => `${name}${i > required ? "?" : ""}: ${inputType(tree)}`);
-  return `(${list.join(", ")}) => ${resultType(result)}`;
+  return `(${list.join(", ")}) => ${answers(resultType(result))}`;
 }
 
 /** `predict(x: f32[2,3]) -> f32[2]` on one line. */

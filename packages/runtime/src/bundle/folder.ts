@@ -23,7 +23,7 @@ const oldSuffix = ".sinter-old";
 
 /** What any bundle may have, and what file managers leave. A saved model has more, which a mere bundle must not replace. */
 const ofBundles =
-  /^(index\.(js|d\.ts)|manifest\.json|program(\.\w+)?\.wasm|(weights|selftest)\.safetensors|selftest\.js|\.DS_Store)$/;
+  /^(index\.(js|d\.ts)|manifest\.json|program(\.\w+)?\.wasm|(weights|selftest)\.safetensors|(selftest|webgpu)\.js|kernels\.wgsl|dispatch\.json|\.DS_Store)$/;
 
 /**
  * Writes a bundle. Everything is written and flushed beside `outDir` first. A bundle that is there is replaced by two

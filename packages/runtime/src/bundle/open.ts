@@ -1,6 +1,7 @@
 /** Bundles for programs that have Sinter: the loader that bundles carry, and what is beside it for a compiler. */
 import { type Graph, parseGraph, printedText, type TypedArray, verifyGraph } from "@sinter/ir";
 import { checkManifest } from "./loader/check.ts";
+import { checkPlan } from "./loader/check-plan.ts";
 import { memoryLimit } from "./loader/dtypes.ts";
 import { BundleError, messageOf } from "./loader/errors.ts";
 import { below, list, matching, optional, record, text } from "./loader/fields.ts";
@@ -32,7 +33,7 @@ export async function loadBundle<P extends Program | AsyncProgram = Program>(
     printedText,
     sized,
     { ...options, ...(place instanceof URL ? { base: place } : { files: place }) },
-    checkManifest,
+    { manifest: checkManifest, plan: checkPlan },
   );
   return program as P;
 }

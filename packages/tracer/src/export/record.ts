@@ -63,9 +63,10 @@ function recordCall(
         return made.at(-1)!;
       });
       const args = given.map(contentsOf);
-      if (!concrete.accepts(given)) throw new Error("its recorded calls have sizes that it does not take");
+      const program = concrete.program();
+      if (!program.accepts(given)) throw new Error("its recorded calls have sizes that it does not take");
       const returned: Leaf[] = [];
-      treeOf(concrete.call(given, undefined), returned, "result");
+      treeOf(program.call(given, undefined), returned, "result");
       made.push(...(returned as Tensor[]));
       const after = new Map<number, TypedArray>();
       for (const { variable, out, from } of concrete.wiring.states)

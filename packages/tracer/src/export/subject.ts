@@ -9,12 +9,11 @@ import type { BundleSpec } from "@sinter/runtime";
 import { currentBackend } from "../backend.ts";
 import { describeValue, ExportError, locText, SinterError } from "../errors.ts";
 import { VariableCell } from "../frame.ts";
-import { type TracedFunction, tracedFunction } from "../function.ts";
+import { type HeapTrace, type TracedFunction, tracedFunction } from "../function.ts";
 import { namedSizes } from "../generalise.ts";
 import { checkTypes } from "../gpu/compile.ts";
 import { Tensor } from "../tensor.ts";
 import { pathName } from "../trace.ts";
-import type { TracedProgram } from "../traced-program.ts";
 import { checkGuard } from "../transformed.ts";
 import { eachStatic, eachTensor, type Leaf, type Tree, treeOf, treeText } from "../trees.ts";
 import { isIdentifier } from "./names.ts";
@@ -27,7 +26,7 @@ export interface Subject {
   /** In the bundle. */
   readonly name: string;
   readonly traced: TracedFunction;
-  readonly concrete: TracedProgram;
+  readonly concrete: HeapTrace;
   readonly leaves: readonly Leaf[];
 }
 
@@ -115,7 +114,7 @@ function subjectOf(
   }
   for (const problem of argumentProblems(args, traced.names)) problems.add(name, problem, line);
   const leaves: Leaf[] = [];
-  let concrete: TracedProgram;
+  let concrete: HeapTrace;
   try {
     concrete = traced.onHeap(args, leaves, made);
   } catch (error) {
@@ -188,7 +187,7 @@ function whyNotStatic(value: unknown): string | undefined {
 }
 
 /** What a trace has that cannot be exported. */
-function checkTrace(name: string, concrete: TracedProgram, line: string | undefined, problems: Problems): void {
+function checkTrace(name: string, concrete: HeapTrace, line: string | undefined, problems: Problems): void {
   const { wiring, result } = concrete;
   eachStatic(result, "the result", (value, path) => {
     const why = whyNotStatic(value);

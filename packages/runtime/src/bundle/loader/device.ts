@@ -56,6 +56,8 @@ export interface DeviceProgram {
 export async function open({ manifest, plan, kernels, device }: DeviceParts): Promise<DeviceBundle> {
   const machine = await GpuMachine.acquire({ device });
   const codes = shadersIn(kernels);
+  if (codes.length !== plan.shaders.length)
+    throw new Error(`has ${codes.length} shaders, where ${plan.shaders.length} are dispatched`);
   const functions = manifest.functions.map((entry, i): DeviceFunction => {
     const own = plan.functions[i]!;
     return { entry, executable: instantiateOnGpu(machine, programOf(own, plan, codes)), constants: own.constants };

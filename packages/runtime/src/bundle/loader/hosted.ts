@@ -46,7 +46,10 @@ export function hosted(
     throw new BundleError(`${file}: ${why}`);
   };
   /** What the device says, as an error of the bundle. */
-  const told = <T>(answer: Promise<T>): Promise<T> => answer.catch((error) => fail(messageOf(error)));
+  const told = <T>(answer: Promise<T>): Promise<T> =>
+    answer.catch((error) => {
+      throw new BundleError(messageOf(error), { cause: error });
+    });
 
   const callables = manifest.functions.map((entry, f) => {
     const layOut = (bound: Bound): Call => {

@@ -44,6 +44,12 @@ export interface AsyncProgram extends AsyncInstance {
   selfTest(name?: string): Promise<SelfTestReport>;
 }
 
+/** What looks at files whose writer is not trusted. */
+export interface Checks {
+  manifest(manifest: Manifest): void;
+  plan(plan: DispatchPlan, manifest: Manifest): void;
+}
+
 /**
  * Loads a bundle, as `load` of index.ts does. One that has a program for WebGPU, and all that `index.js` of such a bundle
  * loads, is an `AsyncProgram`.
@@ -53,15 +59,15 @@ export function load(
   text: Text | undefined,
   sized: Sized | undefined,
   options: TargetOptions = {},
-  check?: (manifest: Manifest) => void,
+  checks?: Checks,
 ): Promise<AsyncProgram | Program> {
   const { build: wanted, ...others } = options;
-  return opened(urls, others, check, async (origin, manifest) => {
+  return opened(urls, others, checks?.manifest, async (origin, manifest) => {
     const { builds, variables, constants, weights } = manifest;
     const forDevices = builds.find((build) => build.build === "webgpu") as WebgpuBuild | undefined;
     const modules = builds.filter((build) => build.build !== "webgpu") as readonly WasmBuild[];
     const found = await place(manifest, forDevices, modules.length > 0, options);
-    if (found !== undefined) return deviceProgram(origin, manifest, forDevices!, text, sized, options, found);
+    if (found !== undefined) return deviceProgram(origin, manifest, forDevices!, text, sized, options, found, checks);
     const inside = [...variables, ...constants].every(({ address }) => address !== undefined);
     const some = { ...others, ...(wanted === undefined ? {} : { build: wanted as WasmBuild["build"] }) };
     const own = { ...manifest, builds: modules };
@@ -143,6 +149,7 @@ async function deviceProgram(
   sized: Sized | undefined,
   { log = console.log }: TargetOptions,
   { device, own, gpu }: Place,
+  checks: Checks | undefined,
 ): Promise<AsyncProgram> {
   const { name, variables, constants, weights, functions } = manifest;
   const fail = (why: string): never => {
@@ -158,6 +165,7 @@ async function deviceProgram(
       read(weights),
     ]);
     const plan = planIn(dispatch, build.dispatch.file, manifest);
+    checks?.plan(plan, manifest);
     const decoded = new TextDecoder().decode(kernels);
     const bundle = await open({ manifest, plan, kernels: decoded, device }).catch((error) =>
       fail(`${build.file}: ${messageOf(error)}`),
