@@ -1,10 +1,13 @@
 /** What tests on the device share: whether there is one, contents as plain numbers, and messages of failures. */
 import { ready } from "../src/index.ts";
 
-/** Whether there is no device, said once; with SINTER_REQUIRE_WEBGPU=1 that is a failure. `what` does not run then. */
-export async function missingGpu(what: string): Promise<boolean> {
+/**
+ * Whether there is no device, said once; with SINTER_REQUIRE_WEBGPU=1 that is a failure. `what` does not run then.
+ * `device`: the one to run on.
+ */
+export async function missingGpu(what: string, device?: GPUDevice): Promise<boolean> {
   try {
-    await ready("webgpu");
+    await ready("webgpu", device === undefined ? {} : { device });
     return false;
   } catch (error) {
     if (process.env["SINTER_REQUIRE_WEBGPU"] === "1") throw error;
