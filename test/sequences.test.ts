@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { alone, checkText, graphText, whole } from "./support/check-text.ts";
 import { alsoOnWebgpu } from "./support/on-webgpu-too.ts";
 
-await alsoOnWebgpu("What runs in order");
+await alsoOnWebgpu("What runs in order", { sample: 4 });
 
 describe("running folds", () => {
   const shapes = [
@@ -58,6 +58,21 @@ describe("scatter", () => {
     graphText(`%x: ${dtype}[${rows},${columns}], %u: ${dtype}[${count},${columns}], %i: i32[${count}]`, [
       `%out = scatter %x, %u, %i {axes=[0], combine=${combine}} : ${dtype}[${rows},${columns}]`,
     ]);
+
+  test("many updates, one after the other where they meet", () => {
+    for (const [combine, dtype, rows, count] of [
+      ["set", "f32", 1000, 70_001],
+      ["add", "i32", 37, 3000],
+      ["mul", "i32", 5000, 4096],
+      ["max", "f32", 3, 1025],
+    ] as const)
+      checkText(
+        scatter(combine, dtype, rows, 2, count),
+        { whole: true, lo: -2, hi: 2, ranges: { i: [-3, rows + 2] } },
+        alone,
+      );
+  });
+
   test.each(["set", "add", "mul", "max", "min"])("with duplicates: %s", (combine) => {
     for (const [rows, columns, count] of [
       [3, 5, 40],

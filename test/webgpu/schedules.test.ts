@@ -8,6 +8,7 @@ import { leastFeatures } from "../../packages/codegen-wgsl/test/support/features
 import { randomArguments } from "../support/arguments.ts";
 import { graphText, whole } from "../support/check-text.ts";
 import { runLoops } from "../support/compiled.ts";
+import { fullRun } from "../support/fuzz.ts";
 import { nearOnGpu } from "../support/gpu-tolerance.ts";
 import { resultsDifference } from "../support/random.ts";
 
@@ -65,4 +66,20 @@ test("results side by side are folded by fours, in slices where they are few", (
   expect(checked(sum(400, 204, "add"), true)).toEqual(["reduction tiles: 4x256"]);
   expect(checked(sum(400, 203, "add"), true)).toEqual(["reduction tiles: 7x256"]);
   expect(checked(sum(2100, 36, "max"), false)).toEqual(["two-pass reduction: 8x256, 36x8"]);
+});
+
+test("many updates that may meet are sorted by their places, in a number of grids that grows with the logarithm", () => {
+  const scatter = (rows: number, columns: number, count: number, combine: string): string =>
+    graphText(`%x: f32[${rows},${columns}], %u: f32[${count},${columns}], %i: i32[${count}]`, [
+      `%out = scatter %x, %u, %i {axes=[0], combine=${combine}} : f32[${rows},${columns}]`,
+    ]);
+  const more = [
+    [1280, "set"],
+    [2100, "max"],
+  ] as const;
+  for (const [count, combine] of [[1025, "add"] as const, ...(fullRun ? more : [])]) {
+    const [text = ""] = checked(scatter(7, 2, count, combine), false);
+    expect(text).toMatch(/^sorted updates/);
+    expect(text.split(",")).toHaveLength(3 + Math.ceil(Math.log2(count / 256)));
+  }
 });

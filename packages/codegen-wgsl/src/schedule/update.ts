@@ -7,6 +7,8 @@ import {
   type Axis,
   axis,
   type BufferDecl,
+  type Dim,
+  type Grid,
   type IndexExpr,
   type LoopExpr,
   type LoopKernel,
@@ -34,13 +36,19 @@ import {
   strideOf,
 } from "@sinter/ir/schedule";
 import { genericKernel } from "./generic.ts";
+import { sortedLinks, wordsPerUpdate } from "./sorted-links.ts";
 import { atPoint, eachThread, elementBytes, gridParams, groupsFor, kernelFrame, threadsFor } from "./threads.ts";
 
 /** Updates that one thread makes one after the other: finding out which of them meet takes longer. */
 const fewSteps = 16;
-/** Beyond so many, each looking at all others takes longer than going through them in order. */
-const manySteps = 1 << 16;
-const outside = (steps: number): boolean => steps <= fewSteps || steps > manySteps;
+/** Beyond so many, they are sorted by their places, instead of each looking at all others. */
+const manySteps = 1024;
+/** The same where their number is symbolic, and how often to merge is not known: beyond so many, one after the other. */
+const manyOpenSteps = 1 << 16;
+
+function outside(steps: Dim): boolean {
+  return typicalDim(steps) <= fewSteps || (typeof steps !== "number" && typicalDim(steps) > manyOpenSteps);
+}
 
 /** Takes kernels of one nest that steps without carrying anything. */
 export function updateKernel(kernel: NestKernel, decls: readonly BufferDecl[]): LoopKernel | undefined {
@@ -101,7 +109,7 @@ function linkedOf(nest: Nest, decls: readonly BufferDecl[]): Linked | undefined 
   );
   const store = steps.nest.stores[0]!;
   const step = steps.merged;
-  if (step === undefined || store.guard !== undefined || outside(typicalDim(step.extent))) return undefined;
+  if (step === undefined || store.guard !== undefined || outside(step.extent)) return undefined;
   const free = steps.nest.axes.filter((a) => a !== step);
   const offset = store.index[0]!;
   const fixed = offset.terms.filter(({ atom }) => atom.kind === "axis" && free.some((a) => a.id === atom.axis.id));
@@ -110,7 +118,7 @@ function linkedOf(nest: Nest, decls: readonly BufferDecl[]): Linked | undefined 
   return { nest: steps.nest, store, free, step, key };
 }
 
-/** Two grids: who comes next to the same place, and the folds. */
+/** Grids that find who comes next to the same place, and one of the folds. */
 function linkedUpdates(kernel: NestKernel, nest: Nest, decls: readonly BufferDecl[]): LoopKernel | undefined {
   const linked = linkedOf(nest, decls);
   if (linked === undefined) return undefined;
@@ -124,24 +132,51 @@ function linkedUpdates(kernel: NestKernel, nest: Nest, decls: readonly BufferDec
   };
   const steps = step.extent;
   const points = sizeOf([steps, ...free.map((a) => a.extent)]);
-  const [stepThreads, threads] = [threadsFor(steps), threadsFor(points)];
-
-  const finding = open(`${kernel.name}_links`);
-  eachThread(finding.of, steps, stepThreads, (n) => finding.levels.scope(() => findNext(finding, linked, n)));
+  const threads = threadsFor(points);
+  const isSorted = typeof steps === "number" && steps > manySteps;
+  const finders: Function[] = [];
+  const finder = (name: string): Function => {
+    const made = open(name);
+    finders.push(made);
+    return made;
+  };
+  const finding = isSorted ? sorting(linked, steps, kernel.name, finder) : comparing(linked, kernel.name, finder);
   const folding = open(kernel.name);
   eachThread(folding.of, points, threads, (point) => folding.levels.scope(() => foldLinked(folding, linked, point)));
   const func = folding.of.func.finish();
   return {
     ...kernelFrame(kernel, decls, used),
     aliasable: [],
-    funcs: [func, finding.of.func.finish()],
-    scratch: [{ pointer: folding.links, bytes: toDim(scaleIndex(steps, 2 * elementBytes)) }],
-    grids: [
-      { func: `${kernel.name}_links`, groups: groupsFor(steps, stepThreads), threads: stepThreads },
-      { func: kernel.name, groups: groupsFor(points, threads), threads },
+    funcs: [func, ...finders.map(({ of }) => of.func.finish())],
+    scratch: [
+      { pointer: folding.links, bytes: toDim(scaleIndex(steps, (isSorted ? wordsPerUpdate : 2) * elementBytes)) },
     ],
-    schedule: "linked updates",
+    grids: [...finding, { func: kernel.name, groups: groupsFor(points, threads), threads }],
+    schedule: isSorted ? "sorted updates" : "linked updates",
   };
+}
+
+type Open = (name: string) => Function;
+
+/** Each update looks at all others. */
+function comparing(linked: Linked, name: string, open: Open): Grid[] {
+  const steps = linked.step.extent;
+  const threads = threadsFor(steps);
+  const f = open(`${name}_links`);
+  eachThread(f.of, steps, threads, (n) => f.levels.scope(() => findNext(f, linked, n)));
+  return [{ func: `${name}_links`, groups: groupsFor(steps, threads), threads }];
+}
+
+function sorting({ step, key }: Linked, steps: number, name: string, open: Open): Grid[] {
+  return sortedLinks(steps, name, (part) => {
+    const { of, links, levels, payload } = open(part);
+    const placeAt = (update: LoopExpr): LoopExpr => {
+      let place: LoopExpr | undefined;
+      levels.scope(() => levels.inside(step, update, () => (place = of.func.let("place", payload.offset(key)))));
+      return place!;
+    };
+    return { of, work: links, placeAt };
+  });
 }
 
 interface Function {
