@@ -14,7 +14,7 @@ export const apiNames: Readonly<Record<string, string>> = {
   indexing: `Tensor.at gather takeAlongAxis scatter Tensor.set Tensor.addAt oneHot topK sort argSort cast triu tril diag`,
   functions: `compile f.traces f.explain f.lower f.record setBackend listBackends ready withEager print assert hostCall profile profileAsync
     evalShape fromGPUBuffer scope memory spec`,
-  "options of compile": `compile.name compile.signature compile.backend compile.threads compile.fastMath compile.autograph
+  "options of compile": `compile.name compile.signature compile.backend compile.threads compile.fastMath compile.precision compile.autograph
     compile.reduceRetracing compile.retraceLimit compile.frozen compile.debug compile.verify`,
   state: "variable Variable.value Variable.assign Variable.assignAdd Variable.assignSub",
   transformations: `grad valueAndGrad gradients GradientTape vjp jvp linearize jacfwd jacrev hessian stopGradient customVjp

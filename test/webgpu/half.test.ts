@@ -11,6 +11,7 @@ import {
   type WebgpuFeatures,
 } from "@sinter/ir";
 import { lower, planMemory } from "@sinter/passes";
+import { compile, random, type Tensor } from "sinter";
 import { expect, test } from "vitest";
 import { create, globals } from "webgpu";
 import { leastFeatures } from "../../packages/codegen-wgsl/test/support/features.ts";
@@ -65,6 +66,13 @@ test("without the feature, or unless asked for, products are of f32", () => {
     });
   for (const made of [schedules(withHalf, "f32"), schedules(leastFeatures, "f16")])
     expect(made).toEqual([expect.stringMatching(/^tiles/)]);
+});
+
+test("the option precision changes nothing where there is no f16, and names what it takes", () => {
+  const product = (precision: "f32" | "f16") => compile((x: Tensor) => x.matmul(x), { backend: "wasm", precision });
+  const x = random.normal(random.key(1), [9, 9]);
+  expect(product("f16")(x).dataSync()).toEqual(product("f32")(x).dataSync());
+  expect(() => product("half" as "f16")).toThrow(/the option precision is "f32" or "f16", not/);
 });
 
 test("rounding to f16: ties go to even, what is too large to infinity, what is too small to zero", () => {

@@ -52,7 +52,7 @@ export { type Bound, type Peaks, roofline } from "./roofline.ts";
 export { configureHeap, theMachine } from "./session.ts";
 export { slotNames } from "./slot-names.ts";
 export { placesText, type StageName, stageNames } from "./stage-text.ts";
-export type { PassRecord } from "./stages.ts";
+export type { PassRecord, Precision } from "./stages.ts";
 export { type Stages, stagesOf } from "./stages-of.ts";
 export {
   type ClockCost,

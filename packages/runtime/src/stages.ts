@@ -13,10 +13,14 @@ import { wasmTarget } from "./wasm-target.ts";
 
 export type Backend = "wasm" | "webgpu" | "reference";
 
+export type Precision = "f32" | "f16";
+
 export interface CompileOptions {
   readonly backend: Backend;
   /** Allows rewrites that can change a float result. */
   readonly fastMath?: boolean;
+  /** `f16`: on GPUs that have it, operands of matrix products are rounded to f16. Sums are f32. Default: f32. */
+  readonly precision?: Precision;
   /** Fills memory that nobody should read with NaN. */
   readonly poison?: boolean;
 }

@@ -12,5 +12,5 @@ import type { DeviceKind } from "./webgpu/target.ts";
 export function targetOf(options: CompileOptions, device?: DeviceKind): Target {
   if (options.backend !== "webgpu") return wasmTarget(options);
   const { everyDevice, webgpuTarget } = loadedWebgpu();
-  return webgpuTarget(device ?? everyDevice);
+  return webgpuTarget(device ?? everyDevice, options);
 }

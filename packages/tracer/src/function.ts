@@ -3,7 +3,7 @@
  * their explanation; running is `concrete.ts`.
  */
 import type { Loc } from "@sinter/ir";
-import { type Backend, ByteCache, type CompileOptions } from "@sinter/runtime";
+import { type Backend, ByteCache, type CompileOptions, type Precision } from "@sinter/runtime";
 import { checkBackend, currentBackend } from "./backend.ts";
 import { Concrete, OpenSizesError } from "./concrete.ts";
 import { GpuConcrete } from "./concrete-gpu.ts";
@@ -52,6 +52,11 @@ export interface FunctionOptions {
   readonly backend?: Backend;
   /** Allows rewrites that can change a float result. */
   readonly fastMath?: boolean;
+  /**
+   * "f16": where a GPU has f16, matrix products and convolutions round their operands to it (values from 65520 on become
+   * infinite) and sum in f32. Default: "f32", which is also what it means everywhere else.
+   */
+  readonly precision?: Precision;
   /** false: the function's branches are meant as they are, on what is no tensor. */
   readonly autograph?: boolean;
   /** Traces after which one warning says why it keeps tracing; 8 unless said. */
@@ -93,6 +98,11 @@ export interface CompiledFunction<A extends readonly unknown[], R> {
   record(encoder: GPUCommandEncoder, ...args: A): R;
 }
 
+function checkPrecision(precision: Precision): void {
+  if (precision !== "f32" && precision !== "f16")
+    throw new SinterError(`compile: the option precision is "f32" or "f16", not ${describeValue(precision)}`);
+}
+
 /** Bytes of programs and captured tensors that one function may hold. */
 const cacheBytes = 256 * 1024 * 1024;
 const defaultRetraceLimit = 8;
@@ -101,6 +111,7 @@ const optionNames: readonly string[] = [
   "signature",
   "backend",
   "fastMath",
+  "precision",
   "autograph",
   "reduceRetracing",
   "retraceLimit",
@@ -128,6 +139,7 @@ export function compile<A extends readonly unknown[], R>(
   checkTraceable("compile", fn);
   checkOptions("compile", options, optionNames);
   if (options.backend !== undefined) checkBackend("compile", options.backend);
+  if (options.precision !== undefined) checkPrecision(options.precision);
   options.signature?.forEach((entry: unknown, i) => {
     if (!(entry instanceof Spec))
       throw new SinterError(
@@ -305,10 +317,10 @@ export class TracedFunction {
     const leaves: Leaf[] = [];
     const tree = this.treeOf(args, leaves);
     const backend = this.options.backend ?? currentBackend();
-    const { fastMath = false } = this.options;
+    const { fastMath = false, precision = "f32" } = this.options;
     this.refuseBranches(tree);
     const { wiring, result } = this.traceWith(tree, this.traces === 0 ? "allowed" : "forbidden");
-    return new Lowered(wiring.graph, { backend, fastMath }, (options) => {
+    return new Lowered(wiring.graph, { backend, fastMath, precision }, (options) => {
       const concrete = programFor(tree, treeText(tree), wiring, result, options);
       return (...actual) => {
         const found: Leaf[] = [];
@@ -436,10 +448,10 @@ export class TracedFunction {
   }
 
   private trace(tree: Tree, signature: string, backend: Backend): TracedProgram {
-    const { fastMath = false } = this.options;
+    const { fastMath = false, precision = "f32" } = this.options;
     this.refuseBranches(tree);
     const { wiring, result } = this.traced(tree);
-    return programFor(tree, signature, wiring, result, { backend, fastMath });
+    return programFor(tree, signature, wiring, result, { backend, fastMath, precision });
   }
 
   private traced(tree: Tree): TraceResult {

@@ -110,7 +110,7 @@ export interface TimedGpuProgram {
 
 /** Compiles a graph for a device that `hasClock`, with a clock around each dispatch. */
 export function timedOnGpu(machine: GpuMachine, graph: Graph, options: CompileOptions): TimedGpuProgram {
-  const made = compileFor(webgpuTarget(machine), graph, options);
+  const made = compileFor(webgpuTarget(machine, options), graph, options);
   const clock = new PassClock(machine);
   const executable = instantiateOnGpu(machine, made.program, clock);
   const steps = describeSteps(made).filter(({ kind }) => kind === "kernel");

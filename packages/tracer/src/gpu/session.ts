@@ -57,7 +57,7 @@ async function make(device: GPUDevice | undefined): Promise<Session> {
   const machine = await webgpu.GpuMachine.acquire(device === undefined ? {} : { device });
   const { features } = machine;
   const programs = new ProgramCache(
-    ({ fastMath = false }) => `webgpu ${fastMath}`,
+    ({ fastMath = false, precision = "f32" }) => `webgpu ${fastMath} ${precision}`,
     (graph, options) => {
       const executable = webgpu.instantiateOnGpu(machine, webgpu.compileToWebgpu(graph, options, features).program);
       const done = (): void => void compiling.delete(executable.ready);

@@ -26,7 +26,8 @@ export async function profileOnGpu(
     );
   const leaves: Leaf[] = [];
   const { tree, signature, wiring, result } = traced.concrete(args, leaves, made);
-  const options = { backend: "webgpu", fastMath: traced.options.fastMath ?? false } as const;
+  const { fastMath = false, precision = "f32" } = traced.options;
+  const options = { backend: "webgpu", fastMath, precision } as const;
   let timed: TimedGpuProgram | undefined;
   const plain = { ...wiring, checking: { debug: false, verify: false } };
   const concrete = new GpuConcrete(tree, signature, plain, result, options, (graph, settings) => {
