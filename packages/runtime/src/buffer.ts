@@ -80,6 +80,11 @@ export class GpuBuffer {
     this.source = of.source?.retain();
   }
 
+  /** Whether others have this memory too. */
+  get isShared(): boolean {
+    return this.isBorrowed || this.refs > 1;
+  }
+
   /** Why its contents are gone with its device; undefined while they are there. */
   get lost(): Error | undefined {
     return this.owner.lost;

@@ -17,6 +17,7 @@ import { dumpedOnGpu } from "./gpu/dump.ts";
 import { lostVariables } from "./gpu/lost.ts";
 import { freshOnGpu, onDevice } from "./gpu/memory.ts";
 import { checkDeviceType } from "./gpu/place.ts";
+import { checkRecordable, RecordedStates } from "./gpu/recording.ts";
 import { theGpu } from "./gpu/session.ts";
 import { Lazy } from "./lazy.ts";
 import { failureOf } from "./status.ts";
@@ -41,6 +42,8 @@ export class GpuConcrete extends TracedProgram {
   private made: { readonly machine: object; readonly program: GpuProgram } | undefined;
   /** Which variables the program reads: the values of others may be lost. */
   private readonly isRead: readonly boolean[];
+  /** What recordings of it have in common. */
+  private recorded: RecordedStates | undefined;
   /** How many of the results a call returns: the status follows them. */
   private readonly returned: number;
 
@@ -76,6 +79,11 @@ export class GpuConcrete extends TracedProgram {
     if (this.made?.machine !== machine)
       this.made = { machine, program: this.compiler(this.check?.graph ?? graph, this.options) };
     return this.made.program;
+  }
+
+  override dispose(): void {
+    super.dispose();
+    this.recorded?.dispose();
   }
 
   protected override touch(): void {
@@ -115,19 +123,8 @@ export class GpuConcrete extends TracedProgram {
    * the caller has submitted them.
    */
   record(encoder: GPUCommandEncoder, leaves: readonly Leaf[], where: Site | undefined): unknown {
-    const { graph, states, checked, calls, guards } = this.wiring;
-    const written = states.find(({ out, from }) => out >= 0 || from !== undefined);
-    const why =
-      written !== undefined
-        ? `it assigns ${written.variable.name}: return the new value, and assign it when the commands are submitted`
-        : checked !== undefined
-          ? "it makes checks, which are read after the call"
-          : calls !== undefined
-            ? "it prints or calls the host"
-            : this.check !== undefined
-              ? "debug and verify look into calls when they have run"
-              : undefined;
-    if (why !== undefined) throw new SinterError(`record: ${graph.name} cannot be recorded: ${why}`);
+    const { graph, checked, guards } = this.wiring;
+    checkRecordable(this.wiring, this.check !== undefined);
     for (const guard of guards) checkGuard(guard);
     const args = leaves.map((leaf, i) => {
       if (leaf instanceof Tensor) return eagerRef(leaf, this.labels[i]!);
@@ -136,7 +133,12 @@ export class GpuConcrete extends TracedProgram {
       );
     });
     const temporary: Lazy[] = [];
-    const call = this.prepare(args, temporary);
+    this.recorded ??= new RecordedStates(this.wiring);
+    const { recorded } = this;
+    recorded.separate();
+    const call = this.prepare(args, temporary, (out, variable) => recorded.fresh(out, variable));
+    const values = { ...call, read: sourceReader(this.wiring, call) };
+    let leaving: ReadonlyMap<number, Lazy> = new Map();
     this.whole(call, () => {
       const { executable } = this.program ?? {};
       const reads = [...args, ...call.entries, ...this.wiring.consts];
@@ -144,23 +146,42 @@ export class GpuConcrete extends TracedProgram {
         throw new SinterError(
           `record: ${graph.name} is still being compiled, or what it reads is not known to have run: write await ready("webgpu"), then record`,
         );
+      // Nothing has failed yet that the commands are told of.
+      if (checked !== undefined)
+        theGpu().machine.write(call.results[checked.result]!.gpu!.block.buffer, 0, new Int32Array(1));
+      leaving = recorded.before(encoder, values);
       executable?.record(encoder, this.buffers(call), this.sizesBySlot());
+      recorded.after(encoder, values);
     });
-    const read = sourceReader(this.wiring, call);
+    const read = (source: Source): Lazy => {
+      const old = source.kind === "state" ? leaving.get(source.index) : undefined;
+      return old ?? values.read(source);
+    };
     const handles = this.wiring.outs.map((source) => new Tensor(read(source), where));
+    if (checked !== undefined) {
+      const code = call.results[checked.result]!;
+      const meaning = (status: number): unknown => failureOf(checked.checks, status, undefined);
+      for (const source of this.wiring.outs)
+        if (source.kind === "result" || source.kind === "stateOut")
+          read(source).status ??= { code: code.retain(), meaning };
+    }
+    for (const lazy of temporary) lazy.release();
     return buildTree(this.result, (index) => handles[index]!);
   }
 
   /** Computes what the call reads, and makes memory for what it writes. */
-  private prepare(args: readonly Lazy[], temporary: Lazy[]): GpuCallValues {
+  private prepare(
+    args: readonly Lazy[],
+    temporary: Lazy[],
+    fresh = (_: number, { dtype, shape }: VariableCell): Lazy => freshOnGpu(dtype, shape),
+  ): GpuCallValues {
     const { states, consts } = this.wiring;
     const entries = this.entries(temporary);
     forceAnywhere([...args, ...entries, ...consts]);
     const call: GpuCallValues = { args, entries, fresh: [], results: [] };
     if (this.program === undefined) return call;
     return this.whole(call, () => {
-      for (const { out, variable } of states)
-        if (out >= 0) call.fresh[out] = freshOnGpu(variable.dtype, variable.shape);
+      for (const { out, variable } of states) if (out >= 0) call.fresh[out] = fresh(out, variable);
       for (const [i, { dtype, shape }] of this.resultTypes.entries())
         call.results.push(freshOnGpu(dtype, this.sizes?.shapes[i] ?? (shape as readonly number[])));
       return call;

@@ -91,9 +91,10 @@ export interface CompiledFunction<A extends readonly unknown[], R> {
   lower(...args: { [K in keyof A]: A[K] | Spec }): Lowered;
   /**
    * Adds the dispatches of a call to commands that somebody else submits, on the device that `ready("webgpu", { device })`
-   * was given. What it returns is there once they are submitted; what it reads must be kept until then. For the
-   * backend "webgpu", functions that assign no variable, make no checks and call nothing outside, and arguments that are
-   * tensors. Pipelines must be there: `await ready("webgpu")` waits for them, and record throws where they are not.
+   * was given. What it returns is there once they are submitted, and variables have their new values then: until that
+   * leave them alone, and keep what it reads. A check that fails is told by reading what it returns; variables keep what
+   * was computed. For the backend "webgpu", functions that call nothing outside, and arguments that are tensors. Pipelines
+   * must be there: `await ready("webgpu")` waits for them, and record throws where they are not.
    */
   record(encoder: GPUCommandEncoder, ...args: A): R;
 }

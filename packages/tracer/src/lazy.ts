@@ -27,6 +27,10 @@ export class Lazy {
   gpu: GpuBuffer | undefined;
   /** What was read from the GPU, where it is the value of a variable: it outlives the device. */
   copy: TypedArray | undefined;
+  /** Whether commands of somebody else write it, at a time that nobody tells. */
+  isRecorded = false;
+  /** What a recorded call that computes it says when it has run: the status, and what that means. */
+  status: { readonly code: Lazy; meaning(code: number): unknown } | undefined;
   /** The operation that computes it while there is no buffer. */
   pending: PendingOp | undefined;
   /** Where it was made, for reports. */
@@ -77,6 +81,9 @@ export class Lazy {
       lazy.buffer = undefined;
       lazy.gpu?.release();
       lazy.gpu = undefined;
+      const code = lazy.status?.code;
+      lazy.status = undefined;
+      if (code !== undefined && --code.uses === 0) stack.push(code);
       const { pending } = lazy;
       lazy.pending = undefined;
       if (pending === undefined) continue;

@@ -228,8 +228,11 @@ export async function downloaded(lazy: Lazy): Promise<TypedArray> {
     // What the device itself reports comes after the data.
     if (lazy.failure !== undefined || data === undefined) throw lazy.failure?.error;
     tell();
+    const { status } = lazy;
+    const failed = status?.meaning((await submittedData(status.code))[0]!);
+    if (failed !== undefined) throw failed;
     // Another device can have it again.
-    if (lazy.rooted > 0) lazy.copy = data.slice();
+    if (lazy.rooted > 0 && !lazy.isRecorded) lazy.copy = data.slice();
     return data;
   } catch (error) {
     await before;
