@@ -1,9 +1,7 @@
 // The GPU of a peer process: Node has no WebGPU of its own, so that of the package `webgpu` (Dawn, which Chrome uses too)
 // stands where libraries look for it. Import this before them.
 import { create, globals } from "webgpu";
-
-/** Flags for Dawn, with commas between them. */
-export const flagsVariable = "SINTER_BENCH_DAWN";
+import { flagsVariable } from "./flags.ts";
 
 const flags = (process.env[flagsVariable] ?? "").split(",").filter((flag) => flag !== "");
 

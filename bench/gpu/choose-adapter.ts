@@ -5,11 +5,10 @@ import { join } from "node:path";
 import { useSwiftShader, whyNoSwiftShader } from "../../test/support/swiftshader.ts";
 import type { Facts } from "../harness/job.ts";
 import { PeerProcess } from "../harness/peer-process.ts";
+import { flagsVariable } from "./flags.ts";
 
 /** Peers of the bench for GPUs, in bench/. */
 export const peerFolder = "gpu/peers";
-/** Read by adapter.ts. */
-const flagsVariable = "SINTER_BENCH_DAWN";
 
 export interface AdapterChoice {
   /** A part of its name. */
@@ -20,7 +19,10 @@ export interface AdapterChoice {
   readonly software: boolean;
 }
 
-/** The adapter of all processes that are started from now on, or why there is none. Without a GPU, SwiftShader. */
+/**
+ * The adapter of all processes that are started from now on, or why there is none. Without a GPU, SwiftShader, unless one
+ * was asked for.
+ */
 export async function chooseAdapter({ adapter, backend, software }: AdapterChoice): Promise<Facts | string> {
   const flags: string[] = [];
   if (adapter !== undefined) flags.push(`adapter=${adapter}`);
@@ -29,6 +31,7 @@ export async function chooseAdapter({ adapter, backend, software }: AdapterChoic
   if (software) useSwiftShader();
   const own = await askForAdapter();
   if (typeof own !== "string") return own;
+  if (flags.length > 0) return `No GPU was found for ${flags.join(" and ")}: ${own}`;
   console.log(`No GPU was found: ${own}`);
   const reason = whyNoSwiftShader();
   if (reason !== undefined) return `Nothing can be checked either: ${reason}`;
