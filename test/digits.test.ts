@@ -1,12 +1,11 @@
 /** The example's data and training step: the split is what it says, and the step learns as plain loops do. */
-import { tensor } from "sinter";
+import { ready, tensor } from "sinter";
 import { expect, test } from "vitest";
 import { TypedArrayMlp } from "../bench/reference/mlp-typedarray.ts";
 import { batches, type Digits, heldOut, loadDigits, pixels } from "../examples/digits/data.ts";
 import { adam, Classifier, initialWeights } from "../examples/digits/model.ts";
-import { programsOnWebgpu } from "./support/programs-on-webgpu.ts";
-
-await programsOnWebgpu("The training step of the digits", { sample: 1 });
+import { fullRun } from "./support/fuzz.ts";
+import { gpuMachine } from "./support/gpu.ts";
 
 const split = loadDigits();
 
@@ -30,19 +29,27 @@ test("no held-out image is also one to train on", () => {
   expect(repeated).toEqual([]);
 });
 
-test("twenty compiled steps agree with plain loops, and learn", () => {
+const machine = await gpuMachine("Training steps of the digits on WebGPU");
+if (machine !== undefined) await ready("webgpu");
+
+/** Runs some training steps on a backend, and as plain loops beside them; the losses agree, and fall. */
+async function train(backend: "wasm" | "webgpu", steps: number): Promise<void> {
   const size = 32;
   const model = new Classifier();
-  const step = model.compiledStep();
+  const step = model.compiledStep(backend);
   const layers = initialWeights().map((l) => ({ ...l, bias: new Float32Array(l.outputs) }));
   const plain = new TypedArrayMlp(layers, size, adam);
   const losses: number[] = [];
   for (const batch of batches(split.train, size, 0)) {
-    if (losses.length === 20) break;
+    if (losses.length === steps) break;
     const { loss } = step(tensor(batch.images, { shape: [size, pixels] }), tensor(batch.labels));
-    losses.push(Number(loss.item()));
+    losses.push((await loss.data())[0]!);
     expect(losses.at(-1)).toBeCloseTo(plain.step(batch.images, batch.labels), 3);
   }
   expect(step.traces).toBe(1);
-  expect(losses.at(-1)).toBeLessThan(losses[0]! / 2);
-});
+  expect(losses.at(-1)).toBeLessThan(losses[0]! * (steps < 20 ? 0.8 : 0.5));
+}
+
+test("twenty compiled steps agree with plain loops, and learn", () => train("wasm", 20));
+
+test.skipIf(machine === undefined)("on WebGPU too", () => train("webgpu", fullRun ? 20 : 10));

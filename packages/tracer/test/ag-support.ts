@@ -3,6 +3,8 @@
 import { expect, test } from "vitest";
 import * as $ag from "../src/ag/index.ts";
 import { compile, currentBackend, scope, Tensor, type TensorLike, tensor } from "../src/index.ts";
+import { full } from "./support.ts";
+import { missingGpu } from "./support-gpu.ts";
 
 /** Places of a file that does not exist: line k, column 1. */
 export const $l = $ag.locs(
@@ -10,8 +12,13 @@ export const $l = $ag.locs(
   Array.from({ length: 100 }, (_, i) => [i, 1] as const),
 );
 
-/** Backends that run regions. */
+/** Backends that run regions and give values at once. */
 export const backends = ["reference", "wasm"] as const;
+
+const missing = await missingGpu("programs of transformed sources on webgpu");
+/** On webgpu, the full run tries all programs, the other every so many. */
+const every = full ? 1 : 8;
+let programs = 0;
 
 type Values = unknown[];
 /** The last arguments of a construct: live variables first, then those that are dead after it. */
@@ -74,6 +81,20 @@ export function normal(value: unknown): unknown {
   return value;
 }
 
+/** As `normal`, of values that are not there yet. */
+async function arrived(value: unknown): Promise<unknown> {
+  if (value instanceof Tensor) {
+    const array = await value.array();
+    return value.rank === 0 ? Number(array) : array;
+  }
+  if (Array.isArray(value)) return Promise.all(value.map(arrived));
+  if (typeof value === "object" && value !== null && !(value instanceof Plain)) {
+    const entries = Object.entries(value).map(async ([key, item]) => [key, await arrived(item)] as const);
+    return Object.fromEntries(await Promise.all(entries));
+  }
+  return normal(value);
+}
+
 type Compile = (fn: Program, options: object, site: unknown) => (x: TensorLike) => unknown;
 
 /** Compiles as transformed sources do. */
@@ -85,7 +106,7 @@ export function compiled(fn: Program, options: object = {}): (x: TensorLike) => 
   );
 }
 
-/** Tests that a program as transformed is the program as written, on numbers, eagerly and compiled. */
+/** Tests that a program as transformed is the program as written, on numbers, eagerly and compiled for each backend. */
 export function same(
   name: string,
   native: Program,
@@ -105,6 +126,14 @@ export function same(
         expectNear(actual, expected, `${name}(${input})`);
       }
     });
+  if (missing || programs++ % every !== 0) return;
+  test(`${name} (webgpu)`, async () => {
+    const run = compiled(staged, { backend: "webgpu", name: "f" });
+    for (const input of inputs) {
+      const expected = normal(native(new Plain(input) as unknown as Value));
+      expectNear(await arrived(run(tensor(input))), expected, `${name}(${input})`);
+    }
+  });
 }
 
 function expectNear(actual: unknown, expected: unknown, what: string): void {

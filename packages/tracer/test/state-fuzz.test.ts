@@ -2,11 +2,11 @@
 // evaluated by the reference, all must agree in results, in the variables, and in what old handles still show.
 import { expect, test } from "vitest";
 import { fuzzRuns } from "../../../test/support/fuzz.ts";
-import { programsOnWebgpu } from "../../../test/support/programs-on-webgpu.ts";
 import * as s from "../src/index.ts";
 import { expectClose } from "./support.ts";
+import { missingGpu } from "./support-gpu.ts";
 
-await programsOnWebgpu("Random programs over variables", { sample: 4, full: 100 });
+const missing = await missingGpu("random programs over variables on webgpu");
 
 class Random {
   private seed: number;
@@ -69,48 +69,68 @@ function program(seed: number, n: number, variables: readonly s.Variable[], capt
   };
 }
 
-type Mode = "compiled" | "eager" | "reference";
+interface Mode {
+  readonly backend: "reference" | "wasm" | "webgpu";
+  /** Operation by operation. */
+  readonly eager?: boolean;
+}
 
-function run(seed: number, mode: Mode): unknown[] {
+async function run(seed: number, { backend, eager = false }: Mode): Promise<unknown[]> {
   const random = new Random(seed);
   const n = random.pick([3, 5, 9, 17]);
   const init = Array.from({ length: random.int(1, 4) }, () =>
     Float32Array.from({ length: n * n }, () => Math.round(random.next() * 8 - 4) / 4),
   );
   const square = (data: Float32Array): s.Tensor => s.tensor(data, { shape: [n, n] });
-  return s.scope(() => {
+  const before = s.currentBackend();
+  s.setBackend(backend === "webgpu" ? backend : before);
+  const values: Promise<unknown>[] = [];
+  const made: s.Variable[] = [];
+  s.scope(() => {
     const variables = init.map((data) => s.variable(square(data)));
     const f = s.compile(program(seed + 1, n, variables, square(init[0]!)), {
       autograph: false,
-      backend: mode === "reference" ? "reference" : "wasm",
+      backend,
     });
     let x = square(init.at(-1)!);
     const old: s.Tensor[] = [];
-    const log: unknown[] = [];
     for (let call = 0; call < 4; call++) {
       if (call === 1) old.push(variables[0]!.value);
       if (call === 2 && variables.length > 1) variables[0]!.assign(variables[1]!);
       if (call === 3) x = variables[0]!.value;
-      const results = mode === "eager" ? s.withEager(() => f(x)) : f(x);
+      const results = eager ? s.withEager(() => f(x)) : f(x);
       old.push(...results);
       if (call === 1 && results[0] !== undefined) x = results[0];
-      log.push(variables.map((v) => v.arraySync()));
+      for (const variable of variables) values.push(variable.array());
     }
-    log.push(old.map((handle) => handle.arraySync()));
-    for (const variable of variables) variable.dispose();
-    return log;
+    for (const handle of old) values.push(handle.array());
+    made.push(...variables);
   });
+  s.setBackend(before);
+  const log = await Promise.all(values);
+  for (const variable of made) variable.dispose();
+  return log;
 }
 
-test("random programs over variables", () => {
-  for (let i = 0; i < fuzzRuns(40, 1500); i++) {
-    const seed = 1 + i * 7919;
-    const expected = run(seed, "reference");
-    for (const mode of ["compiled", "eager"] as const)
-      try {
-        expectClose(run(seed, mode), expected, 2e-3);
-      } catch (error) {
-        expect.fail(`seed ${seed}, ${mode}: ${String(error)}`);
-      }
-  }
+/** Runs the program of a seed in several ways, each of which must agree with the reference. */
+async function check(seed: number, modes: readonly Mode[]): Promise<void> {
+  const expected = await run(seed, { backend: "reference" });
+  for (const mode of modes)
+    try {
+      expectClose(await run(seed, mode), expected, 2e-3);
+    } catch (error) {
+      expect.fail(`seed ${seed}, ${JSON.stringify(mode)}: ${String(error)}`);
+    }
+}
+
+const seedOf = (i: number): number => 1 + i * 7919;
+
+test("random programs over variables", async () => {
+  for (let i = 0; i < fuzzRuns(40, 1500); i++)
+    await check(seedOf(i), [{ backend: "wasm" }, { backend: "wasm", eager: true }]);
+});
+
+test.skipIf(missing)("random programs over variables on webgpu", async () => {
+  for (let i = 0; i < fuzzRuns(3, 60); i++)
+    await check(seedOf(i), [{ backend: "webgpu" }, { backend: "webgpu", eager: true }]);
 });
