@@ -150,6 +150,13 @@ function sourceOf(file: string): string {
   return text;
 }
 
+/** Where what `compile` takes and gives is declared. */
+function functionFiles(): string[] {
+  return readdirSync(join(packages, "tracer", "src"))
+    .filter((file) => /^function.*\.ts$/.test(file))
+    .map(sourceOf);
+}
+
 function exists(name: string): boolean {
   const [home, member] = name.split(".") as [string, string | undefined];
   if (member === undefined) return home in sinter;
@@ -157,12 +164,10 @@ function exists(name: string): boolean {
     return member in sinter.Tensor.prototype || new RegExp(`readonly ${member}:`).test(sourceOf("tensor.ts"));
   if (home === "Variable") return member in sinter.Variable.prototype;
   if (home === "random") return member in sinter.random;
-  const [from, to] =
-    home === "compile"
-      ? ["interface FunctionOptions", "interface CompiledFunction"]
-      : ["interface CompiledFunction", "interface TraceRecord"];
-  const source = sourceOf("function.ts");
-  return new RegExp(`\\b${member}\\??[:(]`).test(source.slice(source.indexOf(from), source.indexOf(to)));
+  const from = `interface ${home === "compile" ? "FunctionOptions" : "CompiledFunction"}`;
+  const source = functionFiles().find((text) => text.includes(from)) ?? "";
+  const start = source.indexOf(from);
+  return new RegExp(`\\b${member}\\??[:(]`).test(source.slice(start, source.indexOf("\n}", start)));
 }
 
 function accuracyTable(): string {
