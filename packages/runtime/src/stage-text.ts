@@ -108,7 +108,8 @@ export function kernelNodes({ steps }: LoopProgram | NestProgram): (readonly Nod
   return out;
 }
 
-function placesOfKernels(loops: LoopProgram, graph: Graph): string[] {
+/** By kernel: where the nodes whose work it does were written, as text; empty where nobody knows. */
+export function placesOfKernels(loops: LoopProgram, graph: Graph): string[] {
   return kernelNodes(loops).map(whereIn(graph));
 }
 

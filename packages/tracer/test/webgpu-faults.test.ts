@@ -60,6 +60,26 @@ describe.skipIf(missing)("faults of the GPU", () => {
     expect(await numbers(g(tensor(5)))).toEqual([6]);
   });
 
+  test("a kernel that the device does not compile is named with its lines", async () => {
+    const device = gpuDevice();
+    const { createShaderModule } = device;
+    device.createShaderModule = (of) =>
+      createShaderModule.call(device, { ...of, code: `${of.code}\nlet no: nothing;` });
+    const f = compile((x: Tensor) => x.mul(17).sin().sum(), { name: "f" });
+    const w = variable([1, 2], { name: "w" });
+    const step = compile(() => void w.assign(w.mul(18).cos()), { name: "step" });
+    try {
+      expect(await failure(() => f(tensor([1, 2])).data())).toMatch(
+        /^f: webgpu: kernel "k0_\w+" \(\S*webgpu-faults\.test\.ts:\d+ mul, sin, sum\) does not compile: line \d+:\d+: [\s\S]*\n {4}at .*webgpu-faults/,
+      );
+      step();
+      expect(await failure(() => w.data())).toMatch(/^step: webgpu: kernel/);
+      expect(await numbers(w)).toEqual([1, 2]);
+    } finally {
+      device.createShaderModule = createShaderModule;
+    }
+  });
+
   test("errors of the user's own work are not those of calls", async () => {
     const device = gpuDevice();
     device.pushErrorScope("validation");

@@ -1,5 +1,5 @@
 /** Programs on a GPU. Loaded when somebody asks for one, so that a page without WebGPU does not carry it. */
-export { compileToWebgpu, type WebgpuCompileOptions, type WebgpuMade } from "./compile.ts";
+export { compileToWebgpu, kernelPlaces, type WebgpuCompileOptions, type WebgpuMade } from "./compile.ts";
 export { bytesPerElement, paddedBytes } from "./data.ts";
 export { type GpuExecutable, instantiateOnGpu } from "./exec/program.ts";
 export { GpuMachine, type GpuStats } from "./machine.ts";

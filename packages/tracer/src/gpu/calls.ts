@@ -10,7 +10,7 @@ import { DeviceLostError, describe, locText, OutOfMemoryError, SinterError, type
 import type { VariableCell } from "../frame.ts";
 import type { Lazy } from "../lazy.ts";
 import { isLoss, lostValue } from "./lost.ts";
-import { recovered, theGpu } from "./session.ts";
+import { placed, recovered, theGpu } from "./session.ts";
 
 export interface Launch {
   readonly name: string;
@@ -273,10 +273,13 @@ export function isSubmitted(lazy: Lazy): boolean {
 const memoryCure = "dispose of what is not needed, with x.dispose(), using or scope(() => ...), or work on parts";
 
 /** An error of the device as users see it: which function's call it was, and the line. */
-export function located({ name, where }: Pick<Launch, "name" | "where">, error: unknown): unknown {
+export function located(
+  { name, where, executable }: Pick<Launch, "name" | "where"> & { readonly executable?: GpuExecutable },
+  error: unknown,
+): unknown {
   if (error instanceof SinterError) return error;
   const plain = (error instanceof Error ? error.message : String(error)).trimEnd();
-  const text = `${name}: ${plain.replace(`webgpu: ${name}: `, "webgpu: ")}`;
+  const text = placed(`${name}: ${plain.replace(`webgpu: ${name}: `, "webgpu: ")}`, executable);
   const line = where === undefined ? undefined : locText(where.loc());
   const told =
     error instanceof DeviceMemoryError

@@ -13,6 +13,8 @@ interface Session {
 let session: Session | undefined;
 /** Pipelines that are being made. */
 const compiling = new Set<Promise<void>>();
+/** Where the kernels of programs were written, by their names. */
+const places = new WeakMap<object, ReadonlyMap<string, string>>();
 let coming: Promise<void> | undefined;
 /** Why there was no other device after the last one was lost. */
 let refusal: unknown;
@@ -59,7 +61,9 @@ async function make(device: GPUDevice | undefined): Promise<Session> {
   const programs = new ProgramCache(
     ({ fastMath = false, precision = "f32" }) => `webgpu ${fastMath} ${precision}`,
     (graph, options) => {
-      const executable = webgpu.instantiateOnGpu(machine, webgpu.compileToWebgpu(graph, options, features).program);
+      const compiled = webgpu.compileToWebgpu(graph, options, features);
+      const executable = webgpu.instantiateOnGpu(machine, compiled.program);
+      places.set(executable, webgpu.kernelPlaces(compiled));
       const done = (): void => void compiling.delete(executable.ready);
       compiling.add(executable.ready);
       executable.ready.then(done, done);
@@ -76,6 +80,18 @@ async function make(device: GPUDevice | undefined): Promise<Session> {
 
 function reopen(): void {
   open(undefined).catch(() => {});
+}
+
+/** What was said of a program, with the places of the kernels that it names. */
+export function placed(text: string, executable: object | undefined): string {
+  let out = text;
+  for (const [kernel, place] of (executable && places.get(executable)) ?? []) {
+    const named = `"${kernel}"`;
+    if (!out.includes(named)) continue;
+    const [before, ...after] = out.split(named);
+    out = `${before}${named} (${place})${after.join(named)}`;
+  }
+  return out;
 }
 
 /** The device and its programs; an error where it was not made ready, or is lost and there is no other yet. */
