@@ -1,31 +1,14 @@
 /**
- * How far results on WebGPU may be from the reference evaluation: the one place that says so, and why.
- *
- * - Sums, differences, products, conversions and comparisons of f32 are rounded correctly, as on wasm. A result too small
- *   for a normal number may be flushed to zero, and the sign of a zero may be lost: hence `tiny`.
- * - WGSL promises a quotient within 2.5 ulp, and a root as a quotient by an inverse root (2 ulp): `divided` for what is one,
- *   on top of what its op promises elsewhere for what is made with one.
- * - Integers and bools are exact.
- *
- * (WebGPU Shading Language, 15.7.4 "Floating point accuracy".)
+ * How far results on WebGPU may be from the reference evaluation. Of one op it is what `verify` allows there, and what is
+ * written at `toleranceOnGpu`; integers and bools are exact. Here is what is allowed of graphs.
  */
 import { isFloat, type OpDef, type TensorType } from "@sinter/ir";
 import type { Tolerance } from "./random.ts";
 
-/** The smallest normal number of f32. */
+export { isDivision, toleranceOnGpu as onGpu } from "@sinter/ir";
+
+/** The smallest normal number of f32: what is smaller may be flushed to zero, whose sign may be lost. */
 const tiny = 2 ** -126;
-const divided = 5;
-
-const dividing = new Set(["div", "rem", "sqrt", "rsqrt", "reciprocal"]);
-/** Whether a result is rounded otherwise than correctly for being a quotient or a root. */
-export const isDivision = (op: OpDef): boolean => dividing.has(op.name);
-
-/** Of one op, given what it promises on every backend. */
-export function onGpu(op: OpDef, result: TensorType, promised: Tolerance): Tolerance {
-  if (!isFloat(result.dtype)) return promised;
-  const more = isDivision(op) || op.ulp > 0 ? divided : 0;
-  return { ...promised, absolute: Math.max(promised.absolute ?? 0, tiny), ulp: (promised.ulp ?? 0) + more };
-}
 
 /** Of graphs whose ops round correctly. */
 export const exactOnGpu: Tolerance = { absolute: tiny };

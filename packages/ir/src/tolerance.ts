@@ -42,6 +42,11 @@ const tiny = 2 ** -126;
 const dividing: ReadonlySet<string> = new Set(["div", "rem", "sqrt", "rsqrt", "reciprocal"]);
 const adding: ReadonlySet<string> = new Set(["add", "sub"]);
 
+/** Whether a result is rounded otherwise than correctly on WebGPU for being a quotient or a root. */
+export function isDivision(op: OpDef): boolean {
+  return dividing.has(op.name);
+}
+
 /**
  * How far a result on WebGPU may be from the reference evaluation, given what the op promises elsewhere (WebGPU Shading
  * Language, 15.7.4 "Floating point accuracy"):
@@ -52,7 +57,7 @@ const adding: ReadonlySet<string> = new Set(["add", "sub"]);
  */
 export function toleranceOnGpu(op: OpDef, result: TensorType, promised: Tolerance, largest = 0): Tolerance {
   if (!isFloat(result.dtype)) return promised;
-  const more = dividing.has(op.name) || op.ulp > 0 ? 5 : 0;
+  const more = isDivision(op) || op.ulp > 0 ? 5 : 0;
   const fused = adding.has(op.name) ? largest * 2 ** -23 : 0;
   return {
     ...promised,
