@@ -2,11 +2,21 @@
  * Matrix products, and all that has their form (convolutions and their gradients), as tiles of results. Where there are
  * few tiles and a long sum, several groups share one tile: each sums a part, and a second grid folds the parts in order.
  */
-import type { BufferDecl, LoopExpr, LoopFunc, LoopKernel, LoopPointer, NestKernel, WebgpuFeatures } from "@sinter/ir";
+import type {
+  Axis,
+  BufferDecl,
+  LoopExpr,
+  LoopFunc,
+  LoopKernel,
+  LoopPointer,
+  NestKernel,
+  WebgpuFeatures,
+} from "@sinter/ir";
 import { flopsOf, loop, mulIndex, scaleIndex, sizeOf, toDim, typicalDim } from "@sinter/ir";
 import {
   aliasablePairs,
   ceilDiv,
+  flattenNest,
   type KernelBuffers,
   KernelFunc,
   kernelBuffers,
@@ -16,6 +26,7 @@ import {
 } from "@sinter/ir/schedule";
 import { endStores, finishResult, lanesOf } from "./end-stores.ts";
 import { matvecKernel } from "./matvec.ts";
+import { stepAlong } from "./staging.ts";
 import {
   type Block,
   batchOf,
@@ -54,7 +65,7 @@ export function productKernel(
 ): LoopKernel | undefined {
   // Results that meet in memory have an owner each, which is another schedule's business.
   if (kernel.nests.some((nest) => nest.stores.some((s) => s.combine !== undefined))) return undefined;
-  const p = productOf(kernel, decls);
+  const p = productOf(inMemoryOrder(kernel, decls), decls);
   if (p === undefined) return matvecKernel(kernel, decls, features);
   const [m, n] = [typicalDim(p.m.extent), typicalDim(p.n.extent)];
   if (m * n < 64) return undefined;
@@ -89,6 +100,24 @@ export function productKernel(
     aliasable: aliasablePairs(kernel, decls),
     schedule: `split ${parts} ${shape}`,
   };
+}
+
+/**
+ * The axes of each kind in the order in which operands lie in memory, far strides first: what is merged of them then runs
+ * through memory in order, as in the gradient of a convolution's filters.
+ */
+function inMemoryOrder(kernel: NestKernel, decls: readonly BufferDecl[]): NestKernel {
+  const [only] = kernel.nests;
+  if (only === undefined) return kernel;
+  const value = flattenNest(only, decls).accumulators[0]?.values[0];
+  if (value === undefined) return kernel;
+  const steps = new Map(only.axes.map((a) => [a, stepAlong(value, a)]));
+  const sorted = (kind: Axis["kind"]): Axis[] =>
+    only.axes.filter((a) => a.kind === kind).sort((a, b) => steps.get(b)! - steps.get(a)!);
+  const order = { par: sorted("par"), red: sorted("red"), seq: sorted("seq") };
+  const next = { par: 0, red: 0, seq: 0 };
+  const axes = only.axes.map((a) => order[a.kind][next[a.kind]++]!);
+  return { ...kernel, nests: [{ ...only, axes }, ...kernel.nests.slice(1)] };
 }
 
 interface ProductPlan extends ProductChoice {

@@ -71,18 +71,18 @@ export function layoutOf(value: ScalarExpr, k: Axis): Layout {
   return quadsOf(value, k) === undefined ? "positions" : "rows";
 }
 
-/** A value at four neighbouring summed positions from a multiple of four: `lane` moves through them. */
+/** A value at four neighbours along an axis, from a multiple of four on, where they are one access: `lane` moves through them. */
 interface Quads {
   readonly value: ScalarExpr;
   readonly quad: Axis;
   readonly lane: Axis;
 }
 
-function quadsOf(value: ScalarExpr, k: Axis): Quads | undefined {
-  if (!isMultiple(k.extent, four)) return undefined;
-  const quad = axis(`${k.name}4`, toDim(divIndex(k.extent, four)), k.kind);
+function quadsOf(value: ScalarExpr, of: Axis): Quads | undefined {
+  if (!isMultiple(of.extent, four)) return undefined;
+  const quad = axis(`${of.name}4`, toDim(divIndex(of.extent, four)), of.kind);
   const lane = axis("lane", four, "par");
-  const split = rewriteScalar(value, new Map([[k.id, addIndex(scaleIndex(axisIndex(quad), four), axisIndex(lane))]]));
+  const split = rewriteScalar(value, new Map([[of.id, addIndex(scaleIndex(axisIndex(quad), four), axisIndex(lane))]]));
   let moving = 0;
   let even = true;
   visitScalar(split, (node) => {
@@ -165,7 +165,7 @@ function acrossSum({ of, p, depth, batch }: Staging, side: Side, number: LoopExp
     open: (body) => {
       const go = (i: number): void => {
         const reader = readers[i];
-        if (reader) insideAll(reader.levels, [...p.batch, side.axis], [...batch, reader.at], () => go(i + 1));
+        if (reader) insideAll(reader.levels, [...p.batch, ...reader.axes], [...batch, ...reader.at], () => go(i + 1));
         else body();
       };
       go(0);
@@ -174,12 +174,12 @@ function acrossSum({ of, p, depth, batch }: Staging, side: Side, number: LoopExp
       const k = func.let(`${side.name}Position`, loop.add(from, own));
       const end = readers[0]!.levels.size(p.k.extent);
       const safe = even ? k : func.let("safe", loop.min(k, loop.sub(end, loop.i32(1))));
-      const parts = readers.map(({ levels, payload }) => {
-        let value: LoopExpr | undefined;
+      const parts = readers.map(({ levels, payload, value }) => {
+        let read: LoopExpr | undefined;
         levels.inside(p.k, safe, () => {
-          value = payload.wide(side.value);
+          read = payload.wide(value);
         });
-        return value!;
+        return read!;
       });
       return zeroBeyond(func, side, loop.pack(...parts), even ? undefined : loop.lt(k, end));
     },
@@ -189,22 +189,30 @@ function acrossSum({ of, p, depth, batch }: Staging, side: Side, number: LoopExp
 /** One for all four elements, or one for each. Each has levels of its own: they all bind the same axis. */
 interface Reader {
   readonly levels: Levels;
-  readonly at: LoopExpr;
+  readonly value: ScalarExpr;
   readonly payload: Payload;
+  /** The axes that say where its elements are along the side, and where they stand. */
+  readonly axes: readonly Axis[];
+  readonly at: readonly LoopExpr[];
 }
 
 function readersOf(of: KernelFunc, side: Side, position: LoopExpr): Reader[] {
-  const reader = (at: LoopExpr, room: number): Reader => {
+  const reader = (value: ScalarExpr, axes: readonly Axis[], at: readonly LoopExpr[], vector?: Axis): Reader => {
     const levels = new Levels(of.func, of.syms);
-    const vector = room === four ? side.axis : undefined;
-    return {
-      levels,
-      at: clamped(of, side, at, room),
-      payload: new Payload(levels, of.memory, [side.value], vector, 0),
-    };
+    return { levels, value, axes, at, payload: new Payload(levels, of.memory, [value], vector, 0) };
   };
-  if (isMultiple(side.axis.extent, four)) return [reader(position, four)];
-  return [0, 1, 2, 3].map((lane) => reader(loop.add(position, loop.i32(lane)), 1));
+  const { value, axis } = side;
+  if (!isMultiple(axis.extent, four))
+    return [0, 1, 2, 3].map((lane) => {
+      const at = clamped(of, side, loop.add(position, loop.i32(lane)), 1);
+      return reader(value, [axis], [at]);
+    });
+  const at = clamped(of, side, position, four);
+  const quads = quadsOf(value, axis);
+  // Elements that are not one access are read one by one, each with a place of its own.
+  if (quads === undefined) return [reader(value, [axis], [at], axis)];
+  const { quad, lane } = quads;
+  return [reader(quads.value, [quad, lane], [loop.floorDiv(at, loop.i32(four), true), loop.i32(0)], lane)];
 }
 
 /** A position of a side's axis, from which on there are `room`. */
