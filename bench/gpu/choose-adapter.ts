@@ -1,5 +1,6 @@
 // Which GPU the bench's processes use. This process loads no driver itself: those that it starts find the choice in their
 // environment.
+import { rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { useSwiftShader, whyNoSwiftShader } from "../../test/support/swiftshader.ts";
@@ -28,29 +29,37 @@ export async function chooseAdapter({ adapter, backend, software }: AdapterChoic
   if (adapter !== undefined) flags.push(`adapter=${adapter}`);
   if (backend !== undefined) flags.push(`backend=${backend}`);
   process.env[flagsVariable] = flags.join();
-  if (software) useSwiftShader();
+  if (software) return await softwareAdapter();
   const own = await askForAdapter();
   if (typeof own !== "string") return own;
   if (flags.length > 0) return `No GPU was found for ${flags.join(" and ")}: ${own}`;
   console.log(`No GPU was found: ${own}`);
+  return await softwareAdapter();
+}
+
+async function softwareAdapter(): Promise<Facts | string> {
   const reason = whyNoSwiftShader();
-  if (reason !== undefined) return `Nothing can be checked either: ${reason}`;
+  if (reason !== undefined) return `Nothing can be checked on SwiftShader: ${reason}`;
   console.log("Results are checked on SwiftShader.");
-  delete process.env["VK_ICD_FILENAMES"];
-  process.env[flagsVariable] = "";
+  const { env } = process;
+  // They would name another driver.
+  delete env["VK_ICD_FILENAMES"];
+  delete env["SINTER_GPU"];
+  env[flagsVariable] = "";
   useSwiftShader();
   return await askForAdapter();
 }
 
 async function askForAdapter(): Promise<Facts | string> {
   const peer = new PeerProcess("floors", peerFolder);
+  const resultFile = join(tmpdir(), `sinter-bench-adapter-${process.pid}`);
   try {
-    const resultFile = join(tmpdir(), `sinter-bench-adapter-${process.pid}`);
     const reply = await peer.ask({ type: "check", job: { kind: "adapter" }, resultFile });
     if (reply.type === "checked") return reply.facts;
     return "reason" in reply ? reply.reason : reply.type;
   } finally {
     await peer.stop();
+    rmSync(resultFile, { force: true });
   }
 }
 

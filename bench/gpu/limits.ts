@@ -61,22 +61,18 @@ async function measure({ options, folder }: Context, floors: PeerProcess, job: J
 }
 
 function section(wanted: readonly Limit[], found: readonly Found[]): Section {
+  const isTimed = found.some((each) => "rate" in each && each.rate !== undefined);
   const cells = (index: number): string[] => {
     const each = found[index]!;
-    if ("reason" in each) return ["FAILED", ""];
-    return each.rate === undefined ? ["right", ""] : [`${significant(each.rate)} ${wanted[index]!.unit}`, each.way];
+    if ("reason" in each) return ["FAILED"];
+    return each.rate === undefined ? ["right"] : [`${significant(each.rate)} ${wanted[index]!.unit}`, each.way];
   };
   return {
     name: "limits",
     title: "What the GPU itself reaches",
     tables: [
       {
-        columns: [
-          "what",
-          "array",
-          found.some((each) => "rate" in each && each.rate !== undefined) ? "rate" : "result",
-          "by",
-        ],
+        columns: ["what", "array", ...(isTimed ? ["rate", "by"] : ["result"])],
         rows: wanted.map(({ what, size }, index) => [what, size, ...cells(index)]),
       },
     ],
