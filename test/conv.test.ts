@@ -2,7 +2,7 @@
 // random windows, strides, dilations, uneven padding, groups, odd sizes, nothing at all.
 import { beforeAll, describe, expect, test } from "vitest";
 import * as s from "../packages/tracer/src/index.ts";
-import { type ConvCase, convLoops, eachProduct, resultSize } from "./support/conv-loops.ts";
+import { type ConvCase, convLoops, eachProduct, type PoolCase, poolLoops, resultSize } from "./support/conv-loops.ts";
 import { fullRun } from "./support/fuzz.ts";
 import { seededRng } from "./support/random.ts";
 
@@ -219,4 +219,65 @@ test("convTranspose2d is the transpose of a convolution", () => {
   expect(s.convTranspose2d(s.ones([1, 3, 5, 2]), s.ones([1, 1, 2, 4]), { strides: 2, padding: "same" }).shape).toEqual([
     1, 6, 10, 4,
   ]);
+});
+
+describe("pools", () => {
+  test("and their gradients are those of plain loops, where the first of equal elements has it", () => {
+    for (let i = 0; i < (fullRun ? 100 : 14); i++) {
+      const window: [number, number] = [pick(2, 2, 3), pick(2, 2, 3)];
+      const c: PoolCase = {
+        ...{ n: pick(1, 2), size: [pick(3, 4, 6, 9), pick(4, 5, 8, 17)], channels: pick(1, 3, 4, 16), window },
+        strides: i % 2 === 0 ? window : [pick(1, 2, 3), pick(1, 2)],
+        dilation: [pick(1, 1, 2), 1],
+        padding: pick(
+          [
+            [0, 0],
+            [0, 0],
+          ],
+          [
+            [0, 1],
+            [1, 0],
+          ],
+        ),
+      };
+      const result = resultSize(c);
+      if (result.includes(0)) continue;
+      const [shape, yShape] = [
+        [c.n, ...c.size, c.channels],
+        [c.n, ...result, c.channels],
+      ];
+      // Few different values, so that equal ones meet.
+      const x = Float32Array.from({ length: volume(shape) }, () => rng.int(-3, 3));
+      const ct = floats(volume(yShape));
+      const { strides, dilation, padding } = c;
+      for (const kind of ["max", "mean"] as const) {
+        const f = (a: s.Tensor): s.Tensor =>
+          (kind === "max" ? s.maxPool : s.avgPool)(a, window, { strides, dilation, padding });
+        const expected = poolLoops(kind, c, x, ct);
+        const [xs, cts] = [s.tensor(x).reshape(shape), s.tensor(ct).reshape(yShape)];
+        expectNear(i % 3 === 0 ? f(xs) : s.compile(f)(xs), yShape, expected.y);
+        expectNear(s.compile(s.grad((a: s.Tensor) => f(a).mul(cts).sum()))(xs), shape, expected.dx);
+      }
+    }
+  });
+
+  test("have second derivatives and directional ones, and act lane by lane", () => {
+    const x = s.tensor(floats(3 * 6 * 6 * 2)).reshape([3, 6, 6, 2]);
+    for (const pool of [
+      (a: s.Tensor) => s.maxPool(a, 2),
+      (a: s.Tensor) => s.maxPool(a, 3, { strides: 1, padding: 1 }),
+      (a: s.Tensor) => s.avgPool(a, 3, { strides: 2, padding: "same" }),
+    ]) {
+      const f = (a: s.Tensor): s.Tensor => pool(a).square().sum();
+      const ones = s.ones([3, 6, 6, 2]);
+      const [, slope] = s.jvp(f, [x], [ones]) as unknown as [s.Tensor, s.Tensor];
+      const gradient = s.grad(f)(x) as s.Tensor;
+      expectNear(slope, [], [Number(gradient.sum().item())]);
+      // Of a square of what is linear near x: the second derivative along x is the gradient.
+      const second = s.grad((a: s.Tensor) => (s.grad(f)(a) as s.Tensor).mul(x).sum())(x) as s.Tensor;
+      expectNear(second, [3, 6, 6, 2], gradient.dataSync() as Float32Array);
+      const lanes = s.vmap((a: s.Tensor) => pool(a.expandDims(0)).squeeze(0))(x) as s.Tensor;
+      expectNear(lanes, pool(x).shape, pool(x).dataSync() as Float32Array);
+    }
+  });
 });

@@ -23,6 +23,15 @@ export type ConvDims = {
   readonly wDilation: readonly number[];
 };
 
+/** Windows on all axes of a tensor: elements, distances of windows and of their elements, places added at both ends. */
+export type WindowDims = {
+  readonly window: readonly number[];
+  readonly strides: readonly number[];
+  readonly lo: readonly number[];
+  readonly hi: readonly number[];
+  readonly dilation: readonly number[];
+};
+
 /** Dimension numbers of a contraction: `[axes of the left operand, axes of the right operand]`. */
 export interface DotDims {
   readonly batch: readonly (readonly number[])[];
@@ -145,6 +154,15 @@ export const dot = (b: Emitter, x: Value, y: Value, dims: DotDims): Value =>
   b.emit("dot", [x, y], { batch: dims.batch, contract: dims.contract });
 
 export const conv = (b: Emitter, x: Value, w: Value, attrs: ConvDims): Value => b.emit("conv", [x, w], attrs);
+
+export const reduceWindow = (b: Emitter, op: "add" | "max" | "min", x: Value, dims: WindowDims): Value =>
+  b.emit("reduceWindow", [x], { op, ...dims });
+export const argWindow = (b: Emitter, op: "max" | "min", x: Value, dims: WindowDims): Value =>
+  b.emit("argWindow", [x], { op, ...dims });
+export const pickWindow = (b: Emitter, x: Value, positions: Value, dims: WindowDims): Value =>
+  b.emit("pickWindow", [x, positions], dims);
+export const spreadWindow = (b: Emitter, y: Value, positions: Value, dims: WindowDims, size: readonly Dim[]): Value =>
+  b.emit("spreadWindow", [y, positions], { ...dims, size });
 
 export const gather = (b: Emitter, x: Value, axes: readonly number[], indices: readonly Value[]): Value =>
   b.emit("gather", [x, ...indices], { axes });

@@ -95,6 +95,8 @@ const methods: Installed = {
   conv2d: lib.conv2d,
   convTranspose2d: lib.convTranspose2d,
   depthwiseConv2d: lib.depthwiseConv2d,
+  maxPool: lib.maxPool,
+  avgPool: lib.avgPool,
   matmul: lib.matmul,
   dot: lib.dot,
   outer: lib.outer,

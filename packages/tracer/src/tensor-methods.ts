@@ -98,6 +98,8 @@ export interface TensorMethods<T, L> {
   conv2d(w: L, options?: ConvOptions): T;
   convTranspose2d(w: L, options?: ConvTransposeOptions): T;
   depthwiseConv2d(w: L, options?: WindowOptions): T;
+  maxPool(window: Axes, options?: WindowOptions): T;
+  avgPool(window: Axes, options?: WindowOptions): T;
   matmul(other: L): T;
   dot(other: L): T;
   outer(other: L): T;

@@ -233,6 +233,10 @@ const cases: Case[] = [
       ]),
     [[[[1, 10, 200, 0]], [[3, 30, 400, 0]]]],
   ],
+  ["maxPool", () => t([[[1], [5], [4], [2], [9]]]).maxPool(2), [[[5], [4]]]],
+  ["maxPool with padding", () => t([[[-1], [-5], [-4]]]).maxPool(2, { padding: 1 }), [[[-1], [-4]]]],
+  ["avgPool", () => t([[[1], [5], [4]]]).avgPool(2, { strides: 1 }), [[[3], [4.5]]]],
+  ["avgPool counts what is inside", () => t([[[1], [5], [4]]]).avgPool(2, { padding: "same" }), [[[3], [4]]]],
   [
     "matmul",
     () => m().matmul(m().transpose()),

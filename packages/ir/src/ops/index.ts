@@ -13,8 +13,10 @@ import { elementwiseOps } from "./elementwise.ts";
 import { gatherOps } from "./gather.ts";
 import { markOps } from "./marks.ts";
 import { movementOps } from "./movement.ts";
+import { pickWindowOps } from "./pick-window.ts";
 import { randomOps } from "./random.ts";
 import { reduceOps } from "./reduce.ts";
+import { reduceWindowOps } from "./reduce-window.ts";
 import { scatterOps } from "./scatter.ts";
 import { sortOps } from "./sort.ts";
 import { windowOps } from "./windows.ts";
@@ -26,6 +28,8 @@ export const allOps: readonly OpDef[] = [
   ...windowOps,
   concatOp,
   ...reduceOps,
+  ...reduceWindowOps,
+  ...pickWindowOps,
   ...dotOps,
   ...convOps,
   ...gatherOps,

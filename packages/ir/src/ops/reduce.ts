@@ -70,15 +70,15 @@ function acceptsDType(op: ReduceOp, dtype: DType): boolean {
   return op === "and" || op === "or" ? !isFloat(dtype) : dtype !== "bool";
 }
 
-/** Folds the elements at all positions of `axes`, in float64 for floats and wrapping for integers. */
 /**
  * A float maximum or minimum of several elements that is zero is +0, whatever zeros it met: so backends need not order
  * zeros of different signs, which costs more than the comparison itself, and yet agree bit for bit.
  */
-function normalisesZero(op: ReduceOp, dtype: DType, folded: readonly Dim[]): boolean {
+export function normalisesZero(op: ReduceOp, dtype: DType, folded: readonly Dim[]): boolean {
   return (op === "max" || op === "min") && isFloat(dtype) && folded.some((size) => size !== 1);
 }
 
+/** Folds the elements at all positions of `axes`, in float64 for floats and wrapping for integers. */
 function reduceHost(x: HostTensor, { op, axes }: ReduceAttrs, type: TensorType): HostTensor {
   const row = scalarOps[op];
   const folded = axes.map((axis) => x.shape[axis]!);
