@@ -1,16 +1,22 @@
 // A GPU that is lost in the middle of work: who is told what, what is restored, and that work goes on on another device.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   compile,
   DeviceLostError,
   fromGPUBuffer,
   gpuDevice,
+  loadWeights,
   ready,
+  saveWeights,
   setBackend,
   spec,
   type Tensor,
   tensor,
   variable,
+  weightsToBytes,
 } from "../src/index.ts";
 import { failure, missingGpu, numbers } from "./support-gpu.ts";
 
@@ -116,6 +122,37 @@ describe.skipIf(missing)("a lost device", () => {
     await ready("webgpu");
     expect(await failure(() => w.data())).toContain("variable w is lost");
     expect(await numbers(m.add(1))).toEqual([2, 3, 4, 5]);
+  });
+
+  test("weights that were saved are loaded into variables that were lost, and restored where nothing changed since", async () => {
+    const model = { w: variable([1, 2], { name: "w" }), b: variable([3], { name: "b" }) };
+    const step = compile(() => {
+      model.w.assignAdd(1);
+      model.b.assignAdd(1);
+    });
+    step();
+    expect(await failure(() => weightsToBytes(model))).toMatch(/variable w, f32\[2\], is on webgpu.*await w\.data\(\)/);
+    const folder = mkdtempSync(join(tmpdir(), "sinter-loss-"));
+    const file = join(folder, "weights.safetensors");
+    try {
+      await saveWeights(model, file);
+      await lose();
+      step();
+      expect([await numbers(model.w), await numbers(model.b)]).toEqual([[3, 4], [5]]);
+      const bytes = weightsToBytes(model);
+      step();
+      await ready("webgpu");
+      await lose();
+      expect(await failure(step)).toContain("the values of variables w, b are lost");
+      expect(await failure(() => saveWeights(model, file))).toContain("variable w is lost");
+      await loadWeights(model, file);
+      step();
+      expect([await numbers(model.w), await numbers(model.b)]).toEqual([[3, 4], [5]]);
+      await loadWeights(model, bytes);
+      expect(await numbers(model.b)).toEqual([5]);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   test("calls that come before another device is there say what to await", async () => {

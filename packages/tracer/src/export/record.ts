@@ -7,7 +7,9 @@ import { type RecordedCall, theMachine } from "@sinter/runtime";
 import { symbol } from "../dims.ts";
 import { force } from "../eager.ts";
 import { setPrintSink } from "../effects/run.ts";
+import { describe, SinterError } from "../errors.ts";
 import type { VariableCell } from "../frame.ts";
+import { isOnGpu } from "../gpu/place.ts";
 import { lazyFromData, readLazy } from "../lazy.ts";
 import type { TypedData } from "../nested.ts";
 import { restoring } from "../restoring.ts";
@@ -111,6 +113,12 @@ function sizeIn(size: SpecSize, n: number, sizes: Map<string, number>): number {
 /** A copy of what a variable holds now. */
 export function contents(variable: VariableCell): TypedArray {
   const lazy = variable.current();
+  if (isOnGpu(lazy)) {
+    if (lazy.copy !== undefined) return lazy.copy.slice();
+    throw new SinterError(
+      `the value of variable ${variable.name}, ${describe(variable)}, is on webgpu, whose memory cannot be read at once: read it before, await ${variable.name}.data()`,
+    );
+  }
   force(lazy);
   return readLazy(theMachine().heap, lazy);
 }

@@ -11,6 +11,7 @@ import {
   writeSafetensors,
 } from "@sinter/runtime";
 import { checkOptions, describe, describeValue, SinterError } from "../errors.ts";
+import { inHeap } from "../gpu/home.ts";
 import { lazyFromData } from "../lazy.ts";
 import { Tensor } from "../tensor.ts";
 import type { Variable } from "../variable.ts";
@@ -18,7 +19,10 @@ import { attributesOf } from "./attributes.ts";
 import { fileSystem, withPlace, writeAtomically } from "./files.ts";
 import { contents } from "./record.ts";
 
-/** Values of all variables of a model, or of an array or object of variables, as the bytes of a safetensors file. */
+/**
+ * Values of all variables of a model, or of an array or object of variables, as the bytes of a safetensors file. Those on a
+ * GPU must have been read, `await w.data()`, since they were assigned.
+ */
 export function weightsToBytes(model: object): Uint8Array {
   return encode("weightsToBytes", model);
 }
@@ -30,7 +34,14 @@ export function weightsToBytes(model: object): Uint8Array {
 export async function saveWeights(model: object, file: string): Promise<void> {
   if (typeof file !== "string" || file === "")
     throw new SinterError(`saveWeights: file must be the path of a file, not ${describeValue(file)}`);
-  const bytes = encode("saveWeights", model);
+  const values = [...variablesOf("saveWeights", model).values()].map((variable) => variable.current());
+  const leave = await inHeap(values);
+  let bytes: Uint8Array;
+  try {
+    bytes = encode("saveWeights", model);
+  } finally {
+    leave();
+  }
   const fs = await fileSystem("saveWeights", "weightsToBytes(model) gives the bytes");
   await withPlace("saveWeights", "written", file, () => writeAtomically(fs, file, bytes));
 }

@@ -14,8 +14,10 @@ export async function inHeap(values: readonly Lazy[]): Promise<() => void> {
   const copies = new Map<Lazy, Buffer>();
   const leave = (): void => {
     for (const [lazy, buffer] of copies) {
-      if (lazy.buffer === buffer) lazy.buffer = undefined;
-      buffer.release();
+      // Of a device that is lost meanwhile it is all that is left.
+      const isSpare = lazy.buffer === buffer && lazy.gpu?.lost === undefined && lazy.gpu !== undefined;
+      if (isSpare) lazy.buffer = undefined;
+      if (isSpare || lazy.buffer !== buffer) buffer.release();
     }
     for (const lazy of there) lazy.release();
   };
