@@ -43,6 +43,16 @@ test("prints a summary: signature, cost, kernels with their lines", () => {
   expect(out).toMatch(/ {2}0 {2}.*dot.* model\.ts:3/);
 });
 
+test("shows the program for a GPU: that of this machine, or of every device where there is none", () => {
+  const { code, out } = inspect("model.ts#predict", "--backend", "webgpu", "--stage", "wgsl");
+  expect(code).toBe(0);
+  expect(out).toMatch(/^\/\/ \S+, webgpu for .+\n\/\/ 0: k0_\S+: .*model\.ts:3/);
+  expect(out).toContain("@compute");
+  const wrong = inspect("model.ts#predict", "--backend", "gpu");
+  expect(wrong.code).not.toBe(0);
+  expect(wrong.err).toContain("--backend gpu: there is no such backend; there are wasm, webgpu");
+});
+
 test("says what symbolic sizes were taken for, and which argument was not given", () => {
   const graph = "graph @rows(%x: f32[n,2]) where n in [1,2147483647] {\n  %0 = exp %x : f32[n,2]\n  return %0\n}\n";
   writeFileSync(join(folder, "rows.ir"), graph);
