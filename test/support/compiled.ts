@@ -100,15 +100,13 @@ export interface RunOptions {
 
 /** Results in the order of the graph's, from a run as wasm. Memory around every buffer must survive. */
 export function runWasm(compiled: Compiled, args: readonly HostTensor[], options: RunOptions = {}): HostTensor[] {
-  const { graph, loops, plan } = compiled;
+  const { graph } = compiled;
   const memoryKind = options.memory ?? "unshared";
   const features = options.features ?? probeFeatures();
-  const emitOptions: EmitOptions = { ...features, memory: memoryKind, owner: "import" };
-  const program = emitChecked(loops, plan, emitOptions);
+  const { program, module } = moduleOf(compiled, { ...features, memory: memoryKind, owner: "import" });
   const sizes = bindSizes(graph, args);
   const slots = program.slots.map((slot) => sizedSlot(slot, sizes));
   const heap = memoryFor(memoryKind, tableSize(program) + slots.reduce((n, s) => n + room(s.bytes), 0));
-  const module = new WebAssembly.Module(program.bytes as Uint8Array<ArrayBuffer>);
   const instance = new WebAssembly.Instance(module, {
     env: { memory: heap },
     host: hostImports(
@@ -131,6 +129,26 @@ export function runWasm(compiled: Compiled, args: readonly HostTensor[], options
     outputs.set(`${slot.kind} ${slot.index}`, { dtype: slot.dtype, shape: slot.shape, data });
   });
   return inResultOrder(graph, (kind, index) => outputs.get(`${kind} ${index}`)!);
+}
+
+interface Emitted {
+  readonly program: WasmProgram;
+  readonly module: WebAssembly.Module;
+}
+const emitted = new WeakMap<Compiled, Map<string, Emitted>>();
+
+/** The program of some settings; the same again for another run. */
+function moduleOf(compiled: Compiled, options: EmitOptions): Emitted {
+  let known = emitted.get(compiled);
+  if (known === undefined) emitted.set(compiled, (known = new Map()));
+  const key = JSON.stringify(options);
+  let found = known.get(key);
+  if (found === undefined) {
+    const program = emitChecked(compiled.loops, compiled.plan, options);
+    found = { program, module: new WebAssembly.Module(program.bytes as Uint8Array<ArrayBuffer>) };
+    known.set(key, found);
+  }
+  return found;
 }
 
 const views = { f32: Float32Array, f64: Float64Array, i32: Int32Array, u32: Uint32Array, bool: Uint8Array } as const;

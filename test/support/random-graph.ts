@@ -22,7 +22,7 @@ import {
   typeOf,
   type Value,
 } from "../../packages/ir/src/index.ts";
-import { forOtherBackend } from "./asked-checks.ts";
+import { forOtherBackend, onWasmAlone } from "./asked-checks.ts";
 import { randomTensor, seededRng, withoutF64 } from "./random.ts";
 import { shrinkCase } from "./shrink-case.ts";
 
@@ -349,7 +349,7 @@ export function checkRandomGraphs(
     const one = draw(seededRng(seed));
     const failure = (candidate: GraphCase): unknown => {
       try {
-        property(candidate, seededRng(seed));
+        onWasmAlone(() => property(candidate, seededRng(seed)));
         return undefined;
       } catch (error) {
         return error ?? new Error("thrown without a reason");

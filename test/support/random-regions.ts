@@ -13,7 +13,7 @@ import {
   typeOf,
   type Value,
 } from "../../packages/ir/src/index.ts";
-import { forOtherBackend } from "./asked-checks.ts";
+import { forOtherBackend, onWasmAlone } from "./asked-checks.ts";
 import { randomTensor, seededRng } from "./random.ts";
 import { caseText, type GraphCase } from "./random-graph.ts";
 import { shrinkCase } from "./shrink-case.ts";
@@ -281,7 +281,7 @@ export function checkRandomRegions(
     const one = randomRegions(seededRng(seed), { size, depth });
     const failure = (candidate: GraphCase): unknown => {
       try {
-        property(candidate);
+        onWasmAlone(() => property(candidate));
         return undefined;
       } catch (error) {
         return error ?? new Error("thrown without a reason");

@@ -6,7 +6,7 @@ import { type TensorType, tensorType, type Value } from "../graph.ts";
 import type { Dim } from "../nest/expr.ts";
 import { sameIndex, sizeOf, toIndex } from "../nest/index-algebra.ts";
 import { scalarApply } from "../nest/scalar-expr.ts";
-import { eachIndex, element, hostOf } from "./host.ts";
+import { eachIndex, hostOf, offsetOf } from "./host.ts";
 import { behindBatch, checkAxes, describeDim, describeType, fail, tensors } from "./rules.ts";
 import { numericDType, plain, shuffled } from "./sampling.ts";
 
@@ -129,13 +129,23 @@ const dotOp = defineOp<DotAttrs>({
     const roles = rolesOf(attrs, [x!.shape.length, y!.shape.length]);
     const contracted = roles.contract[0].map((axis) => x!.shape[axis]!);
     const float = isFloat(x!.dtype);
+    const [first, origin] = [contracted.map(() => 0), type!.shape.map(() => 0)];
+    /** How far the elements of a sum lie from the first one. */
+    const steps = ([x!, y!] as const).map(({ shape }, side) => {
+      const offsets: number[] = [];
+      eachIndex(contracted, (k) => offsets.push(offsetOf(shape, operandIndex(roles, side as 0 | 1, origin, k))));
+      return offsets;
+    });
+    const [xSteps, ySteps] = steps as [number[], number[]];
     return [
       hostOf(type!, (index) => {
+        const atX = offsetOf(x!.shape, operandIndex(roles, 0, index, first));
+        const atY = offsetOf(y!.shape, operandIndex(roles, 1, index, first));
         let sum = 0;
-        eachIndex(contracted, (k) => {
-          const [p, q] = [element(x!, operandIndex(roles, 0, index, k)), element(y!, operandIndex(roles, 1, index, k))];
+        for (let k = 0; k < xSteps.length; k++) {
+          const [p, q] = [x!.data[atX + xSteps[k]!]!, y!.data[atY + ySteps[k]!]!];
           sum = float ? sum + p * q : roundTo(x!.dtype, sum + Math.imul(p, q));
-        });
+        }
         return sum;
       }),
     ];

@@ -75,15 +75,15 @@ function defineElementwise(name: ScalarOpName): OpDef {
     },
     eval(operands, _, [type]) {
       const from = operands.map((x) => x.dtype);
+      const values = operands.map(() => 0);
       return [
-        hostOf(type!, (_index, offset) =>
-          evalScalar(
-            name,
-            from,
-            type!.dtype,
-            operands.map((x) => x.data[x.shape.length === 0 ? 0 : offset]!),
-          ),
-        ),
+        hostOf(type!, (_index, offset) => {
+          for (let i = 0; i < values.length; i++) {
+            const { data, shape } = operands[i]!;
+            values[i] = data[shape.length === 0 ? 0 : offset]!;
+          }
+          return evalScalar(name, from, type!.dtype, values);
+        }),
       ];
     },
     fold: elementwiseFolds(name),

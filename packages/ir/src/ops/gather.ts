@@ -65,8 +65,13 @@ export function gatheredShape(x: readonly Dim[], axes: readonly number[], indexS
 
 /** Position in x for a position in the gathered shape; `at(k)` is the index into axis `axes[k]`. */
 export function sourceIndex<T>(rank: number, axes: readonly number[], rest: readonly T[], at: (k: number) => T): T[] {
-  const others = otherAxes(rank, axes);
-  return range(rank).map((axis) => (axes.includes(axis) ? at(axes.indexOf(axis)) : rest[others.indexOf(axis)]!));
+  const position: T[] = [];
+  let others = 0;
+  for (let axis = 0; axis < rank; axis++) {
+    const k = axes.indexOf(axis);
+    position.push(k >= 0 ? at(k) : rest[others++]!);
+  }
+  return position;
 }
 
 /** Index operands that all have the batch axis, and one more that walks along it, for a batched x. */
