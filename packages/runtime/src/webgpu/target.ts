@@ -44,7 +44,8 @@ export function webgpuTarget(
 ): Target<WebgpuProgram> {
   const { f16, subgroups, limits } = features;
   const buffers = `${limits.maxStorageBuffersPerShaderStage} buffers a shader`;
-  const has = [...(subgroups ? ["subgroups"] : []), ...(f16 ? ["f16"] : []), buffers].join(", ");
+  const half = options.precision === "f16" ? "products of f16" : "f16";
+  const has = [...(subgroups ? ["subgroups"] : []), ...(f16 ? [half] : []), buffers].join(", ");
   const name = `webgpu for ${description} (${has})`;
   return {
     backend: "webgpu",

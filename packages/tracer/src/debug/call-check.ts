@@ -43,7 +43,8 @@ export class CallCheck {
   private readonly watched: Watched | undefined;
   /** What is run again, operation by operation. */
   private readonly verified: Graph | undefined;
-  private readonly options: CompileOptions;
+  /** What its programs are compiled with, those that are run to find out included. */
+  readonly options: CompileOptions;
 
   constructor(graph: Graph, options: CompileOptions, { debug, verify }: Checking) {
     this.options = options;

@@ -180,13 +180,19 @@ class Verifier {
   }
 
   private alone(op: OpDef, result: TensorType, promised: Tolerance, largest: number): Tolerance {
-    return this.options.backend === "webgpu" ? toleranceOnGpu(op, result, promised, largest) : promised;
+    if (this.options.backend !== "webgpu") return promised;
+    const there = toleranceOnGpu(op, result, promised, largest);
+    const isProduct = op.derivative.kind === "multilinear" && op.nest.kind === "reduce";
+    if (this.options.precision !== "f16" || !isProduct) return there;
+    const { absolute = 0, relative = 0 } = there;
+    return { ...there, absolute: absolute * f16Steps, relative: relative * f16Steps };
   }
 
   /** Many operations in one program, fused and in another order. What cancels is only as near as what it came from. */
   private together(expected: HostTensor, largest: number): Tolerance {
     if (!isFloat(expected.dtype)) return {};
-    const near = expected.dtype === "f64" ? 1e-12 : this.options.backend === "webgpu" ? 2e-4 : 1e-4;
+    const { backend, precision } = this.options;
+    const near = expected.dtype === "f64" ? 1e-12 : backend !== "webgpu" ? 1e-4 : precision === "f16" ? 1e-2 : 2e-4;
     return { ulp: 16, relative: near, absolute: near * Math.max(largest, largestOf(expected)) };
   }
 
@@ -205,6 +211,9 @@ class Verifier {
     });
   }
 }
+
+/** How much coarser f16 is than f32. */
+const f16Steps = 2 ** 13;
 
 /** Nodes whose results the program is asked for: constants and positions are what they are. */
 function isKept(node: Node): boolean {

@@ -24,7 +24,6 @@ export function lookingInto(
   host: HostFunction | undefined,
 ): Pick<Launch, "host" | "look"> {
   const log = new HostLog();
-  const options = { backend: "webgpu" } as const;
   return {
     host: host === undefined ? undefined : log.recording(host),
     async look(failed) {
@@ -32,7 +31,7 @@ export function lookingInto(
       if (!check.asks({ code, failed })) return undefined;
       const [given, made] = [await valuesOf(graph, "inputs", slotValue), await valuesOf(graph, "outputs", slotValue)];
       const wrong = check.wrong({ code, failed, log, inputs: () => given, outputs: () => made });
-      return answeredLater(wrong, (asked) => resultsOnGpu(asked, options));
+      return answeredLater(wrong, (asked) => resultsOnGpu(asked, check.options));
     },
   };
 }
