@@ -1,8 +1,13 @@
-// One program for all values of the symbolic sizes: every form of schedule against the evaluator of graphs, at sizes around
-// those where vectors, tiles and chunks end.
+// One program for all values of the symbolic sizes: every form of schedule, on wasm and on WebGPU, against the evaluator of
+// graphs, at sizes around those where vectors, tiles and chunks end.
 import { allocate, evalGraph, type Graph, type HostTensor, parseGraph, typeOf, verifyGraph } from "@sinter/ir";
 import { describe, expect, test } from "vitest";
 import { choppedForms, formName, forms, runLoops, runWasm, withCompiled } from "../../../test/support/compiled.ts";
+import { fullRun } from "../../../test/support/fuzz.ts";
+import { gpuMachine } from "../../../test/support/gpu.ts";
+import { callOnGpu, compileForGpu, gpuForms, instanceOnGpu } from "../../../test/support/on-gpu.ts";
+
+const machine = await gpuMachine("Programs of symbolic sizes on WebGPU");
 
 const any = "in [1,2147483647]";
 
@@ -119,6 +124,21 @@ describe.each(Object.entries(programs))("%s", (_, { text, schedules }) => {
       }
     });
   });
+
+  test.skipIf(machine === undefined).each(gpuForms.map((form) => ({ name: formName(form), form })))(
+    "on WebGPU, $name",
+    async ({ form }) => {
+      const instance = instanceOnGpu(machine!, compileForGpu(graph, machine!.features, form));
+      for (const sizes of fullRun ? bindings : bindings.slice(2)) {
+        const args = argumentsFor(graph, sizes);
+        const got = await callOnGpu(machine!, instance, args);
+        evalGraph(graph, args).forEach((want, i) => {
+          expect(worst(want, got[i]!), `result ${i} at ${JSON.stringify(sizes)}`).toBeLessThan(1e-4);
+        });
+      }
+      instance.executable.dispose();
+    },
+  );
 
   test("keeps its fast schedules", () => {
     withCompiled(graph, { fuse: true, generic: false }, ({ loops }) => {
