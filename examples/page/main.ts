@@ -90,7 +90,7 @@ async function isReady(name: BackendName): Promise<boolean> {
   try {
     await ready(name);
   } catch (error) {
-    const reason = (error instanceof Error ? error.message : String(error)).replace(/^webgpu: /, "");
+    const reason = (error instanceof Error ? error.message : String(error)).replace(/^ready: webgpu: |\n.*/gs, "");
     cards[name].show({ place: "Not available here", remark: `WebGPU cannot be used: ${reason}.`, isAvailable: false });
     return false;
   }

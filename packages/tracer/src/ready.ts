@@ -1,7 +1,7 @@
 /** `ready`: waits for a backend. */
 import type { Backend } from "@sinter/runtime";
 import { checkBackend, currentBackend } from "./backend.ts";
-import { checkOptions } from "./errors.ts";
+import { checkOptions, describeValue, SinterError, userLine } from "./errors.ts";
 import { landed } from "./gpu/calls.ts";
 import { dumpsWritten } from "./gpu/dump.ts";
 import { acquireGpu, pipelinesMade, theGpu } from "./gpu/session.ts";
@@ -20,7 +20,18 @@ export async function ready(backend: Backend = currentBackend(), options: ReadyO
   checkBackend("ready", backend);
   checkOptions("ready", options, ["device"]);
   if (backend !== "webgpu") return;
-  await acquireGpu(options.device);
+  const { device } = options;
+  if (device !== undefined && typeof (device as Partial<GPUDevice> | null)?.createCommandEncoder !== "function")
+    throw new SinterError(`ready: device must be a GPUDevice, not ${describeValue(device)}`);
+  const line = userLine();
+  try {
+    await acquireGpu(device);
+  } catch (error) {
+    if (error instanceof SinterError) throw error;
+    const told = new SinterError(`ready: ${error instanceof Error ? error.message : String(error)}`, line);
+    told.cause = error;
+    throw told;
+  }
   await pipelinesMade();
   await landed();
   await dumpsWritten();

@@ -92,6 +92,13 @@ describe.skipIf(missing !== undefined)("webgpu", () => {
     expect(await numbers(w)).toEqual([4, 6]);
   });
 
+  test("what is no device is refused", async () => {
+    for (const device of [{}, null, 3])
+      expect(await failure(() => ready("webgpu", { device: device as GPUDevice }))).toMatch(
+        /^ready: device must be a GPUDevice, not [\s\S]*webgpu\.test\.ts/,
+      );
+  });
+
   test("reading at once is an error that says what to await", async () => {
     const y = tensor([2]).mul(3);
     expect(await failure(() => y.dataSync())).toContain("await x.data()");

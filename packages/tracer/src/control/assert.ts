@@ -6,9 +6,9 @@ import { Tensor, type TensorLike } from "../tensor.ts";
 import { emitCheck } from "./blocks.ts";
 
 /**
- * Throws where `condition` is not true: at once outside a compiled function, and inside one when the program runs. All
- * elements of a bool tensor must be true. `message` is the text of the error, or the error itself. A call that fails
- * changes no variable.
+ * Throws where `condition` is not true: at once outside a compiled function (on a GPU the next read of anything rejects),
+ * and inside one when the program runs. All elements of a bool tensor must be true. `message` is the text of the error, or
+ * the error itself. A call that fails changes no variable.
  */
 export function assert(condition: TensorLike, message: string | Error = "the assertion does not hold"): void {
   run("assert", () => {
