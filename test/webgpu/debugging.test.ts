@@ -24,6 +24,9 @@ import {
 } from "sinter";
 import { afterAll, describe, expect, test } from "vitest";
 import { missingGpu } from "../../packages/tracer/test/support-gpu.ts";
+import { fullRun } from "../support/fuzz.ts";
+
+if (!fullRun) console.log("Half of what debug and verify find on a GPU is looked for by npm run test:full only.");
 
 const missing = await missingGpu("debug and verify on a GPU");
 if (!missing) setBackend("webgpu");
@@ -69,76 +72,82 @@ describe.skipIf(missing)("debug", () => {
     expect((await step(tensor([1, 1, 1])).data())[0]).toBeGreaterThan(0);
   });
 
-  test("finds the round of a loop, an index out of range, and what a gradient outside compiled functions makes", async () => {
-    const logs = compile(
-      (x: Tensor, e: Tensor) => scan((c: Tensor, v: Tensor) => [c.mul(v), c.log()], x, e)[1] as Tensor,
-      {
-        debug: true,
-        autograph: false,
-      },
-    );
-    const error = await caught(NonFiniteError, () =>
-      logs(
-        tensor([1, 2]),
-        tensor([
-          [1, 2],
-          [0, 1],
-          [3, 4],
-        ]),
-      ),
-    );
-    expect(error.details).toMatchObject({ op: "log", rounds: [2], element: [0] });
-    const pick = compile((x: Tensor, i: Tensor) => x.gather(i, 1), { name: "pick", debug: true });
-    const wide = () =>
-      pick(
-        tensor([
-          [1, 2, 3],
-          [4, 5, 6],
-        ]),
-        tensor([0, 2, 3], { dtype: "i32" }),
+  test.runIf(fullRun)(
+    "finds the round of a loop, an index out of range, and what a gradient outside compiled functions makes",
+    async () => {
+      const logs = compile(
+        (x: Tensor, e: Tensor) => scan((c: Tensor, v: Tensor) => [c.mul(v), c.log()], x, e)[1] as Tensor,
+        {
+          debug: true,
+          autograph: false,
+        },
       );
-    expect((await caught(BoundsError, wide)).message).toContain(
-      "pick: gather takes index 3 (element [2] of its indices), but axis 1 of f32[2,3] has positions 0 to 2",
-    );
-    const slope = grad(compile((x: Tensor) => x.log().sum(), { debug: true }));
-    expect((await caught(NonFiniteError, () => slope(tensor([1, 0])))).details).toMatchObject({
-      op: "log",
-      element: [1],
-    });
-    expect([...(await slope(tensor([1, 2])).data())]).toEqual([1, 0.5]);
-  });
+      const error = await caught(NonFiniteError, () =>
+        logs(
+          tensor([1, 2]),
+          tensor([
+            [1, 2],
+            [0, 1],
+            [3, 4],
+          ]),
+        ),
+      );
+      expect(error.details).toMatchObject({ op: "log", rounds: [2], element: [0] });
+      const pick = compile((x: Tensor, i: Tensor) => x.gather(i, 1), { name: "pick", debug: true });
+      const wide = () =>
+        pick(
+          tensor([
+            [1, 2, 3],
+            [4, 5, 6],
+          ]),
+          tensor([0, 2, 3], { dtype: "i32" }),
+        );
+      expect((await caught(BoundsError, wide)).message).toContain(
+        "pick: gather takes index 3 (element [2] of its indices), but axis 1 of f32[2,3] has positions 0 to 2",
+      );
+      const slope = grad(compile((x: Tensor) => x.log().sum(), { debug: true }));
+      expect((await caught(NonFiniteError, () => slope(tensor([1, 0])))).details).toMatchObject({
+        op: "log",
+        element: [1],
+      });
+      expect([...(await slope(tensor([1, 2])).data())]).toEqual([1, 0.5]);
+    },
+  );
 });
 
 describe.skipIf(missing)("verify", () => {
-  test("finds nothing where nothing is wrong: branches, loops, calls of the host, variables", async () => {
-    let asked = 0;
-    const printed: string[] = [];
-    setPrintSink((line) => printed.push(line));
-    const w = variable(tensor([1, 2, 3]), { name: "w" });
-    const f = compile(
-      (x: Tensor) => {
-        const y = whileLoop(
-          (c: Tensor) => c.sum().lt(40),
-          (c: Tensor) => c.mul(1.3).add(x.softmax()),
-          x,
-        );
-        print("rounded {}", y.sum().floor());
-        const z = hostCall((a: Tensor) => a.mul(++asked), spec([3]), y) as Tensor;
-        w.assign(w.value.add(z));
-        return cond(
-          z.sum().gt(3),
-          () => z.exp().log().div(x.add(2)),
-          () => z.neg(),
-        );
-      },
-      { verify: true, autograph: false },
-    );
-    expect((await f(tensor([1, 2, 3])).data())[0]).toBeGreaterThan(1);
-    await ready("webgpu");
-    setPrintSink(undefined);
-    expect(asked).toBe(1);
-    expect(printed).toEqual(["rounded 41"]);
-  });
+  test.runIf(fullRun)(
+    "finds nothing where nothing is wrong: branches, loops, calls of the host, variables",
+    async () => {
+      let asked = 0;
+      const printed: string[] = [];
+      setPrintSink((line) => printed.push(line));
+      const w = variable(tensor([1, 2, 3]), { name: "w" });
+      const f = compile(
+        (x: Tensor) => {
+          const y = whileLoop(
+            (c: Tensor) => c.sum().lt(40),
+            (c: Tensor) => c.mul(1.3).add(x.softmax()),
+            x,
+          );
+          print("rounded {}", y.sum().floor());
+          const z = hostCall((a: Tensor) => a.mul(++asked), spec([3]), y) as Tensor;
+          w.assign(w.value.add(z));
+          return cond(
+            z.sum().gt(3),
+            () => z.exp().log().div(x.add(2)),
+            () => z.neg(),
+          );
+        },
+        { verify: true, autograph: false },
+      );
+      expect((await f(tensor([1, 2, 3])).data())[0]).toBeGreaterThan(1);
+      await ready("webgpu");
+      setPrintSink(undefined);
+      expect(asked).toBe(1);
+      expect(printed).toEqual(["rounded 41"]);
+    },
+  );
 
   test("finds an operation that is wrong, with its line, its round and both values", async () => {
     const broken = getOp("tanh") as { -readonly [K in keyof OpDef]: OpDef[K] };

@@ -21,6 +21,10 @@ import {
 import { afterEach, describe, expect, test } from "vitest";
 import { run } from "../../packages/cli/src/index.ts";
 import { failure, missingGpu } from "../../packages/tracer/test/support-gpu.ts";
+import { fullRun } from "../support/fuzz.ts";
+
+if (!fullRun)
+  console.log("Profiles of kernels of several grids, and of calls that fail, are made by npm run test:full only.");
 
 const early = await failure(() =>
   compile((x: Tensor) => x.neg())
@@ -113,7 +117,7 @@ describe.skipIf(missing)("a profile of a program on a GPU", () => {
     expect(String(found)).toMatch(/Peaks of .*: 50\.0 GFLOP\/s/);
   });
 
-  test("of a kernel of two grids counts its runs, not its dispatches; failures reject", async () => {
+  test.runIf(fullRun)("of a kernel of two grids counts its runs, not its dispatches; failures reject", async () => {
     const sum = compile((x: Tensor) => x.sum(), { backend: "webgpu" });
     const found = await profileAsync({ repeats: 1, peaks }, sum, zeros([1 << 20]));
     expect(found.kernels.map(({ calls }) => calls)).toEqual([1]);

@@ -45,7 +45,8 @@ export function writeDump(parent: string, source: DumpSource): DumpFolder {
   });
   write("index.html", page(inspection, readSources(inspection)));
   write(dumpFiles.graph, `// sinter inspect --from-text ${dumpFiles.graph} compiles and runs this again.\n${graph}`);
-  const metadata = { backend: inspection.backend, fastMath: String(inspection.fastMath) };
+  const { backend, precision } = inspection;
+  const metadata = { backend, precision, fastMath: String(inspection.fastMath) };
   const large = [...constants].map(([name, data]) => constantOf(name, data));
   write(dumpFiles.data, writeSafetensors(large, metadata));
   return {

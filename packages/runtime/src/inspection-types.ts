@@ -17,6 +17,7 @@ export interface Inspection {
   readonly target: string;
   readonly backend: "wasm" | "webgpu";
   readonly fastMath: boolean;
+  readonly precision: "f32" | "f16";
   /** The levels and passes in the order they ran, as text. */
   readonly passes: readonly PassDump[];
   /** Of the graph that was lowered, in the order of its text: those of a region behind the node that has it. */

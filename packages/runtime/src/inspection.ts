@@ -60,6 +60,7 @@ export function inspect(graph: Graph, options: CompileOptions, device?: DeviceKi
     target: target.name,
     backend: target.backend,
     fastMath: options.fastMath ?? false,
+    precision: options.precision ?? "f32",
     passes: records.map((record) => dumpOf(record, made, code.module)),
     nodes: nodePictures(made),
     params: graph.params.map(({ kind, name, value }) => ({ kind, name, type: typeText(value.type) })),

@@ -38,6 +38,7 @@ export interface Dump {
   readonly fastMath: boolean;
   /** What it was compiled for. */
   readonly backend: "wasm" | "webgpu";
+  readonly precision: "f32" | "f16";
   /** Captured tensors, arguments, states, results: by the names of a dump. */
   readonly tensors: ReadonlyMap<string, StoredTensor>;
   /** Whether a call was recorded. */
@@ -77,6 +78,7 @@ export function readDump(file: string, data?: string): Dump {
     graph,
     text,
     backend: constants?.metadata.get("backend") === "webgpu" ? "webgpu" : "wasm",
+    precision: constants?.metadata.get("precision") === "f16" ? "f16" : "f32",
     fastMath: constants?.metadata.get("fastMath") === "true",
     tensors: new Map([...(constants?.tensors ?? []), ...(call?.tensors ?? [])]),
     called: call !== undefined,

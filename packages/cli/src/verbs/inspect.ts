@@ -133,9 +133,9 @@ async function ofTarget(target: string | undefined, options: InspectOptions, wan
 async function ofText(target: string | undefined, options: InspectOptions, wanted: Wanted): Promise<Subject> {
   if (target !== undefined) throw new UsageError(`--from-text takes the place of ${target}: give one of them`);
   if (options.input !== undefined) throw new UsageError("--input belongs to FILE#EXPORT: graph text has its types");
-  const { graph, fastMath, backend: known } = readDump(options.fromText!, options.data);
+  const { graph, fastMath, precision, backend: known } = readDump(options.fromText!, options.data);
   const backend = wanted.backend ?? known;
-  const settings: CompileOptions = { backend, fastMath };
+  const settings: CompileOptions = { backend, fastMath, precision };
   const device = needsDevice(backend, wanted) ? await gpuMachine().catch(wanted.withoutDevice) : undefined;
   const stages = stagesOf(graph, settings, device);
   return {
