@@ -46,6 +46,7 @@ import {
   vectorLanes,
 } from "@sinter/ir/schedule";
 import { scheduleNests } from "./kernel.ts";
+import { isUneven, packThroughParts } from "./pack-parts.ts";
 import { type Panels, panelsOf, placesOf, stepOf } from "./panels.ts";
 
 /** Rows of the register tile: with two vectors of columns, twelve accumulators, so that three registers are left. */
@@ -238,6 +239,13 @@ function packPanels(plan: ProductPlan, panel: Panels, position: number): LoopFun
       loop.add(loop.mul(number, loop.i32(stepOf(panel))), f.of.size(panel.firstColumn)),
     );
     const start = func.let("start", panelStart(plan, f.of, panel, number));
+    if (isUneven(p.rhs, [p.n, p.k])) {
+      const count = (panel.vectors - 1) * vectorLanes + panel.active;
+      packThroughParts(f.of, levels, f.packed, p.parts.rhs, p.parts.n, p.parts.k, {
+        ...{ first: column, count, start, width },
+      });
+      return;
+    }
     levels.inside(p.n, column, () => {
       const payload = new Payload(levels, f.of.memory, [p.rhs], p.n, 0);
       levels.loop(p.k, loop.i32(0), levels.size(k), 1, () => {
@@ -256,6 +264,21 @@ function packRows(plan: ProductPlan): LoopFunc {
     const { func } = f.of;
     const row = func.let("row", loop.mul(number, loop.i32(tileRows)));
     const start = func.let("start", loop.mul(number, f.of.size(toDim(scaleIndex(k, tileRows)))));
+    if (isUneven(p.lhs, [p.m, p.k])) {
+      const through = (first: LoopExpr, count: number, at: LoopExpr): void =>
+        packThroughParts(f.of, levels, f.rows!, p.parts.lhs, p.parts.m, p.parts.k, {
+          ...{ first, count, start: at },
+          width: tileRows,
+        });
+      if (typeof m === "number") byRows(f, row, m, (rows) => through(row, rows, start));
+      else
+        func.if(
+          loop.lt(row, levels.size(fullRows(m))),
+          () => through(row, tileRows, start),
+          () => func.for("r", row, levels.size(m), 1, (r) => through(r, 1, loop.add(start, loop.sub(r, row)))),
+        );
+      return;
+    }
     const pack = (rows: number): void =>
       levels.inside(p.m, row, () => {
         const payload = new Payload(levels, f.of.memory, [p.lhs], p.m, 0);

@@ -16,6 +16,7 @@ import {
   minRows,
   Payload,
   type Product,
+  turned,
   vectorLanes,
 } from "@sinter/ir/schedule";
 import { finishResult } from "./end-stores.ts";
@@ -83,8 +84,9 @@ function fewRows(kernel: NestKernel, decls: readonly BufferDecl[]): Product | un
   const [m, n, k] = [c?.m[0], c?.n[0], c?.k[0]];
   if (!c || !m || !n || !k || typicalDim(k.extent) < 4 * ownTerms) return undefined;
   const few = (extent: Product["m"]["extent"]): boolean => typeof extent === "number" && extent < minRows;
-  if (few(m.extent) && !few(n.extent)) return { nest, batch: c.batch, m, n, k, lhs: c.lhs, rhs: c.rhs };
-  if (few(n.extent) && !few(m.extent)) return { nest, batch: c.batch, m: n, n: m, k, lhs: c.rhs, rhs: c.lhs };
+  if (few(m.extent) && !few(n.extent)) return { nest, batch: c.batch, m, n, k, lhs: c.lhs, rhs: c.rhs, parts: c };
+  if (few(n.extent) && !few(m.extent))
+    return { nest, batch: c.batch, m: n, n: m, k, lhs: c.rhs, rhs: c.lhs, parts: turned(c) };
   return undefined;
 }
 

@@ -166,12 +166,32 @@ export class Payload implements LoopHost {
       this.vector !== undefined &&
       ranges.some((r) => mentions(r.index, this.vector!) || dynVaries(r.index, this.vector!));
     const lanes = varying ? vectorLanes : 1;
+    if (!varying) return this.evenGuard(ranges, place);
     let all: LoopExpr | undefined;
     for (const range of ranges) {
       const [lo, hi] = [toIndex(range.lo), toIndex(range.hi)];
       const at = loop.splat(this.indexValue(range.index, place), lanes);
       if (range.index.lo < lo.hi) all = conjoin(all, loop.ge(at, this.bound(range.lo, lanes)));
       if (range.index.hi >= hi.lo) all = conjoin(all, loop.lt(at, this.bound(range.hi, lanes)));
+    }
+    return all ?? loop.bool(true);
+  }
+
+  /** A guard that is the same for all lanes: what outer loops decide of it is decided there. */
+  private evenGuard(ranges: readonly Range[], place: Place): LoopExpr {
+    const levelled = ranges.map((range) => ({ range, level: this.indexLevel(range.index) }));
+    levelled.sort((a, b) => a.level - b.level);
+    let all: LoopExpr | undefined;
+    let key = "inside ";
+    for (const [i, { range, level }] of levelled.entries()) {
+      const [lo, hi] = [toIndex(range.lo), toIndex(range.hi)];
+      const at = this.offset(range.index, place);
+      if (range.index.lo < lo.hi) all = conjoin(all, loop.ge(at, this.bound(range.lo, 1)));
+      if (range.index.hi >= hi.lo) all = conjoin(all, loop.lt(at, this.bound(range.hi, 1)));
+      key += `${lo.key}<=${range.index.key}<${hi.key}&`;
+      const next = levelled[i + 1];
+      if (all !== undefined && level < this.levels.innermost && (next === undefined || next.level > level))
+        all = this.levels.find(key) ?? this.levels.bind(level, key, "inside", all);
     }
     return all ?? loop.bool(true);
   }
