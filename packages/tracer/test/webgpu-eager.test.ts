@@ -107,6 +107,9 @@ describe.skipIf(missing)("outside compiled functions", () => {
       expect(await numbers(y)).toEqual([20, 30]);
       await ready("webgpu");
       expect(told).toEqual(["x is [2, 3]", "host 50", "y is [20, 30] of {x: [2, 3]}"]);
+      expect(await failure(() => hostCall((_: Tensor) => x, spec([2]), x).data())).toContain(
+        "hostCall: the result of the function, f32[2], is on webgpu",
+      );
       const fail = (_: Tensor): never => {
         throw new RangeError("no luck");
       };

@@ -23,11 +23,15 @@ export function areOnHost(refs: readonly Ref[]): boolean {
   return !(refs as readonly Lazy[]).some(isOnGpu);
 }
 
-/** The contents of eager values. Throws for one on a GPU. */
-export function hostValues(refs: readonly Ref[]): HostValue[] {
+/** The contents of eager values. Throws for one on a GPU, which is called `what`. */
+export function hostValues(refs: readonly Ref[], what = "a value"): HostValue[] {
   const lazies = refs as readonly Lazy[];
   for (const lazy of lazies)
-    checkReadable("a value that the host needs at once", lazy, "give the contents of await x.data()");
+    checkReadable(
+      what,
+      lazy,
+      "compute it from the arguments, which are on the host, or give the contents of await x.data()",
+    );
   force(...lazies);
   const { heap } = theMachine();
   return lazies.map((lazy) => ({ dtype: lazy.dtype, shape: lazy.shape, data: readLazy(heap, lazy) }));

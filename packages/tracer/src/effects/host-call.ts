@@ -212,7 +212,7 @@ function valueLike(call: UserCall, type: HostType, value: unknown, path: string)
 /** The value with the type that it has; undefined where it is nothing that makes a tensor. */
 function typed(type: HostType, value: unknown, path: string): HostValue | undefined {
   if (value instanceof Tensor || value instanceof VariableCell)
-    return hostValues([toRef("hostCall", path, value as TensorLike)])[0];
+    return hostValues([toRef("hostCall", path, value as TensorLike)], `hostCall: ${path}`)[0];
   if (ArrayBuffer.isView(value)) {
     const found = hostData("hostCall", path, value as Float32Array);
     // A typed array has no shape of its own.
