@@ -51,6 +51,8 @@ const mostGroups = 1024;
 /** Milliseconds of a series of runs. */
 const series = 10;
 
+// It must not outlive who asked.
+process.on("disconnect", () => process.exit(1));
 process.once("message", (request: TuneRequest) => {
   tune(request).then(
     (code) => process.exit(code),
