@@ -3,6 +3,7 @@
 import { accuracy } from "./accuracy.ts";
 import { bundle } from "./bundle.ts";
 import type { Case } from "./case.ts";
+import { convTraining } from "./conv-training.ts";
 import { elementwise } from "./elementwise.ts";
 import { firstCall } from "./first-call.ts";
 import { jacobi } from "./jacobi.ts";
@@ -21,6 +22,7 @@ export const cases: readonly Case[] = [
   matmul,
   matmulSizes,
   trainingStep,
+  convTraining,
   elementwise,
   softmax,
   sum,

@@ -1,5 +1,6 @@
 // The inputs of every job: a pure function of the job, so that each process makes the same ones for itself.
 
+import { convSizes, parameterSizes } from "../reference/conv-classifier.ts";
 import type { LayerStart } from "../reference/mlp-typedarray.ts";
 import type { JobOf, UnaryName } from "./job.ts";
 import { Generator } from "./random.ts";
@@ -185,4 +186,17 @@ export function powInputs(): PowInputs {
   for (let i = 0; i < 50_000; i++) pair(random.uniform(-40, 40), random.below(60) - 30);
   for (let i = 0; i < 50_000; i++) pair(random.uniform(0, 8), random.uniform(-8, 8));
   return { base: Float32Array.from(base), exponent: Float32Array.from(exponent) };
+}
+
+export interface ConvInputs extends Batch {
+  /** In the order of `parameterSizes`. */
+  readonly parameters: readonly Float32Array[];
+}
+
+/** Digits that are noise, and small parameters: what a step takes does not depend on them. */
+export function convInputs(batch: number): ConvInputs {
+  const random = new Generator(14);
+  const images = random.floats(batch * convSizes.side ** 2, 0, 1);
+  const labels = Int32Array.from({ length: batch }, () => random.below(convSizes.classes));
+  return { images, labels, parameters: parameterSizes().map((size) => random.floats(size, -0.1, 0.1)) };
 }

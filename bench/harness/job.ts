@@ -11,6 +11,7 @@ export type Job =
   | { readonly kind: "softmax"; readonly rows: number; readonly columns: number }
   | { readonly kind: "sum"; readonly size: number }
   | { readonly kind: "training-step"; readonly batch: number }
+  | { readonly kind: "conv-training"; readonly batch: number }
   | { readonly kind: "training-run"; readonly batch: number; readonly epochs: number }
   | { readonly kind: "linear-regression"; readonly points: number; readonly steps: number }
   | { readonly kind: "mandelbrot"; readonly size: number; readonly limit: number }

@@ -11,6 +11,7 @@ import {
   unaryInput,
 } from "../harness/inputs.ts";
 import type { Job, Peer, Prepared, Refusal, UnaryName } from "../harness/job.ts";
+import { convTraining } from "./sinter-conv.ts";
 import { trainingRun, trainingStep } from "./sinter-training.ts";
 
 export const peer: Peer = {
@@ -64,6 +65,8 @@ export function prepare(job: Job): Prepared | Refusal {
     }
     case "training-step":
       return trainingStep(job);
+    case "conv-training":
+      return convTraining(job);
     case "training-run":
       return trainingRun(job);
     default:

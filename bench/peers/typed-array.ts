@@ -1,6 +1,7 @@
 // Jobs in plain typed-array loops: what a program without any library does.
-import { adamSettings, checkedSteps, initialLayers, trainingBatch } from "../harness/inputs.ts";
+import { adamSettings, checkedSteps, convInputs, initialLayers, trainingBatch } from "../harness/inputs.ts";
 import type { Job, JobOf, Peer, Prepared, Refusal } from "../harness/job.ts";
+import { ConvClassifier } from "../reference/conv-classifier.ts";
 import { TypedArrayMlp } from "../reference/mlp-typedarray.ts";
 import { jacobi, linearRegression, mandelbrot, rnn } from "./typed-array-control.ts";
 
@@ -13,6 +14,8 @@ function prepare(job: Job): Prepared | Refusal {
   switch (job.kind) {
     case "training-step":
       return trainingStep(job);
+    case "conv-training":
+      return convTraining(job);
     case "linear-regression":
       return linearRegression(job);
     case "mandelbrot":
@@ -35,6 +38,19 @@ function trainingStep(job: JobOf<"training-step">): Prepared {
     result: () => Float32Array.from({ length: checkedSteps }, () => network.step(images, labels)),
     reset: () => {
       network = start();
+    },
+    dispose: () => {},
+  };
+}
+
+function convTraining({ batch }: JobOf<"conv-training">): Prepared {
+  const { images, labels, parameters } = convInputs(batch);
+  const network = new ConvClassifier<Float32Array>(batch, (size) => new Float32Array(size));
+  return {
+    run: () => void network.step(images, labels, parameters),
+    result: () => {
+      const loss = network.step(images, labels, parameters);
+      return Float32Array.from([loss, ...network.gradients.flatMap((gradient) => [...gradient])]);
     },
     dispose: () => {},
   };
