@@ -125,6 +125,7 @@ const methods: Installed = {
   at: lib.at,
   gather: lib.gather,
   takeAlongAxis: lib.takeAlongAxis,
+  scatter: lib.scatter,
   sort: lib.sort,
   argSort: lib.argSort,
   topK: lib.topK,

@@ -133,6 +133,7 @@ export interface TensorMethods<T, L> {
   at(...indices: readonly (number | null | Range | T)[]): T;
   gather(indices: L, axis?: number): T;
   takeAlongAxis(indices: L, axis?: number): T;
+  scatter(indices: L, values: L, axis?: number, combine?: "set" | "add" | "mul" | "max" | "min"): T;
   sort(axis?: number, options?: { readonly descending?: boolean }): T;
   argSort(axis?: number, options?: { readonly descending?: boolean }): T;
   topK(k: number): { readonly values: T; readonly indices: T };

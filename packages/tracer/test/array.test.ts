@@ -533,6 +533,31 @@ const cases: Case[] = [
   ["sort", () => s.tensor([[3, 1, 2]]).sort(-1, { descending: true }), [[3, 2, 1]]],
   ["argSort", () => s.tensor([[3, 1, 2]]).argSort(), [[1, 2, 0]]],
   ["topK", () => s.tensor([[3, 1, 2]]).topK(2).values, [[3, 2]]],
+  [
+    "scatter",
+    () =>
+      m().scatter(
+        [2, 0],
+        [
+          [10, 20],
+          [30, 40],
+        ],
+        1,
+      ),
+    [
+      [20, 2, 10],
+      [40, 5, 30],
+    ],
+  ],
+  ["scatter with add", () => t([1, 2, 3]).scatter([0, 0, 2], 10, 0, "add"), [21, 2, 13]],
+  [
+    "scatter of rows",
+    () => m().scatter([1], [7, 8, 9]),
+    [
+      [1, 2, 3],
+      [7, 8, 9],
+    ],
+  ],
   ["takeAlongAxis", () => m().takeAlongAxis([[2], [0]], 1), [[3], [4]]],
   [
     "set a row",

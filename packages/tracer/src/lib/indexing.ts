@@ -261,6 +261,42 @@ export function addAt(x: TensorLike, index: Index | readonly Index[], value: Ten
   return make("addAt", addAt, () => update("addAt", "add", x, index, value));
 }
 
+const combines = ["set", "add", "mul", "max", "min"] as const;
+
+/**
+ * x with `values` put where `gather(x, indices, axis)` would read, or joined with what is there by add, mul, max or min.
+ * `values` has the shape of that gather, or stretches to it; where positions repeat the last one stays, or all are joined.
+ */
+export function scatter(
+  x: TensorLike,
+  indices: TensorLike,
+  values: TensorLike,
+  axis = 0,
+  combine: (typeof combines)[number] = "set",
+): Tensor {
+  return make("scatter", scatter, () => {
+    if (!combines.includes(combine))
+      throw new ShapeError(`scatter: combine must be ${combines.join(", ")}, not ${describeValue(combine)}`);
+    const ref = toRef("scatter", "x", x);
+    const at = axisOf("scatter", axis, ref.shape.length);
+    const index = indexRef("scatter", "indices", indices);
+    checkPickable("scatter", ref, [at]);
+    const given = toArg("scatter", "values", values);
+    const part = cast(typeof given === "number" ? promoteArgs([ref, given])[1]! : given, ref.dtype);
+    const shape = [...ref.shape.slice(0, at), ...index.shape, ...ref.shape.slice(at + 1)];
+    const offset = shape.length - part.shape.length;
+    if (offset < 0 || part.shape.some((d, i) => d !== 1 && d !== shape[offset + i]))
+      throw new ShapeError(
+        `scatter: values is ${describe(part)}, but x, ${describe(ref)}, and indices, ${describe(index)}, take [${shape.map(dimText).join(",")}]`,
+      );
+    // The operation wants the axes of the indices in front.
+    const order = shape.map((_, i) => i);
+    const behind = at + index.shape.length;
+    const front = [...order.slice(at, behind), ...order.slice(0, at), ...order.slice(behind)];
+    return emit("scatter", [ref, transpose(stretch(part, shape), front), index], { axes: [at], combine });
+  });
+}
+
 /** Vectors of `depth` that are 1 at the index and 0 elsewhere, along a new last axis. Out of range gives zeros. */
 export function oneHot(indices: TensorLike, depth: number, dtype: DType = "f32"): Tensor {
   return make("oneHot", oneHot, () => {
