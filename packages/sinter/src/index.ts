@@ -11,3 +11,4 @@ export {
   type StageName,
 } from "@sinter/runtime";
 export * from "@sinter/tracer";
+export * from "@sinter/nn";

@@ -1,0 +1,5 @@
+/** Modules, losses and optimisers. */
+
+export * as losses from "./losses.ts";
+export * as nn from "./nn.ts";
+export * as optim from "./optim/index.ts";
