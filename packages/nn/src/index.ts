@@ -1,5 +1,6 @@
 /** Modules, losses and optimisers. */
 
+export * as data from "./data/index.ts";
 export * as losses from "./losses.ts";
 export * as metrics from "./metrics.ts";
 export * as nn from "./nn.ts";
