@@ -3,5 +3,6 @@
 export * as data from "./data/index.ts";
 export * as losses from "./losses.ts";
 export * as metrics from "./metrics.ts";
+export type { CallOptions } from "./module.ts";
 export * as nn from "./nn.ts";
 export * as optim from "./optim/index.ts";

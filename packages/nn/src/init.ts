@@ -33,13 +33,23 @@ export function truncatedNormal(mean = 0, deviation = 0.05): Initializer {
 }
 
 /** Glorot and Bengio 2010: variance 2 / (fan in + fan out). */
-export const glorotUniform = scaled("glorotUniform", 1, (fanIn, fanOut) => (fanIn + fanOut) / 2, "uniform");
-export const glorotNormal = scaled("glorotNormal", 1, (fanIn, fanOut) => (fanIn + fanOut) / 2, "normal");
+export const glorotUniform = /* @__PURE__ */ scaled(
+  "glorotUniform",
+  1,
+  (fanIn, fanOut) => (fanIn + fanOut) / 2,
+  "uniform",
+);
+export const glorotNormal = /* @__PURE__ */ scaled(
+  "glorotNormal",
+  1,
+  (fanIn, fanOut) => (fanIn + fanOut) / 2,
+  "normal",
+);
 /** He et al. 2015: variance 2 / fan in, for what a relu follows. */
-export const heUniform = scaled("heUniform", 2, (fanIn) => fanIn, "uniform");
-export const heNormal = scaled("heNormal", 2, (fanIn) => fanIn, "normal");
+export const heUniform = /* @__PURE__ */ scaled("heUniform", 2, (fanIn) => fanIn, "uniform");
+export const heNormal = /* @__PURE__ */ scaled("heNormal", 2, (fanIn) => fanIn, "normal");
 /** LeCun et al. 1998: variance 1 / fan in. */
-export const lecunNormal = scaled("lecunNormal", 1, (fanIn) => fanIn, "normal");
+export const lecunNormal = /* @__PURE__ */ scaled("lecunNormal", 1, (fanIn) => fanIn, "normal");
 
 /** The deviation of a standard normal that was cut off at two deviations. */
 const truncatedDeviation = 0.8796256610342398;

@@ -69,7 +69,7 @@ export type AucOptions = {
 };
 
 /** The part of the samples whose likeliest class is that of the label, or whose chance is on the side of its label. */
-export const accuracy: Metric<ThresholdOptions> = metric(
+export const accuracy: Metric<ThresholdOptions> = /* @__PURE__ */ metric(
   "accuracy",
   ["threshold"],
   (labels, predictions, options) => {
@@ -80,7 +80,7 @@ export const accuracy: Metric<ThresholdOptions> = metric(
 );
 
 /** The part of the samples whose label is among the `k` likeliest classes. */
-export const topK: Metric<TopKOptions> = metric(
+export const topK: Metric<TopKOptions> = /* @__PURE__ */ metric(
   "topK",
   ["k"],
   (labels, predictions, { k = 5 }) => {
@@ -95,7 +95,7 @@ export const topK: Metric<TopKOptions> = metric(
 );
 
 /** Of what was predicted true, the part that is: the mean over classes where there are several. 0 where nothing was. */
-export const precision: Metric<ThresholdOptions> = metric(
+export const precision: Metric<ThresholdOptions> = /* @__PURE__ */ metric(
   "precision",
   ["threshold"],
   (...given) => hits("precision", ...given),
@@ -103,7 +103,7 @@ export const precision: Metric<ThresholdOptions> = metric(
 );
 
 /** Of what is true, the part that was predicted so: the mean over classes where there are several. 0 where nothing is. */
-export const recall: Metric<ThresholdOptions> = metric(
+export const recall: Metric<ThresholdOptions> = /* @__PURE__ */ metric(
   "recall",
   ["threshold"],
   (...given) => hits("recall", ...given),
@@ -111,7 +111,7 @@ export const recall: Metric<ThresholdOptions> = metric(
 );
 
 /** The harmonic mean of precision and recall of each class, and the mean of these. */
-export const f1: Metric<ThresholdOptions> = metric(
+export const f1: Metric<ThresholdOptions> = /* @__PURE__ */ metric(
   "f1",
   ["threshold"],
   (...given) => hits("f1", ...given),
@@ -119,7 +119,7 @@ export const f1: Metric<ThresholdOptions> = metric(
 );
 
 /** How often label i was predicted as j: f32[classes, classes]. */
-export const confusionMatrix: Metric<ThresholdOptions> = metric(
+export const confusionMatrix: Metric<ThresholdOptions> = /* @__PURE__ */ metric(
   "confusionMatrix",
   ["threshold"],
   (labels, predictions, options) => {
@@ -134,7 +134,7 @@ export const confusionMatrix: Metric<ThresholdOptions> = metric(
  * The chance that a true sample has a higher prediction than a false one (the area under the curve of true against false
  * positives), with predictions from 0 to 1 told apart by 1/bins; 0.5 where there are none of one kind.
  */
-export const auc: Metric<AucOptions> = metric(
+export const auc: Metric<AucOptions> = /* @__PURE__ */ metric(
   "auc",
   ["bins"],
   (labels, predictions, { bins = 1000 }) => {
