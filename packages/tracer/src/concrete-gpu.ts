@@ -135,6 +135,8 @@ export class GpuConcrete extends TracedProgram {
     const temporary: Lazy[] = [];
     this.recorded ??= new RecordedStates(this.wiring);
     const { recorded } = this;
+    // It is compiled while variables are waited for.
+    this.touch();
     recorded.separate();
     const call = this.prepare(args, temporary, (out, variable) => recorded.fresh(out, variable));
     const values = { ...call, read: sourceReader(this.wiring, call) };

@@ -67,12 +67,13 @@ export abstract class TracedProgram {
 
   /**
    * The line of this call, for the memory report. Capturing a stack costs more than a small program, so only calls with
-   * large results capture each time; others now and then, and count for the line captured last.
+   * large results capture each time; others now and then, and count for the line captured last. A call on a GPU costs more
+   * than that, and may fail when its line can only be known from here.
    */
   site(self: AnyFunction): Site | undefined {
     const now = this.usage.calls++ % siteInterval === 0;
     if (now) this.touch();
-    if (now || this.resultBytes >= exactSiteBytes) this.lastSite = site(self);
+    if (now || this.resultBytes >= exactSiteBytes || this.backend === "webgpu") this.lastSite = site(self);
     return this.lastSite;
   }
 

@@ -46,10 +46,11 @@ describe.skipIf(missing)("faults of the GPU", () => {
     const y = f(given);
     const z = g(y);
     const other = g(tensor(5));
+    const line = Number(/test\.ts:(\d+)/.exec(new Error().stack!)![1]) - 3;
     store(z);
     for (const result of [y, z])
       expect(await failure(() => result.data())).toMatch(
-        /^f: webgpu: \[Buffer.*used in submit while destroyed[\s\S]*webgpu-faults\.test\.ts/,
+        new RegExp(`^f: webgpu: \\[Buffer.*used in submit while destroyed[\\s\\S]*webgpu-faults\\.test\\.ts:${line}:`),
       );
     expect(await numbers(other)).toEqual([6]);
     expect(await failure(() => w.data())).toContain("used in submit while destroyed");

@@ -90,6 +90,21 @@ describe.skipIf(missing)("recorded calls", () => {
     expect([await numbers(c), await numbers(x)]).toEqual([[9], [7]]);
   });
 
+  test("what is missing at the first recording is there when the device is ready", async () => {
+    // Nothing has asked for the variable's first value yet, and nothing has called the function.
+    const w = variable(tensor([1, 2]).mul(3));
+    const add = compile((x: Tensor) => {
+      w.assignAdd(x);
+      return w.sum();
+    });
+    const x = await tensor([1, 1]).to("webgpu");
+    const refused = await failure(() => add.record(gpuDevice().createCommandEncoder(), x));
+    expect(refused).toContain('write await ready("webgpu"), then record');
+    await ready("webgpu");
+    const sum = recorded((commands) => add.record(commands, x));
+    expect([await numbers(sum), await numbers(w)]).toEqual([[11], [4, 7]]);
+  });
+
   test("memory does not grow with recordings", async () => {
     const w = variable(new Float32Array(5000));
     const step = compile((x: Tensor) => void w.assign(w.add(x)));

@@ -4,6 +4,7 @@
  * its old value. Memory in between belongs to the program and is used by all its recordings, which run one after the other.
  */
 import type { Graph } from "@sinter/ir";
+import { forceAnywhere } from "../eager.ts";
 import { describe, SinterError } from "../errors.ts";
 import type { VariableCell } from "../frame.ts";
 import type { Lazy } from "../lazy.ts";
@@ -120,9 +121,10 @@ function copy(encoder: GPUCommandEncoder, from: Lazy, to: Lazy): void {
 
 function separate(name: string, variable: VariableCell): void {
   const lazy = variable.current();
+  forceAnywhere([lazy]);
   if (lazy.uses === 1 && lazy.buffer === undefined && lazy.gpu?.isShared === false) return;
   const { machine } = theGpu();
-  if (!machine.turns.idle || (lazy.gpu === undefined && lazy.buffer === undefined))
+  if (!machine.turns.idle)
     throw new SinterError(
       `record: the value of variable ${variable.name}, ${describe(variable)}, that ${name} assigns is not known to be there: write await ready("webgpu"), then record`,
     );
