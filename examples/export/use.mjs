@@ -1,27 +1,32 @@
 // Runs the exported classifier: this file and the folder that main.ts wrote need nothing else. It shows digits to the
-// network, goes on training it, and shows them again. `node examples/export/use.mjs [folder]`
+// network, goes on training it, and shows them again. `node examples/export/use.mjs [folder]`. A bundle for WebGPU answers
+// with promises, and in Node runs on the GPU of the package `webgpu`, where that is installed.
+import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 
 const folder = process.argv[2] ?? join(import.meta.dirname, "dump");
 const { load } = await import(pathToFileURL(join(folder, "index.js")).href);
-const program = await load();
+const hasShaders = existsSync(join(folder, "kernels.wgsl"));
+const dawn = hasShaders ? await import("webgpu").catch(() => undefined) : undefined;
+const program = await load(dawn === undefined ? {} : { gpu: dawn.create([]) });
 console.log(`self-test: ${(await program.selfTest()).ok ? "right" : "wrong"}, build ${program.build}`);
 
 const { classify, learn } = program.functions;
 const digits = readDigits();
-console.log(`${right()} of 100 digits are read right`);
-for (let step = 0; step < 40; step++) learn(...batch(step));
-console.log(`${right()} of 100 digits are read right after 40 more steps of training`);
+console.log(`${await right()} of 100 digits are read right`);
+for (let step = 0; step < 40; step++) await learn(...batch(step));
+console.log(`${await right()} of 100 digits are read right after 40 more steps of training`);
 // What was learned can be kept: program.loadState(bytes) goes on from it.
-console.log(`${program.saveState().length} bytes of state`);
+console.log(`${(await program.saveState()).length} bytes of state`);
+program.dispose();
 
 /** The last ten images of each digit, which the steps above do not use. */
-function right() {
+async function right() {
   let count = 0;
   for (const [digit, images] of digits.entries())
-    for (const image of images.slice(-10)) if (classify(image).digit.data[0] === digit) count++;
+    for (const image of images.slice(-10)) if ((await classify(image)).digit.data[0] === digit) count++;
   return count;
 }
 
