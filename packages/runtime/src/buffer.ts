@@ -65,14 +65,14 @@ export class GpuBuffer {
   writer: object | undefined;
   private readonly owner: BlockOwner;
   private readonly isBorrowed: boolean;
-  private readonly source: Buffer | undefined;
+  private readonly source: Buffer | GpuBuffer | undefined;
   private held: PooledBlock | undefined;
 
-  /** A block that is borrowed is somebody else's, and stays so. */
+  /** A block that is borrowed is somebody else's, and stays so: that of `source`, where it is one of the GPU. */
   constructor(
     block: PooledBlock,
     owner: BlockOwner,
-    of: { readonly source?: Buffer; readonly borrowed?: boolean } = {},
+    of: { readonly source?: Buffer | GpuBuffer; readonly borrowed?: boolean } = {},
   ) {
     this.held = block;
     this.owner = owner;

@@ -195,6 +195,38 @@ describe.skipIf(missing !== undefined)("webgpu", () => {
     expect(await numbers(step(tensor([2])))).toEqual([4]);
   });
 
+  test("a variable that a failed call gave an argument, or the value of another one, has its old value", async () => {
+    const [a, b] = [variable([1], { name: "a" }), variable([2], { name: "b" })];
+    const store = compile((x: Tensor) => {
+      b.assign(a);
+      a.assign(x);
+      assert(x.gt(0).all(), "x must be positive");
+    });
+    const add = compile((x: Tensor) => {
+      a.assignAdd(x);
+      return a.value;
+    });
+    for (const x of [tensor([-5]), tensor([-5]).add(0)]) {
+      store(x);
+      // Queued before it is known that the call failed.
+      const sum = add(tensor([1]));
+      expect(await failure(() => sum.data())).toContain("x must be positive");
+      expect([await numbers(a), await numbers(b), await numbers(x)]).toEqual([[1], [2], [-5]]);
+      store(x);
+      expect(await failure(() => a.data())).toContain("x must be positive");
+      expect([await numbers(a), await numbers(b)]).toEqual([[1], [2]]);
+    }
+    const { gpuBytes } = memory();
+    for (let i = 0; i < 5; i++) {
+      const x = tensor([7]).add(i);
+      store(x);
+      expect(await numbers(add(x))).toEqual([14 + 2 * i]);
+      x.dispose();
+    }
+    expect([await numbers(a), await numbers(b)]).toEqual([[22], [20]]);
+    expect(memory().gpuBytes - gpuBytes).toBeLessThan(4096);
+  });
+
   test("host calls and prints happen in order", async () => {
     const told: string[] = [];
     const before = setPrintSink((text) => told.push(text));

@@ -4,12 +4,13 @@
  * and writes, and what needs its results fails with it. A call that cannot fail any more is never in flight.
  */
 import type { HostFunction, TypedArray } from "@sinter/ir";
-import { DeviceMemoryError } from "@sinter/runtime";
+import { DeviceMemoryError, GpuBuffer } from "@sinter/runtime";
 import type { GpuExecutable } from "@sinter/runtime/webgpu";
 import { DeviceLostError, describe, locText, OutOfMemoryError, SinterError, type Site } from "../errors.ts";
 import type { VariableCell } from "../frame.ts";
-import type { Lazy } from "../lazy.ts";
+import { Lazy } from "../lazy.ts";
 import { isLoss, lostValue } from "./lost.ts";
+import { onDevice } from "./memory.ts";
 import { placed, recovered, theGpu } from "./session.ts";
 
 export interface Launch {
@@ -33,11 +34,12 @@ export interface Launch {
   readonly look?: ((failed: unknown) => Promise<unknown>) | undefined;
 }
 
-/** A variable that a call in flight gave its value. */
+/** A variable that a call in flight gave its value: one that it writes, or one that it hands on and only stands for. */
 interface Update {
   readonly variable: VariableCell;
   readonly before: Lazy | undefined;
   readonly after: Lazy;
+  readonly handedOn: Lazy | undefined;
 }
 
 /** What a call failed with. */
@@ -69,9 +71,27 @@ class GpuCall {
     }
   }
 
+  /**
+   * Gives a variable its value. A value that the call has from elsewhere is there whether the call succeeds or not: until
+   * that is known, the variable gets one in the same memory that fails with the call.
+   */
+  update(variable: VariableCell, value: Lazy): void {
+    const isOwn = value.gpu?.writer === this;
+    const after = isOwn ? value : standIn(value);
+    after.retain();
+    after.gpu!.writer = this;
+    this.updates.push({
+      variable,
+      before: variable.held()?.retain(),
+      after,
+      handedOn: isOwn ? undefined : value.retain(),
+    });
+    variable.rebind(after);
+  }
+
   fail(failure: Failure): void {
     this.failure = failure;
-    for (const lazy of this.writes) lazy.fail(failure.error);
+    for (const lazy of [...this.writes, ...this.updates.map(({ after }) => after)]) lazy.fail(failure.error);
   }
 
   /** Its variables get back what they held, where nothing else was assigned since. */
@@ -82,7 +102,15 @@ class GpuCall {
 
   end(): void {
     for (const lazy of this.writes) lazy.gpu!.writer = undefined;
-    for (const { before } of this.updates) before?.release();
+    for (const { variable, before, after, handedOn } of this.updates) {
+      if (handedOn !== undefined) {
+        after.gpu!.writer = undefined;
+        if (this.failure === undefined && variable.held() === after) variable.rebind(handedOn);
+      }
+      before?.release();
+      after.release();
+      handedOn?.release();
+    }
     for (const lazy of [...this.reads, ...this.writes]) lazy.release();
     this.settle();
   }
@@ -212,8 +240,20 @@ function failReaders(): void {
  */
 export function update(variable: VariableCell, after: Lazy, written: Lazy | undefined): void {
   const { writer } = written?.gpu ?? {};
-  if (writer instanceof GpuCall) writer.updates.push({ variable, before: variable.held()?.retain(), after });
-  variable.rebind(after);
+  if (writer instanceof GpuCall) writer.update(variable, after);
+  else variable.rebind(after);
+}
+
+/** Another value in the same memory. */
+function standIn(value: Lazy): Lazy {
+  onDevice("the value of a variable", value);
+  const { gpu } = value;
+  const lazy = new Lazy(value.dtype, value.shape);
+  lazy.site = value.site;
+  lazy.isRecorded = value.isRecorded;
+  if (value.status !== undefined) lazy.status = { ...value.status, code: value.status.code.retain() };
+  lazy.gpu = new GpuBuffer(gpu!.block, theGpu().machine, { source: gpu!, borrowed: true });
+  return lazy;
 }
 
 /** The contents of a value on the GPU, as soon as it is known that it was computed; throws where it was not. */
