@@ -1,7 +1,15 @@
 // From a graph to a result, on both backends: slots, cache, stages, cost.
 import { Builder, type Graph, type GraphResult, verifyGraph } from "@sinter/ir";
 import { describe, expect, test } from "vitest";
-import { type Backend, compileGraph, compilerStats, stageNames, stagesOf, theMachine } from "../src/index.ts";
+import {
+  type Backend,
+  compileGraph,
+  compilerStats,
+  loadWebgpu,
+  stageNames,
+  stagesOf,
+  theMachine,
+} from "../src/index.ts";
 
 const vector = { kind: "tensor", dtype: "f32", shape: [5] } as const;
 
@@ -52,7 +60,8 @@ describe.each<Backend>(["reference", "wasm"])("%s", (backend) => {
   });
 });
 
-test("every stage has text, and the cost is counted", () => {
+test("every stage has text, and the cost is counted", async () => {
+  await loadWebgpu();
   const stages = stagesOf(graph(), { backend: "wasm" });
   for (const name of stageNames) expect(stages.text(name).length, name).toBeGreaterThan(20);
   expect(stages.text("trace")).toContain("accumulate");
