@@ -64,13 +64,14 @@ function markCompile(low: Lowering, node: ts.CallExpression): void {
 
 /** Methods of Tensor that are array operations, which are functions of the library too. */
 export const operations: ReadonlySet<string> = new Set(
-  `abs acos add addAt all allClose and any argMax argMin argSort asin at atan atan2 broadcastTo cast ceil clip concat
-   cos cosh cummax cummin cumprod cumsum diag div dot einsum elu eq erf exp expandDims expm1 flatten flip floor gather
-   ge gelu gt isFinite isNaN le leakyRelu log log1p log2 logSoftmax logSumExp lt matmul max maximum mean min minimum
-   mod mul ne neg norm not oneHot onesLike or outer pad pow prod reciprocal relu repeat reshape roll round rsqrt selu
-   set sigmoid sign silu sin sinh slice softmax softplus sort split sqrt square squeeze stack std stopGradient sub sum
-   swapAxes takeAlongAxis tan tanh tensordot tile topK trace transpose tril triu trunc variance where xor zerosLike
-   assign assignAdd assignSub`.split(/\s+/),
+  `abs acos add addAt all allClose and any argMax argMin argSort asin at atan atan2 avgPool broadcastTo cast ceil
+   clip concat conv1d conv2d convTranspose2d cos cosh cummax cummin cumprod cumsum depthwiseConv2d diag div dot
+   einsum elu eq erf exp expandDims expm1 flatten flip floor gather ge gelu gt isFinite isNaN le leakyRelu log log1p
+   log2 logSoftmax logSumExp lt matmul max maximum maxPool mean min minimum mod mul ne neg norm not oneHot onesLike
+   or outer pad pow prod reciprocal relu repeat reshape roll round rsqrt scatter selu set sigmoid sign silu sin sinh
+   slice softmax softplus sort split sqrt square squeeze stack std stopGradient sub sum swapAxes takeAlongAxis tan
+   tanh tensordot tile topK trace transpose tril triu trunc variance where xor zerosLike assign assignAdd
+   assignSub`.split(/\s+/),
 );
 
 /** Functions that make tensors and are no methods. */
