@@ -3,7 +3,7 @@ import { parseGraph } from "@sinter/ir";
 import { grad, type Tensor, tensor } from "sinter";
 import { describe, expect, test } from "vitest";
 import { checkSameBits } from "./support/check-forms.ts";
-import { checkText, graphText, scheduledFused, whole } from "./support/check-text.ts";
+import { checkText, checkTextOn, graphText, scheduledFused, whole } from "./support/check-text.ts";
 import { forms } from "./support/compiled.ts";
 import { alsoOnWebgpu } from "./support/on-webgpu-too.ts";
 
@@ -40,6 +40,21 @@ describe("graphs that were compiled wrongly", () => {
         "%out = neg %c : f32[10]",
       ]),
     );
+  });
+
+  test("what is picked out of a window is the very element, -0 too; outside is +0", () => {
+    const text = graphText("%x: f32[5], %at: i32[3]", [
+      "%out = pickWindow %x, %at {window=[3], strides=[2], lo=[1], hi=[1], dilation=[1]} : f32[3]",
+    ]);
+    for (const at of [
+      [1, 1, 1],
+      [0, 2, 0],
+      [2, 3, -1],
+    ])
+      checkTextOn(text, [
+        { dtype: "f32", shape: [5], data: Float32Array.of(-0, -0, 7, -0, Number.NaN) },
+        { dtype: "i32", shape: [3], data: Int32Array.from(at) },
+      ]);
   });
 
   test("the guard of a read holds for a row's scalar, which is a local, too", () => {

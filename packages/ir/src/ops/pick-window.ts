@@ -3,8 +3,9 @@ import { defineOp, demandsAll, noBounds, type OpDef } from "../define-op.ts";
 import { isFloat, roundTo } from "../dtype.ts";
 import { dtypeOf, equal, pickWindow, select, shapeOf, spreadWindow, type WindowDims } from "../emit.ts";
 import { type TensorType, tensorType } from "../graph.ts";
+import { clampedIndex } from "../nest/dyn.ts";
 import type { Dim, IndexExpr } from "../nest/expr.ts";
-import { addIndex, divIndex, scaleIndex, staticDim, subIndex, toIndex } from "../nest/index-algebra.ts";
+import { addIndex, divIndex, modIndex, scaleIndex, staticDim, subIndex, toIndex } from "../nest/index-algebra.ts";
 import { scalarApply, scalarConst, scalarGuard, scalarIndex } from "../nest/scalar-expr.ts";
 import { eachIndex, element, hostOf, offsetOf, product } from "./host.ts";
 import { describeType, fail, mapMaybe, tensors, withBatch } from "./rules.ts";
@@ -46,7 +47,7 @@ const pickWindowOp = defineOp<WindowDims>({
   attrs: windowAttrs,
   groups: [],
   effect: false,
-  cost: ({ attrs }) => product(attrs.window),
+  cost: () => 2,
   type(operands, attrs) {
     const [x, positions] = tensors("pickWindow", operands, 2);
     checkOn("pickWindow", x!, attrs);
@@ -74,16 +75,17 @@ const pickWindowOp = defineOp<WindowDims>({
   },
   batch: (b, ctx) => [pickWindow(b, withBatch(b, ctx, 0), withBatch(b, ctx, 1), behind(dimsOf(ctx.attrs)))],
   nest: {
-    kind: "reduce",
-    red: ({ attrs }) => attrs.window,
-    accumulators({ attrs, operands: [x] }, par, red, read) {
-      const { index, guard } = maps(x!.shape, attrs, par, red);
+    // A read, no sum: a sum that starts from zero would lose the sign of a zero.
+    kind: "map",
+    value({ attrs, operands: [x] }, o, read) {
+      const position = read(1, o);
+      const within = clampedIndex(position, product(attrs.window));
+      const k = attrs.window.map((size, i) => modIndex(divIndex(within, product(attrs.window.slice(i + 1))), size));
+      const { index, guard } = maps(x!.shape, attrs, o, k);
       const zero = scalarConst(x!.dtype, 0);
-      const hit = scalarApply("eq", [read(1, par), scalarIndex(inWindowIndex(attrs.window, red))]);
-      const value = scalarApply("select", [hit, scalarGuard(guard, read(0, index), zero), zero]);
-      return [{ combine: "add", dtype: x!.dtype, values: [value] }];
+      const hit = scalarApply("eq", [position, scalarIndex(within)]);
+      return scalarApply("select", [hit, scalarGuard(guard, read(0, index), zero), zero]);
     },
-    value: (_, acc) => acc(0, 0),
   },
   ulp: 0,
   bounds: noBounds,
