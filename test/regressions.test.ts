@@ -33,6 +33,11 @@ describe("graphs that were compiled wrongly", () => {
     );
   });
 
+  test("a convolution without results takes no memory of a group", () => {
+    const at = "batch=0, strides=[1,2,1], lo=[0,0,-1], hi=[-1,-1,3], xDilation=[1,2,1], wDilation=[1,2,1]";
+    checkText(graphText("%x: i32[3,1,3,4,3], %w: i32[3,3,3,3,4]", [`%out = conv %x, %w {${at}} : i32[3,0,0,4,4]`]));
+  });
+
   test("a part without elements is not read, not even its element 0", () => {
     checkText(
       graphText("%x: f32[5], %y: f32[0], %z: f32[5]", [

@@ -1,5 +1,14 @@
 /** NestProgram to LoopProgram for GPUs: picks a schedule for each kernel by its structure. */
-import type { BufferDecl, Kernel, LoopKernel, LoopProgram, NestKernel, NestProgram, WebgpuFeatures } from "@sinter/ir";
+import type {
+  Axis,
+  BufferDecl,
+  Kernel,
+  LoopKernel,
+  LoopProgram,
+  NestKernel,
+  NestProgram,
+  WebgpuFeatures,
+} from "@sinter/ir";
 import { scheduleSteps } from "@sinter/ir/schedule";
 import { genericKernel } from "./generic.ts";
 import { libraryKernel } from "./library.ts";
@@ -52,7 +61,8 @@ function scheduler(
     kernel: NestKernel,
     decls: readonly BufferDecl[],
   ): LoopKernel | undefined => {
-    if (generic) return undefined;
+    // Without a point there is nothing to cut, and group memory of no elements does not compile.
+    if (generic || hasNoPoints(kernel)) return undefined;
     for (const schedule of list) {
       const made = schedule(kernel, decls, target);
       if (made !== undefined) return made;
@@ -66,4 +76,10 @@ function scheduler(
     if (kernel.nests.length === 1 && kernel.outer.length === 0) return one(kernel, decls);
     return first(ofRows, kernel, decls) ?? nestByNest(kernel, decls, one);
   };
+}
+
+/** Whether no nest of the kernel has a point. */
+function hasNoPoints({ nests, outer }: NestKernel): boolean {
+  const empty = ({ extent }: Axis): boolean => extent === 0;
+  return outer.some(empty) || nests.every(({ axes }) => axes.some((axis) => axis.kind === "par" && empty(axis)));
 }
