@@ -23,6 +23,7 @@ import {
 import { lower, planMemory, verifyPlan } from "@sinter/passes";
 import { buffersOf, type GpuExecutable, type GpuMachine, instantiateOnGpu } from "@sinter/runtime/webgpu";
 import { type Form, formName } from "./compiled.ts";
+import { roundingSlack } from "./conditioning.ts";
 import { resultsDifference, type Tolerance } from "./random.ts";
 import { caseText, type GraphCase } from "./random-graph.ts";
 import { shrinkCaseLater } from "./shrink-case.ts";
@@ -142,6 +143,8 @@ export async function runOnGpu(
 /** A graph to be compared with its reference evaluation. */
 export interface GpuCase extends GraphCase {
   readonly tolerance?: Tolerance;
+  /** As of `checkForms`. */
+  readonly byRounding?: boolean;
   /** What stands before the difference in an error. */
   readonly text?: string;
   readonly expected?: readonly HostTensor[];
@@ -194,12 +197,15 @@ export async function differencesOnGpu(
 async function differenceOf(
   instance: Instance | Error,
   expected: readonly HostTensor[],
-  { args, tolerance, host }: GpuCase,
+  { graph, args, tolerance, byRounding, host }: GpuCase,
   machine: GpuMachine,
 ): Promise<string | undefined> {
   if (instance instanceof Error) return instance.message;
   try {
-    return resultsDifference(await callOnGpu(machine, instance, args, host?.()), expected, tolerance);
+    const actual = await callOnGpu(machine, instance, args, host?.());
+    const difference = resultsDifference(actual, expected, tolerance);
+    if (difference === undefined || byRounding !== true) return difference;
+    return resultsDifference(actual, expected, tolerance, roundingSlack(graph, args));
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   } finally {
@@ -222,8 +228,8 @@ export async function checkDrawnOnGpu(machine: GpuMachine, cases: Iterable<GpuCa
   const wrong = await differencesOnGpu(machine, cases);
   const [first] = wrong;
   if (first === undefined) return;
-  const { tolerance, forms = gpuForms } = first.case;
-  const options = { forms, ...(tolerance === undefined ? {} : { tolerance }) };
+  const { tolerance, byRounding = false, forms = gpuForms } = first.case;
+  const options = { forms, byRounding, ...(tolerance === undefined ? {} : { tolerance }) };
   const differs = async (one: GraphCase) => (await differencesOnGpu(machine, [{ ...one, ...options }]))[0];
   const small = await shrinkCaseLater(first.case, async (one) => (await differs(one)) !== undefined);
   const again = await differs(small);

@@ -76,10 +76,12 @@ function caseOf({ graph, args, options, drawn }: AskedCheck): GpuCase | undefine
   const isSame = plain.every((arg, i) => arg === args[i]);
   const tolerance = toleranceOf(nodes, options.tolerance ?? {});
   const expected = isSame ? options.expected : undefined;
-  if (drawn === undefined) return { graph, args: plain, tolerance, ...(expected === undefined ? {} : { expected }) };
+  const byRounding = options.byRounding === true;
+  if (drawn === undefined)
+    return { graph, args: plain, tolerance, byRounding, ...(expected === undefined ? {} : { expected }) };
   const values = expected ?? evalGraph(graph, plain);
   if (!isSingle && !ops.every(isExactThere) && values.some(isWild)) return undefined;
-  return { graph, args: plain, tolerance, expected: values, text: drawn };
+  return { graph, args: plain, tolerance, byRounding, expected: values, text: drawn };
 }
 
 /** Whether any value of a graph is of f64, which WebGPU does not have. */

@@ -93,11 +93,19 @@ function randomElement(rng: Rng, dtype: DType, lo: number, hi: number, away: rea
   return hi;
 }
 
-/** What differs between two tensors, in words; undefined where they agree. */
+/** Where no digit is certain, a number may be none. */
+const isWithin = (x: number, y: number, slack: number): boolean =>
+  slack === Infinity || (slack > 0 && Math.abs(x - y) <= slack);
+
+/**
+ * What differs between two tensors, in words; undefined where they agree. `slack`: how much further than the tolerance
+ * each element may be.
+ */
 export function tensorDifference(
   actual: HostTensor,
   expected: HostTensor,
   tolerance: Tolerance = {},
+  slack?: readonly number[],
 ): string | undefined {
   const [a, e] = [actual, expected];
   const typeOfTensor = (t: HostTensor): string => `${t.dtype}[${t.shape.join(",")}]`;
@@ -107,7 +115,7 @@ export function tensorDifference(
   let first: string | undefined;
   for (let i = 0; i < e.data.length; i++) {
     const [x, y] = [a.data[i]!, e.data[i]!];
-    if (closeEnough(x, y, e.dtype, tolerance)) continue;
+    if (closeEnough(x, y, e.dtype, tolerance) || isWithin(x, y, slack?.[i] ?? 0)) continue;
     wrong++;
     const index: number[] = [];
     for (let rest = i, axis = e.shape.length - 1; axis >= 0; axis--) {
@@ -125,10 +133,11 @@ export function resultsDifference(
   actual: readonly HostTensor[],
   expected: readonly HostTensor[],
   tolerance: Tolerance = {},
+  slack: readonly (readonly number[])[] = [],
 ): string | undefined {
   if (actual.length !== expected.length) return `${actual.length} results instead of ${expected.length}`;
   for (let i = 0; i < expected.length; i++) {
-    const difference = tensorDifference(actual[i]!, expected[i]!, tolerance);
+    const difference = tensorDifference(actual[i]!, expected[i]!, tolerance, slack[i]);
     if (difference !== undefined) return `result ${i}: ${difference}`;
   }
   return undefined;
