@@ -24,6 +24,14 @@ describe("graphs that were compiled wrongly", () => {
     );
   });
 
+  test("both factors of a product go through what is summed over in one order, however they are packed", () => {
+    checkText(
+      graphText("%x: i32[7,7,2,33,1], %y: i32[9,7,33,2]", [
+        "%out = dot %x, %y {batch=[[1],[1]], contract=[[3,2],[2,3]]} : i32[7,7,1,9]",
+      ]),
+    );
+  });
+
   test("positions that a gather in one part of a concatenation takes out of data are read for that part only", () => {
     checkText(
       graphText("%x: f32[1,2], %y: f32[3,11], %i: i32[3,2], %j: i32[3,2]", [

@@ -35,9 +35,9 @@ export function productOf(kernel: NestKernel, decls: readonly BufferDecl[]): Pro
   let c = contractionOf(nest);
   if (!c || c.m.length === 0 || c.n.length === 0 || c.k.length === 0) return undefined;
   const parts = { ...c, k: inMemoryOrder(c) };
-  c = parts;
   for (const role of ["m", "n", "k"] as const) {
-    nest = mergeAxes(nest, c[role]).nest;
+    // In the order of the parts, for one operand may be packed axis by axis and the other along the merged axis.
+    nest = mergeAxes(nest, parts[role]).nest;
     c = contractionOf(nest);
     if (c?.[role].length !== 1) return undefined;
   }
