@@ -1,6 +1,6 @@
 // The differential check: a graph by its reference evaluation and compiled in every form, down to the interpreter of
 // its loops where it is small.
-import { evalGraph, evalNests, type Graph, type HostTensor, type MemoryKind } from "@sinter/ir";
+import { evalGraph, evalNests, type Graph, type HostTensor, type MemoryKind, printNests } from "@sinter/ir";
 import { passOn } from "./asked-checks.ts";
 import { type Compiled, type Form, formName, forms, runLoops, runWasm, withCompiled } from "./compiled.ts";
 import { roundingSlack, type Slack } from "./conditioning.ts";
@@ -40,8 +40,14 @@ export function checkForms(graph: Graph, args: readonly HostTensor[], options: C
     }
     if (difference !== undefined) throw new Error(`${what}: ${difference}`);
   };
+  const seen = new Set<string>();
   for (const form of options.forms ?? forms)
     withCompiled(graph, form, (compiled) => {
+      // Where there is nothing to fuse, the fused program is the one that was just compared.
+      const { generic, chunkWork } = form;
+      const program = `${generic} ${chunkWork} ${printNests(compiled.nests, { notes: false })}`;
+      if (seen.has(program)) return;
+      seen.add(program);
       for (const statesInPlace of inPlace) {
         const where = statesInPlace ? " (states in place)" : "";
         if (interpret) {

@@ -60,7 +60,7 @@ export async function alsoOnWebgpu(what: string, { sample = 2, full = Infinity }
     const inForms = (cases: readonly GpuCase[], every: number): GpuCase[] =>
       cases.map((one, i) => ({ ...one, forms: i % every === 0 ? gpuForms : gpuForms.slice(0, 1) }));
     await checkOnGpu(machine, inForms(evenly(given, fullRun ? full : sample), 4));
-    await checkDrawnOnGpu(machine, inForms(drawn, 2));
+    await checkDrawnOnGpu(machine, inForms(drawn, 4));
   }, 240_000);
 }
 
