@@ -1,5 +1,6 @@
 /** Sinter: eager TypeScript functions, traced and compiled to one program, for WebAssembly or for a GPU. */
 export type { DType, Loc, TypedArray } from "@sinter/ir";
+export * from "@sinter/nn";
 export {
   type Bound,
   type Cost,
@@ -11,4 +12,3 @@ export {
   type StageName,
 } from "@sinter/runtime";
 export * from "@sinter/tracer";
-export * from "@sinter/nn";
