@@ -1,7 +1,7 @@
 // Schedules for GPUs in the interpreter of loops, which checks every access, and that threads part at no barrier: what a
 // device of robust access and few threads may hide. No device is needed.
 import { schedule } from "@sinter/codegen-wgsl";
-import { evalGraph, expressionScope, parseGraph, verifyLoopKernel } from "@sinter/ir";
+import { evalGraph, expressionScope, parseGraph, printLoopKernel, verifyLoopKernel } from "@sinter/ir";
 import { lower, planMemory } from "@sinter/passes";
 import { expect, test } from "vitest";
 import { leastFeatures } from "../../packages/codegen-wgsl/test/support/features.ts";
@@ -65,6 +65,29 @@ test("results side by side are folded by fours, in slices where they are few", (
     graphText(`%x: f32[${terms},${points}]`, [`%out = reduce %x {op=${op}, axes=[0]} : f32[${points}]`]);
   expect(checked(sum(330, 204, "add"), true)).toEqual(["reduction tiles: 4x256"]);
   expect(checked(sum(2050, 36, "max"), false)).toEqual(["two-pass reduction: 8x256, 36x8"]);
+});
+
+/** sum over i and j of (x[i] - y[j])^2 */
+const pairs = (n: number, m: number): string => `graph @f(%x: f32[${n}], %y: f32[${m}]) {
+  %a = broadcast %x {shape=[${n},${m}], dims=[0]} : f32[${n},${m}]
+  %b = broadcast %y {shape=[${n},${m}], dims=[1]} : f32[${n},${m}]
+  %d = sub %a, %b : f32[${n},${m}]
+  %q = mul %d, %d : f32[${n},${m}]
+  %s = reduce %q {op=add, axes=[0,1]} : f32[]
+  return %s
+}
+`;
+
+test("terms that are more than an i32 counts are not one loop", () => {
+  expect(checked(pairs(50, 70), false)).toEqual(["reduction per group: 1x256"]);
+  const text = (n: number): string =>
+    expressionScope(() => {
+      const { kernels } = schedule(lower(parseGraph(pairs(n, n))), leastFeatures);
+      return kernels.map((kernel) => printLoopKernel(kernel)).join("");
+    });
+  expect(text(30_000)).toMatch(/min\(add\(from%\d+, \d+:i32\), 900000000:i32\)/);
+  expect(text(70_000)).toMatch(/for \w+%\d+ = 0:i32 to 70000:i32 step 1 \{/);
+  expect(text(70_000)).toMatch(/min\(add\(from%\d+, \d+:i32\), 70000:i32\)/);
 });
 
 test("many updates that may meet are sorted by their places, in a number of grids that grows with the logarithm", () => {

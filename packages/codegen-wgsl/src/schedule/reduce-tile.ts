@@ -178,14 +178,21 @@ export function accumulateTerms(
     scope.rowLevel,
   );
   const running = nest.accumulators.map((acc, a) => startRunning(func, acc, `acc${a}`, along ? vectorLanes : 1));
-  each(red, () => {
+  const around = nest.axes.filter((a) => a.kind === "red" && a !== red);
+  const inAll = (axes: readonly Axis[], body: () => void): void => {
+    const [outer, ...inner] = axes;
+    if (outer === undefined) body();
+    else scope.levels.loop(outer, loop.i32(0), scope.levels.size(outer.extent), 1, () => inAll(inner, body));
+  };
+  const terms = (): void => {
     payload.runLoops(roots, [firstPlace]);
     nest.accumulators.forEach((acc, a) => {
       const values = acc.values.map((v) => payload.wide(v, firstPlace));
       foldIn(func, acc, running[a]!, values);
     });
     emitStores({ scope, nest, payload, vector: along }, bodies, firstPlace);
-  });
+  };
+  inAll(around, () => each(red, terms));
   return nest.accumulators.map((acc, a) => {
     const mine = wide ? currentValues(running[a]!) : foldLanes(func, acc, running[a]!);
     return mine.map((value) => func.let("mine", value));

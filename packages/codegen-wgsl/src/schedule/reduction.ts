@@ -7,6 +7,7 @@ import {
   flattenNest,
   isPair,
   mergeAxes,
+  mostPositions,
   nestScalars,
   strideOf,
   vectorLanes,
@@ -17,6 +18,7 @@ import { mostThreads, powerAbove, powerBelow } from "./stage.ts";
 export interface Reduction {
   readonly nest: Nest;
   readonly par: Axis | undefined;
+  /** The terms that threads share. What other axes of terms `nest` has, each thread goes through in loops around. */
   readonly red: Axis | undefined;
   readonly points: Dim;
   readonly terms: Dim;
@@ -49,6 +51,9 @@ const ownTerms = 8;
 /** Results, and terms of them all, from which on it does not matter that there are fewer threads. */
 const leastWide = 32;
 const wideWork = 1 << 16;
+
+/** What a symbolic size may be, where several are merged. */
+const symbolicPositions = 2 ** 16;
 
 /** A nest that folds, without sequences and without folding into memory. */
 export function isReduction(nest: Nest): boolean {
@@ -90,17 +95,26 @@ export function reductionOf(
   return { nest, par, red, points, terms, results, lanes, along, neighbours, vector, wide, slices, sliceTerms };
 }
 
-/** The nest with one axis at most of each kind. */
+/** The nest with one axis of each kind, where that has one; of terms the inner ones that can be one, given as `red`. */
 export function oneOfEach(nest: Nest): { nest: Nest; par: Axis | undefined; red: Axis | undefined } {
   const par = mergeAxes(
     nest,
     nest.axes.filter((a) => a.kind === "par"),
   );
-  const red = mergeAxes(
-    par.nest,
-    par.nest.axes.filter((a) => a.kind === "red"),
-  );
+  const red = mergeAxes(par.nest, innerTerms(par.nest));
   return { nest: red.nest, par: par.merged, red: red.merged };
+}
+
+/** The innermost axes of terms whose positions together are few enough to count: results lie in memory, terms need not. */
+function innerTerms(nest: Nest): readonly Axis[] {
+  const inner: Axis[] = [];
+  let positions = 1;
+  for (const a of nest.axes.filter(({ kind }) => kind === "red").reverse()) {
+    positions *= typeof a.extent === "number" ? a.extent : Math.min(a.extent.hi, symbolicPositions);
+    if (inner.length > 0 && positions > mostPositions) break;
+    inner.unshift(a);
+  }
+  return inner;
 }
 
 /** Results of a group and threads of each, for so many results of so many terms. */

@@ -112,8 +112,13 @@ export function collapseAxes(nest: Nest): Nest {
   return current;
 }
 
+/** Positions that a merged axis may have: they are i32, which loops over them leave by a step. */
+export const mostPositions = 2 ** 30;
+
 function mergePair(nest: Nest, position: number, outer: Axis, inner: Axis): Nest | undefined {
   const size = inner.extent;
+  if (typeof size === "number" && typeof outer.extent === "number" && size * outer.extent > mostPositions)
+    return undefined;
   const merged = axis(`${outer.name}${inner.name}`, sizeOf([outer.extent, size]), outer.kind);
   if (typeof size === "number" && certainlyUneven(nest, outer, inner, size)) return undefined;
   const at = axisIndex(merged);
