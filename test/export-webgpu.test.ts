@@ -337,7 +337,10 @@ describe.runIf(machine !== undefined)("on a device", () => {
       name: "BundleError",
       message: expect.stringMatching(/lost/),
     });
-    await expect(program.run(new Float32Array(300))).rejects.toThrow("lost");
+    await expect(program.run(new Float32Array(300))).rejects.toMatchObject({
+      name: "BundleError",
+      message: expect.stringMatching(/lost.*load\(\) the bundle again/),
+    });
   });
 });
 

@@ -45,11 +45,17 @@ export function hosted(
   const fail = (why: string): never => {
     throw new BundleError(`${file}: ${why}`);
   };
-  /** What the device says, as an error of the bundle. */
-  const told = <T>(answer: Promise<T>): Promise<T> =>
-    answer.catch((error) => {
-      throw new BundleError(messageOf(error), { cause: error });
-    });
+  /** What the device says, at once or later, as an error of the bundle. It is asked now. */
+  const told = async <T>(ask: () => Promise<T>): Promise<T> => {
+    try {
+      return await ask();
+    } catch (error) {
+      // By name: the class is that of another file of the bundle.
+      const lost = error instanceof Error && error.name === "DeviceLoss";
+      const remedy = lost ? "; load() the bundle again: its variables begin anew" : "";
+      throw new BundleError(messageOf(error) + remedy, { cause: error });
+    }
+  };
 
   const callables = manifest.functions.map((entry, f) => {
     const layOut = (bound: Bound): Call => {
@@ -60,7 +66,7 @@ export function hosted(
         const leaves: TypedArray[] = [];
         for (const [i, param] of params.entries()) flatten(param.tree, args[i], `${name}: ${param.name}`, leaves);
         use(name);
-        const { failed, values } = await told(device.call(f, bound.values ?? [], leaves));
+        const { failed, values } = await told(() => device.call(f, bound.values ?? [], leaves));
         if (failed !== 0) throw new AssertionError(check?.messages[failed - 1] ?? `${name}: check ${failed} failed`);
         return build(
           result,
@@ -78,12 +84,12 @@ export function hosted(
       ...{ name, dtype, shape, trainable },
       async read() {
         use(name);
-        return told(device.read(i));
+        return told(() => device.read(i));
       },
       async write(value) {
         const elements = elementsOf(entry, value, name);
         use(name);
-        await told(device.write(i, elements));
+        await told(() => device.write(i, elements));
       },
     };
   });
@@ -99,7 +105,7 @@ export function hosted(
       if (!ArrayBuffer.isView(bytes)) throw new TypeError("loadState: bytes must be those of saveState");
       use("loadState");
       const values = contentsIn(variables, bytes, "state");
-      await Promise.all(values.map((value, i) => told(device.write(i, value))));
+      await Promise.all(values.map((value, i) => told(() => device.write(i, value))));
     },
     dispose() {
       if (!disposed) device.dispose();
