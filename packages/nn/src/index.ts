@@ -1,6 +1,7 @@
 /** Modules, losses and optimisers. */
 
 export * as data from "./data/index.ts";
+export * from "./fit/index.ts";
 export * as losses from "./losses.ts";
 export * as metrics from "./metrics.ts";
 export type { CallOptions } from "./module.ts";

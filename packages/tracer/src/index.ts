@@ -85,7 +85,15 @@ export { Spec, spec } from "./spec.ts";
 export { type NestedArray, Tensor, type TensorLike } from "./tensor.ts";
 export type { TensorMethods } from "./tensor-methods.ts";
 export type { Nested } from "./text.ts";
-export { type Gradient, type GradOptions, grad, gradients, stopGradient, valueAndGrad } from "./transforms.ts";
+export {
+  type Gradient,
+  type GradOptions,
+  grad,
+  gradients,
+  type LossGradients,
+  stopGradient,
+  valueAndGrad,
+} from "./transforms.ts";
 export { Variable, type VariableOptions, variable } from "./variable.ts";
 export { type Axes, type VmapOptions, vmap } from "./vmap.ts";
 

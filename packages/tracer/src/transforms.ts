@@ -226,15 +226,36 @@ export function valueAndGrad<A extends readonly unknown[]>(
   return call;
 }
 
+/** What `gradients` gives: gradients in the order of `variables`. */
+export interface LossGradients<V extends VariableCell> {
+  value: Tensor;
+  grads: Tensor[];
+  variables: V[];
+}
+
 /**
  * The value of a loss and its gradients with respect to variables it reads: those listed (in that order), or all trainable
- * ones. A variable that the loss does not depend on has the gradient 0. Assignments inside happen once.
+ * ones. A variable that the loss does not depend on has the gradient 0. Assignments inside happen once. With `hasAux` the
+ * function returns [loss, aux], and `aux`, such as the predictions, is passed through.
  */
 export function gradients<V extends VariableCell>(
   lossFn: () => Tensor,
   variables?: readonly V[],
-): { value: Tensor; grads: Tensor[]; variables: V[] } {
+  options?: { readonly hasAux?: false },
+): LossGradients<V>;
+export function gradients<V extends VariableCell, Aux>(
+  lossFn: () => readonly [loss: Tensor, aux: Aux],
+  variables: readonly V[] | undefined,
+  options: { readonly hasAux: true },
+): LossGradients<V> & { aux: Aux };
+export function gradients<V extends VariableCell>(
+  lossFn: () => unknown,
+  variables?: readonly V[],
+  options: { readonly hasAux?: boolean } = {},
+): LossGradients<V> & { aux?: unknown } {
   checkFunction("gradients", lossFn);
+  checkOptions("gradients", options, ["hasAux"]);
+  const hasAux = options.hasAux === true;
   return run("gradients", () => {
     if (variables !== undefined && !Array.isArray(variables))
       throw new SinterError(`gradients: variables must be an array of variables, not ${describeValue(variables)}`);
@@ -248,20 +269,14 @@ export function gradients<V extends VariableCell>(
     });
     const empty: Tree = { kind: "array", items: [] };
     const target = variables === undefined ? undefined : ({ kind: "variables", list: variables } as const);
-    const done = differentiate(
-      "gradients",
-      lossFn as UserFunction,
-      lossFn.name || "the loss",
-      empty,
-      [],
-      false,
-      target,
-    );
+    const name = lossFn.name || "the loss";
+    const done = differentiate("gradients", lossFn as UserFunction, name, empty, [], hasAux, target);
     const at = currentFrame().kind === "eager" ? site(gradients) : undefined;
     return {
       value: new Tensor(done.value, at),
       grads: done.gradients.map((ref) => new Tensor(ref, at)),
       variables: done.variables as V[],
+      ...(hasAux ? { aux: done.aux } : {}),
     };
   });
 }

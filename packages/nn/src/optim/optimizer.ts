@@ -119,6 +119,11 @@ export class Optimizer extends Module {
     }
   }
 
+  /** Whether the learning rate follows a schedule, and `learningRate` is not used. */
+  get isScheduled(): boolean {
+    return this.schedule !== undefined;
+  }
+
   /** The learning rate that the next step takes, a scalar. */
   get currentRate(): Tensor {
     return this.schedule === undefined ? this.learningRate.value : this.schedule(this.step.value.cast("f32").add(1));
